@@ -1,0 +1,48 @@
+/** Configuration of every process: flags over `CMT_*` variables over the file, all checked here. */
+import { z } from 'zod';
+import { AbsolutePath, HostName } from './names.ts';
+
+const LogLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
+
+const Common = z.object({
+  /** `redis://[:password@]host:port[/db]`, `rediss://…` or `unix:///path`. Without it the private embedded one. */
+  redis: z.string().optional(),
+  logLevel: LogLevel.default('info'),
+  /** Where this process keeps what must outlive it: keys, journal, logs. */
+  stateDir: AbsolutePath,
+  /** Directory of `*.pub` files (Ed25519, PEM): whose jobs are obeyed. */
+  trustedKeysDir: AbsolutePath.optional(),
+  /** Port of the health endpoint on 127.0.0.1; 0 for none. */
+  healthPort: z.coerce.number().int().min(0).max(65535).default(0),
+  /** Programs a hook may run: absolute paths, or `any`. */
+  hooks: z.union([z.literal('any'), z.array(AbsolutePath)]).default([]),
+});
+
+export const WorkerConfig = Common.extend({
+  name: HostName,
+  /** Address under which other hosts reach this one. */
+  address: z.string(),
+  sshPort: z.coerce.number().int().min(1).max(65535).default(22),
+  sshUser: z.string().default('root'),
+  /** Private key for other hosts; without it ssh-agent. */
+  sshKey: AbsolutePath.optional(),
+  /** Further pins beside those of the registry. */
+  knownHosts: AbsolutePath.optional(),
+  /** Port of the plain receiver, used with `--transport tcp` only. */
+  receivePort: z.coerce.number().int().min(1).max(65535).default(7070),
+  /** Where images of containers lie while they move: 0700, best on tmpfs. */
+  imagesDir: AbsolutePath.default('/run/cmt/images'),
+  labels: z.record(z.string(), z.string()).default({}),
+  /** Legs at the same time. */
+  concurrency: z.coerce.number().int().min(1).max(64).default(8),
+});
+export type WorkerConfig = z.infer<typeof WorkerConfig>;
+
+export const CoordinatorConfig = Common.extend({
+  /** Migrations at the same time. */
+  concurrency: z.coerce.number().int().min(1).max(1024).default(64),
+});
+export type CoordinatorConfig = z.infer<typeof CoordinatorConfig>;
+
+export const ClientConfig = Common.omit({ healthPort: true });
+export type ClientConfig = z.infer<typeof ClientConfig>;

@@ -1,0 +1,281 @@
+/**
+ * The error catalogue: every failure that cmt can report, once.
+ * `docs/errors.md` is generated from this table, and a test keeps the two equal.
+ */
+import { z } from 'zod';
+
+/**
+ * What the saga does with a failure:
+ * `refuse` – nothing was changed yet, end; `retry` – try the step again, then roll back; `rollback` – undo now;
+ * `operator` – stop and ask a person; `cancelled` – somebody asked for the end.
+ */
+export type Reaction = 'refuse' | 'retry' | 'rollback' | 'operator' | 'cancelled';
+
+interface Entry {
+  /** One sentence; `{name}` places are filled from the failure's details. */
+  readonly message: string;
+  /** What the reader can do about it. */
+  readonly remedy: string;
+  readonly reaction: Reaction;
+}
+
+const entry = (reaction: Reaction, message: string, remedy: string): Entry => ({ message, remedy, reaction });
+
+export const catalogue = {
+  // What was asked for
+  REQUEST_INVALID: entry(
+    'refuse',
+    'The request is not valid: {problem}.',
+    'Correct the named field; `cmt migrate --help` shows examples.',
+  ),
+  REQUEST_NEWER: entry(
+    'refuse',
+    'The job has format version {version}, this cmt understands 1.',
+    'Upgrade cmt on {host}.',
+  ),
+  REQUEST_FORGED: entry(
+    'refuse',
+    'The job on {queue} carries no valid signature: {problem}.',
+    'Add the sender to the trusted keys on {host} if the job is yours; otherwise find out who can write to Redis.',
+  ),
+  SAME_HOST: entry('refuse', 'Source and target are both {host}.', 'Name two different hosts.'),
+  HOOK_FORBIDDEN: entry(
+    'refuse',
+    'Hook {hook} wants to run {program}, which {host} does not allow.',
+    'List the program under `hooks` in the configuration of {host}.',
+  ),
+  MODE_UNSUPPORTED: entry(
+    'refuse',
+    'Mode {mode} is not possible: {reason}.',
+    'Use `--mode auto`, which picks what both hosts can do.',
+  ),
+  RUNTIME_UNSUPPORTED: entry(
+    'refuse',
+    'Runtime {runtime} is not supported on {host}.',
+    'Use a runc container.',
+  ),
+
+  // Who is there
+  REDIS_UNREACHABLE: entry(
+    'refuse',
+    'Redis at {url} does not answer: {reason}.',
+    'Start Redis, or correct `--redis` or CMT_REDIS.',
+  ),
+  HOST_UNKNOWN: entry(
+    'refuse',
+    'No worker named {host} has ever announced itself.',
+    'Start `cmt worker --name {host}` there, or choose one of: {known}.',
+  ),
+  HOST_UNREACHABLE: entry(
+    'retry',
+    'The worker on {host} does not answer.',
+    'Look at `cmt hosts` and at the worker’s log on {host}; it takes the step up again when it is back.',
+  ),
+  COORDINATOR_MISSING: entry(
+    'refuse',
+    'No coordinator takes migrations from the queue.',
+    'Start `cmt coordinator`.',
+  ),
+  PEER_UNREACHABLE: entry(
+    'retry',
+    '{host} cannot reach {peer} at {address}: {reason}.',
+    'Check the address that {peer} announces (`cmt hosts`) and the firewall between the two.',
+  ),
+  HOST_KEY_MISMATCH: entry(
+    'refuse',
+    '{peer} at {address} showed a host key that is not the pinned one ({fingerprint}).',
+    'If the key was changed on purpose, pin the new one; otherwise somebody sits between {host} and {peer}.',
+  ),
+  SSH_AUTH_FAILED: entry(
+    'refuse',
+    '{peer} at {address} did not accept the key of {host}.',
+    'Give the worker on {host} a key that {peer} accepts (`--ssh-key`, or an ssh-agent).',
+  ),
+
+  // What is there
+  CONTAINER_UNKNOWN: entry(
+    'refuse',
+    'There is no container {container} on {host}.',
+    '`cmt ps` lists the containers of every host.',
+  ),
+  CONTAINER_NOT_RUNNING: entry(
+    'refuse',
+    'Container {container} on {host} is {status}, not running.',
+    'Start it, or copy its bundle: there is nothing live to move.',
+  ),
+  CONTAINER_BUSY: entry(
+    'refuse',
+    'Container {container} on {host} is already part of migration {other}.',
+    'Wait for it (`cmt watch {other}`) or cancel it.',
+  ),
+  BUNDLE_INVALID: entry(
+    'refuse',
+    'The bundle {bundle} on {host} is not usable: {problem}.',
+    'Give the path of a bundle with a readable config.json.',
+  ),
+  VALIDATION_REFUSED: entry(
+    'refuse',
+    '{count} finding(s) speak against moving {container} to {host}: {codes}.',
+    'Each finding names its remedy; `--force` overrides the soft ones.',
+  ),
+
+  // Doing it
+  TARGET_FULL: entry(
+    'rollback',
+    '{host} has {free} free at {path}, {need} are needed.',
+    'Free space on {host}, or choose another target.',
+  ),
+  NAME_TAKEN: entry(
+    'rollback',
+    '{host} already has a container {container}.',
+    'Remove it there, or choose another target.',
+  ),
+  ADDRESS_TAKEN: entry(
+    'rollback',
+    'Address {address} is already in use on {host}.',
+    'Free the address on {host}, or choose another target.',
+  ),
+  NETWORK_FAILED: entry(
+    'rollback',
+    'The network of {container} could not be set up on {host}: {reason}.',
+    'Create bridge {bridge} on {host}, or choose another target.',
+  ),
+  FILES_FAILED: entry(
+    'retry',
+    'The files of {container} could not be carried from {host} to {peer}: {reason}.',
+    'See the step’s log; rsync must be on both hosts.',
+  ),
+  TRANSFER_BROKEN: entry(
+    'retry',
+    'The connection from {host} to {peer} broke after {bytes} bytes: {reason}.',
+    'cmt tries again by itself; check the link between the two.',
+  ),
+  TRANSFER_CORRUPT: entry(
+    'retry',
+    'Image {file} reached {host} with another checksum than it left with.',
+    'cmt sends it again; if it repeats, check memory and network of both hosts.',
+  ),
+  SESSION_LOST: entry(
+    'retry',
+    '{host} no longer expects the images of migration {migration}.',
+    'cmt prepares {host} again by itself.',
+  ),
+  FREEZE_FAILED: entry(
+    'retry',
+    '{container} on {host} could not be frozen: {reason}.',
+    'Look for a process in uninterruptible sleep (`ps -eo pid,stat,wchan`).',
+  ),
+  DUMP_FAILED: entry(
+    'retry',
+    'CRIU could not dump {container} on {host}: {reason}.',
+    'The full log is kept on {host} in {log}.',
+  ),
+  DUMP_REFUSED: entry('rollback', 'CRIU refuses to dump {container} on {host}: {reason}.', '{hint}'),
+  RESTORE_FAILED: entry(
+    'retry',
+    'CRIU could not restore {container} on {host}: {reason}.',
+    'The full log is kept on {host} in {log}.',
+  ),
+  RESTORE_REFUSED: entry('rollback', 'CRIU refuses to restore {container} on {host}: {reason}.', '{hint}'),
+  HELD_COPY_DIED: entry(
+    'retry',
+    'The restored copy of {container} on {host} died before it was released.',
+    'The full log is kept on {host} in {log}.',
+  ),
+  CONTAINER_DIED: entry(
+    'operator',
+    'Container {container} died on {host} within {ms} ms of its release.',
+    'The frozen source copy is kept. `cmt resolve` decides which side goes on.',
+  ),
+  HOOK_FAILED: entry(
+    'rollback',
+    'Hook {hook} failed with {code}: {output}.',
+    'Run the program by hand with the same JSON on standard input.',
+  ),
+  STEP_TIMEOUT: entry(
+    'retry',
+    'Step {step} on {host} took longer than {ms} ms.',
+    'See the worker’s log on {host}.',
+  ),
+  STALE_EPOCH: entry(
+    'rollback',
+    '{host} refused {step} of epoch {epoch}: its journal is at {current}.',
+    'Another coordinator has taken over; nothing needs to be done.',
+  ),
+  JOURNAL_FAILED: entry(
+    'rollback',
+    '{host} cannot write its journal {path}: {reason}.',
+    'Make the state directory of {host} writable; cmt does nothing it cannot write down first.',
+  ),
+  NOT_ABORTED: entry(
+    'operator',
+    '{host} refuses to resume {container}: no ABORT of epoch {epoch} is on record.',
+    '`cmt status` shows the decision; `cmt resolve` settles it.',
+  ),
+  TARGET_COMMITTED: entry(
+    'operator',
+    '{host} refuses to discard {container}: epoch {epoch} is committed there.',
+    'The migration goes forward by itself.',
+  ),
+  UNDECIDED: entry(
+    'operator',
+    'Nobody can say whether {host} runs {container}: it cannot be asked, and Redis may have lost the decision.',
+    'Bring {host} back, or fence it and use `cmt resolve`.',
+  ),
+  CANCELLED: entry(
+    'cancelled',
+    'The migration was cancelled: {reason}.',
+    'Nothing needs to be done: the container runs on the source.',
+  ),
+  TOO_LATE_TO_CANCEL: entry(
+    'refuse',
+    'Migration {migration} can no longer be cancelled: {reason}.',
+    'Let it finish, then migrate back.',
+  ),
+  MIGRATION_UNKNOWN: entry(
+    'refuse',
+    'There is no migration {migration}.',
+    '`cmt status` lists the known ones.',
+  ),
+  INTERNAL: entry(
+    'retry',
+    'cmt itself failed on {host} in {step}: {reason}.',
+    'Please report this with the worker’s log.',
+  ),
+} as const satisfies Record<string, Entry>;
+
+export type ErrorCode = keyof typeof catalogue;
+export const ErrorCode = z.enum(Object.keys(catalogue) as [ErrorCode, ...ErrorCode[]]);
+
+/** A failure as it travels: a code, what fills its sentence, and the tail of a log where one explains more. */
+export const Failure = z.object({
+  code: ErrorCode,
+  details: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+  /** Last lines of the tool's own log, at most 4 KiB. */
+  log: z.string().max(4096).optional(),
+});
+export type Failure = z.infer<typeof Failure>;
+
+/** The one error class: thrown where a step meets a catalogued failure. */
+export class CmtError extends Error {
+  readonly failure: Failure;
+  constructor(code: ErrorCode, details: Failure['details'] = {}, log?: string) {
+    const failure: Failure = { code, details, ...(log ? { log: log.slice(-4096) } : {}) };
+    super(messageOf(failure));
+    this.name = 'CmtError';
+    this.failure = failure;
+  }
+}
+
+/** The sentence of a failure, its places filled. */
+export const messageOf = (failure: Failure): string => fill(catalogue[failure.code].message, failure.details);
+
+/** What the reader can do about a failure. */
+export const remedyOf = (failure: Failure): string => fill(catalogue[failure.code].remedy, failure.details);
+
+/** What the saga does with a failure. */
+export const reactionTo = (failure: Failure): Reaction => catalogue[failure.code].reaction;
+
+function fill(template: string, details: Failure['details']): string {
+  return template.replace(/\{(\w+)\}/g, (place, name: string) => String(details[name] ?? place));
+}

@@ -1,0 +1,103 @@
+/** What a migration tells while it runs, and how it stands: for `watch`, `logs`, `status` and the board. */
+import { z } from 'zod';
+import { Failure } from './errors.ts';
+import { HookName, HookOutcome } from './hooks.ts';
+import { Finding } from './host.ts';
+import { MigrationRequest } from './migration.ts';
+import { Decision, HostName, MigrationId } from './names.ts';
+import { StepName } from './steps.ts';
+
+/** How a migration stands. The last six are ends. */
+export const MigrationState = z.enum([
+  'queued',
+  'running',
+  'rolling-back',
+  'committed',
+  'done',
+  'validated',
+  'refused',
+  'rolled-back',
+  'cancelled',
+  'needs-operator',
+]);
+export type MigrationState = z.infer<typeof MigrationState>;
+
+const ENDS: readonly MigrationState[] = [
+  'done',
+  'validated',
+  'refused',
+  'rolled-back',
+  'cancelled',
+  'needs-operator',
+];
+export const isEnd = (state: MigrationState): boolean => ENDS.includes(state);
+
+const ms = z.number().min(0);
+
+/** One step that was run, for the report. */
+export const StepReport = z.object({
+  name: z.union([StepName, HookName]),
+  host: z.string(),
+  try: z.int().min(1),
+  ok: z.boolean(),
+  ms,
+});
+export type StepReport = z.infer<typeof StepReport>;
+
+/** Where the blackout went, in milliseconds. `own` is what is neither CRIU, the runtime nor the wire. */
+export const Blackout = z.object({
+  totalMs: ms,
+  pauseMs: ms,
+  dumpMs: ms,
+  transferMs: ms,
+  filesMs: ms,
+  restoreMs: ms,
+  /** CRIU's own time inside dump and restore. */
+  criuMs: ms,
+  ownMs: ms,
+});
+export type Blackout = z.infer<typeof Blackout>;
+
+/** A migration as programs see it (`--json`). */
+export const MigrationReport = z.object({
+  v: z.literal(1),
+  id: MigrationId,
+  container: z.string(),
+  from: HostName,
+  to: HostName,
+  state: MigrationState,
+  decision: Decision.nullable(),
+  /** The row under way, or the one that ended it. */
+  step: z.string().nullable(),
+  epoch: z.int(),
+  rounds: z.int(),
+  /** Why there were no pre-dump rounds, or why they stopped. */
+  roundsNote: z.string().nullable(),
+  blackoutMs: ms.nullable(),
+  blackout: Blackout.nullable(),
+  totalMs: ms,
+  steps: z.array(StepReport),
+  findings: z.array(Finding),
+  hooks: z.array(HookOutcome),
+  failure: Failure.nullable(),
+  /** The sentence and the remedy of `failure`. */
+  message: z.string().nullable(),
+  remedy: z.string().nullable(),
+  request: MigrationRequest,
+});
+export type MigrationReport = z.infer<typeof MigrationReport>;
+
+/** One line of a migration's event stream. */
+export const MigrationEvent = z.object({
+  v: z.literal(1),
+  migration: MigrationId,
+  at: z.number(),
+  host: z.string(),
+  kind: z.enum(['state', 'step-started', 'step-ended', 'progress', 'note', 'hook', 'warning']),
+  step: z.string().optional(),
+  text: z.string().max(4096),
+  /** For `progress`: done and total in bytes. */
+  done: z.number().optional(),
+  total: z.number().optional(),
+});
+export type MigrationEvent = z.infer<typeof MigrationEvent>;

@@ -1,0 +1,142 @@
+/** Facts about hosts and containers, gathered by workers and judged by the saga. */
+import { z } from 'zod';
+import { AbsolutePath, ContainerId, HostName, MigrationId } from './names.ts';
+import { RuntimeName } from './migration.ts';
+
+const bytes = z.number().min(0);
+
+/** What one host offers. Gathered afresh for every migration, and announced by its worker. */
+export const HostFacts = z.object({
+  name: HostName,
+  kernel: z.string(),
+  arch: z.string(),
+  /** Version strings as the tools print them; null where the tool is not there. */
+  criu: z.string().nullable(),
+  runtimes: z.partialRecord(RuntimeName, z.string()),
+  /** The first problem `criu check` names, or null when it says that all looks good. */
+  criuProblem: z.string().nullable(),
+  features: z.object({ dirtyTracking: z.boolean(), lazyPages: z.boolean() }),
+  cpus: z.int(),
+  memoryTotal: bytes,
+  memoryAvailable: bytes,
+  /** Bytes free where images go. */
+  imagesFree: bytes,
+});
+export type HostFacts = z.infer<typeof HostFacts>;
+
+/** How other hosts reach this one. */
+export const HostEndpoint = z.object({
+  address: z.string(),
+  sshPort: z.int(),
+  sshUser: z.string(),
+  /** OpenSSH public host keys (`ssh-ed25519 AAAA…`), pinned by the fleet's registry. */
+  sshHostKeys: z.array(z.string()),
+  /** Unix socket of the receiver, reached through ssh. */
+  receiveSocket: AbsolutePath,
+  /** Port of the receiver on `address` for `--transport tcp`. */
+  receivePort: z.int(),
+  /** Ed25519 public key (SPKI, base64) with which this host proves itself to a receiver. */
+  publicKey: z.string(),
+});
+export type HostEndpoint = z.infer<typeof HostEndpoint>;
+
+export const ContainerSummary = z.object({
+  id: ContainerId,
+  runtime: RuntimeName,
+  status: z.string(),
+  bundle: z.string(),
+  pid: z.int(),
+});
+export type ContainerSummary = z.infer<typeof ContainerSummary>;
+
+/** A worker's announcement, renewed while it lives. */
+export const HostRecord = z.object({
+  v: z.literal(1),
+  facts: HostFacts,
+  endpoint: HostEndpoint,
+  containers: z.array(ContainerSummary),
+  labels: z.record(z.string(), z.string()).default({}),
+  cmtVersion: z.string(),
+  startedAt: z.number(),
+  seenAt: z.number(),
+});
+export type HostRecord = z.infer<typeof HostRecord>;
+
+/** One reason for or against a move. Hard ones are never forced; soft ones turn into warnings with `--force`. */
+export const Finding = z.object({
+  /** Stable name in capitals, e.g. `STREAM_OUTSIDE`. */
+  code: z.string(),
+  severity: z.enum(['hard', 'soft', 'note']),
+  host: HostName,
+  /** What is wrong, with process and file descriptor where there is one. */
+  message: z.string(),
+  remedy: z.string(),
+});
+export type Finding = z.infer<typeof Finding>;
+
+/** One network interface of a container, as it must look again on the target. */
+export const ContainerLink = z.object({
+  name: z.string().max(15),
+  mac: z.string(),
+  mtu: z.int(),
+  /** With prefix length, e.g. `10.77.0.100/24`. */
+  addresses: z.array(z.string()),
+  /** Name of the other end on the host, and the bridge it is attached to. */
+  hostLink: z.string().max(15),
+  bridge: z.string().max(15),
+});
+export type ContainerLink = z.infer<typeof ContainerLink>;
+
+/** A container's network: its own namespace on bridges, the host's, or none to speak of. */
+export const ContainerNetwork = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('host') }),
+  z.object({ kind: z.literal('none') }),
+  z.object({
+    kind: z.literal('bridge'),
+    netns: AbsolutePath,
+    links: z.array(ContainerLink),
+    routes: z.array(z.object({ to: z.string(), via: z.string().optional(), dev: z.string() })),
+    /** Known peers, handed over so that the restored side need not ask for them. */
+    neighbours: z.array(z.object({ address: z.string(), mac: z.string(), dev: z.string() })),
+  }),
+]);
+export type ContainerNetwork = z.infer<typeof ContainerNetwork>;
+
+/** A running container, looked at from outside. */
+export const Inspection = z.object({
+  container: ContainerId,
+  runtime: RuntimeName,
+  bundle: AbsolutePath,
+  rootfs: AbsolutePath,
+  pids: z.int(),
+  /** Bytes of memory that a dump has to carry (resident anonymous and shared). */
+  memory: bytes,
+  /** Bytes of the bundle with its root filesystem. */
+  files: bytes,
+  /** Established TCP connections inside. */
+  tcpConnections: z.int(),
+  network: ContainerNetwork,
+  /** Bind mounts from outside the bundle that must exist on the target. */
+  mounts: z.array(z.object({ source: z.string(), destination: z.string() })),
+  /** CRIU's description of this CPU (cpuinfo.img of `criu cpuinfo dump`), base64. */
+  cpuinfo: z.string(),
+});
+export type Inspection = z.infer<typeof Inspection>;
+
+/** What the target says when asked whether it could take the container. */
+export const TargetSurvey = z.object({
+  facts: HostFacts,
+  /** Output of `criu cpuinfo check` against the source's image; null when it passes. */
+  cpuProblem: z.string().nullable(),
+  nameTaken: z.boolean(),
+  addressesTaken: z.array(z.string()),
+  missingBridges: z.array(z.string()),
+  missingMounts: z.array(z.string()),
+  /** `absent`, `ours` (left there by an earlier migration of this container), or `foreign`. */
+  bundle: z.enum(['absent', 'ours', 'foreign']),
+  /** Bytes free where the bundle goes. */
+  bundleFree: bytes,
+  rsync: z.boolean(),
+  busyWith: MigrationId.nullable(),
+});
+export type TargetSurvey = z.infer<typeof TargetSurvey>;

@@ -1,0 +1,59 @@
+/** What a user asks for: one container, from one host to another. */
+import { z } from 'zod';
+import { Hook } from './hooks.ts';
+import { AbsolutePath, ContainerId, HostName, MigrationId } from './names.ts';
+
+export const RuntimeName = z.enum(['runc', 'docker', 'podman']);
+export type RuntimeName = z.infer<typeof RuntimeName>;
+
+/** How memory moves. `auto` is pre-copy where both kernels track dirty pages, else stop-and-copy. */
+export const Mode = z.enum(['auto', 'stop-and-copy', 'pre-copy']);
+export type Mode = z.infer<typeof Mode>;
+
+/** What becomes of established TCP connections: kept, closed on restore, or a reason to refuse. */
+export const TcpPolicy = z.enum(['established', 'close', 'refuse']);
+export type TcpPolicy = z.infer<typeof TcpPolicy>;
+
+export const TransportName = z.enum(['ssh', 'tcp']);
+export type TransportName = z.infer<typeof TransportName>;
+
+export const MigrationOptions = z.object({
+  mode: Mode.default('auto'),
+  /** Milliseconds of blackout that pre-copy aims for. */
+  maxDowntimeMs: z.int().positive().default(300),
+  /** Upper bound of pre-dump rounds. */
+  maxRounds: z.int().min(0).max(32).default(8),
+  tcp: TcpPolicy.default('established'),
+  transport: TransportName.default('ssh'),
+  /** Both hosts see the same bundle: files are not carried. */
+  sharedRootfs: z.boolean().default(false),
+  /** Soft findings become warnings. */
+  force: z.boolean().default(false),
+  /** Milliseconds that the restored container must stay alive before the source copy is let go. */
+  confirmForMs: z.int().min(0).max(600_000).default(1000),
+  /** Stop after `validate` and report. */
+  validateOnly: z.boolean().default(false),
+  hooks: z.array(Hook).max(16).default([]),
+});
+export type MigrationOptions = z.infer<typeof MigrationOptions>;
+
+export const MigrationRequest = z
+  .object({
+    v: z.literal(1),
+    id: MigrationId,
+    runtime: RuntimeName.default('runc'),
+    /** The container's id; without it, the one whose bundle is `sourceBundle`. */
+    container: ContainerId.optional(),
+    source: HostName,
+    target: HostName,
+    sourceBundle: AbsolutePath.optional(),
+    /** Where the bundle goes; the same path as on the source unless given. */
+    targetBundle: AbsolutePath.optional(),
+    options: MigrationOptions,
+    /** Milliseconds since 1970 on the clock of whoever asked. */
+    requestedAt: z.int(),
+  })
+  .refine((request) => request.container !== undefined || request.sourceBundle !== undefined, {
+    message: 'name the container or its bundle',
+  });
+export type MigrationRequest = z.infer<typeof MigrationRequest>;

@@ -1,0 +1,45 @@
+/** Names in Redis, in one place. Everything carries the hash tag `{cmt}` so that a Redis Cluster keeps it in one slot. */
+import { z } from 'zod';
+import type { Epoch, HostName, MigrationId } from './names.ts';
+
+export const PREFIX = '{cmt}';
+
+/** Queue of migrations, worked by coordinators. */
+export const MIGRATIONS_QUEUE = 'cmt.migrations';
+
+/** Queue of one host's legs, worked by that host's worker. */
+export const hostQueue = (host: HostName): string => `cmt.host.${host}`;
+
+export const keys = {
+  saga: (migration: MigrationId) => `${PREFIX}:saga:${migration}`,
+  /** Migrations by the time they were asked for. */
+  sagas: `${PREFIX}:sagas`,
+  decision: (migration: MigrationId, epoch: Epoch) => `${PREFIX}:decision:${migration}:${epoch}`,
+  cancel: (migration: MigrationId) => `${PREFIX}:cancel:${migration}`,
+  /** Stream of a migration's events, for `watch` and `logs`. */
+  events: (migration: MigrationId) => `${PREFIX}:events:${migration}`,
+  host: (host: HostName) => `${PREFIX}:host:${host}`,
+  hosts: `${PREFIX}:hosts`,
+  /** Channels. */
+  control: `${PREFIX}:control`,
+  wake: `${PREFIX}:wake`,
+};
+
+/** Locks and stalls (FINDINGS: a dead worker's job starts again after 10 to 15 s with these). */
+export const LOCK_MS = 10_000;
+export const STALLED_CHECK_MS = 5_000;
+/** Without a lock renewal for this long a step stops itself, before anybody else may start it. */
+export const SELF_FENCE_MS = 8_000;
+
+/** Bytes of JSON a job may hold. */
+export const MAX_JOB_BYTES = 64 * 1024;
+
+/** A signed job: the exact bytes that were signed, and who signed them. */
+export const Sealed = z.object({
+  body: z.string().max(MAX_JOB_BYTES),
+  /** Key id: the first 16 hex digits of the SHA-256 of the public key. */
+  key: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Ed25519 over queue name, a zero byte, and body; base64. */
+  signature: z.string().max(128),
+});
+export type Sealed = z.infer<typeof Sealed>;

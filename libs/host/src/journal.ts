@@ -1,0 +1,69 @@
+/**
+ * Each host's own record of every hand-over it takes part in: the truth, when Redis is not (DESIGN H4, H6).
+ *
+ * INVARIANTS
+ * - A phase is on disk (write, fsync, rename, fsync of the directory) before it is acted on.
+ * - The epoch of an entry never falls; a command of an older epoch is refused.
+ * - What a step is about to make is listed before it is made, so that an undo after a crash finds it.
+ */
+import { z } from 'zod';
+import {
+  AbsolutePath,
+  ContainerId,
+  ContainerNetwork,
+  Epoch,
+  HostName,
+  MigrationId,
+  RuntimeName,
+  Side,
+} from '@cmt/contracts';
+
+/** Source: SENDING, FROZEN, then RETIRED or RESUMED. Target: PREPARED, HELD, then COMMITTED, RUNNING, or DISCARDED. */
+export const Phase = z.enum([
+  'SENDING',
+  'FROZEN',
+  'RETIRED',
+  'RESUMED',
+  'PREPARED',
+  'HELD',
+  'COMMITTED',
+  'RUNNING',
+  'DISCARDED',
+]);
+export type Phase = z.infer<typeof Phase>;
+
+export const JournalEntry = z.object({
+  v: z.literal(1),
+  migration: MigrationId,
+  epoch: Epoch,
+  side: Side,
+  phase: Phase,
+  runtime: RuntimeName,
+  container: ContainerId,
+  bundle: AbsolutePath,
+  peer: HostName,
+  network: ContainerNetwork,
+  /** Target: whether the bundle was there before this migration; only one that was not is ever deleted. */
+  bundleExisted: z.boolean(),
+  /** Target: process id and start time (/proc/PID/stat field 22) of the held restore. */
+  restore: z.object({ pid: z.int(), startTime: z.string() }).nullable(),
+  /** Source: milliseconds since 1970 at which it was frozen. */
+  frozenAt: z.number().nullable(),
+  /** True once `clean` has run: nothing of this migration is left but this entry. */
+  closed: z.boolean(),
+  updatedAt: z.number(),
+});
+export type JournalEntry = z.infer<typeof JournalEntry>;
+
+export interface Journal {
+  /** The entry of a migration on this host, or null. */
+  read(migration: MigrationId): Promise<JournalEntry | null>;
+  /** Durable when it resolves. @throws CmtError STALE_EPOCH when the entry on disk has a newer epoch, JOURNAL_FAILED when the disk refuses. */
+  write(entry: JournalEntry): Promise<void>;
+  /** All entries that are not closed, for the settlement at start. */
+  open(): Promise<JournalEntry[]>;
+  /** The open migration of a container, or null: one at a time. */
+  busyWith(container: ContainerId): Promise<MigrationId | null>;
+  /** Drops closed entries older than this many milliseconds. */
+  prune(olderThanMs: number): Promise<void>;
+}

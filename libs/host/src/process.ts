@@ -1,0 +1,123 @@
+/**
+ * The one place that starts programs (the only importer of execa).
+ *
+ * INVARIANTS
+ * - Arguments are an argv array; no shell ever sees a string that came from outside.
+ * - Every program has a time limit and obeys the caller's AbortSignal.
+ * - umask is 077 for the whole process (set by the mains), so what a child writes is private.
+ */
+import { execa, type Options, type ResultPromise } from 'execa';
+
+export interface RunOptions {
+  /** Milliseconds until the program is killed. No default: whoever starts a program knows how long it may take. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  readonly cwd?: string;
+  /** Added to the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Text or bytes for standard input; without it standard input is /dev/null. */
+  readonly input?: string | Uint8Array;
+  /** File descriptors for stdio, as in node:child_process; overrides `input`. Bulk bytes go through here, not the heap. */
+  readonly stdio?: Options['stdio'];
+}
+
+/** How a finished program ended. `code` is null when a signal or the time limit ended it. */
+export interface Finished {
+  readonly command: string;
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly timedOut: boolean;
+  readonly aborted: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ms: number;
+}
+
+/** A program that could not be used: not there, ended with an error, or over its time. */
+export class ProcessError extends Error {
+  constructor(readonly finished: Finished) {
+    super(describe(finished));
+    this.name = 'ProcessError';
+  }
+}
+
+/** Runs a program to its end and returns how it ended, whatever the exit code. Throws only if it cannot be started. */
+export async function tryRun(file: string, args: readonly string[], options: RunOptions): Promise<Finished> {
+  const started = performance.now();
+  const result = await launch(file, args, options);
+  const finished: Finished = {
+    command: [file, ...args].join(' '),
+    code: result.exitCode ?? null,
+    signal: result.signal ?? null,
+    timedOut: result.timedOut,
+    aborted: result.isCanceled,
+    stdout: asText(result.stdout),
+    stderr: asText(result.stderr),
+    ms: performance.now() - started,
+  };
+  const neverStarted =
+    finished.code === null && finished.signal === null && !finished.timedOut && !finished.aborted;
+  if (neverStarted)
+    throw new ProcessError({
+      ...finished,
+      stderr: (result as { originalMessage?: string }).originalMessage ?? '',
+    });
+  return finished;
+}
+
+/** Runs a program to its end. @throws {ProcessError} unless it exits 0. */
+export async function run(file: string, args: readonly string[], options: RunOptions): Promise<Finished> {
+  const finished = await tryRun(file, args, options);
+  if (finished.code !== 0) throw new ProcessError(finished);
+  return finished;
+}
+
+/** Starts a program and leaves it to the caller: for daemons and for children that are fed while they run. */
+export function start(
+  file: string,
+  args: readonly string[],
+  options: Omit<RunOptions, 'timeoutMs'> & { readonly detached?: boolean },
+): ResultPromise {
+  return execa(file, args, {
+    ...base(options),
+    detached: options.detached ?? false,
+    cleanup: !options.detached,
+  });
+}
+
+function launch(file: string, args: readonly string[], options: RunOptions) {
+  return execa(file, args, {
+    ...base(options),
+    timeout: options.timeoutMs,
+    forceKillAfterDelay: 2000,
+    maxBuffer: 8 * 1024 * 1024,
+  });
+}
+
+function base(options: Omit<RunOptions, 'timeoutMs'>) {
+  return {
+    reject: false,
+    stripFinalNewline: true,
+    ...(options.stdio === undefined
+      ? { stdin: options.input === undefined ? ('ignore' as const) : ('pipe' as const) }
+      : { stdio: options.stdio }),
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env === undefined ? {} : { env: options.env }),
+  } satisfies Options;
+}
+
+function asText(output: unknown): string {
+  return typeof output === 'string' ? output : '';
+}
+
+function describe({ command, code, signal, timedOut, stderr, ms }: Finished): string {
+  const how = timedOut
+    ? `took longer than ${Math.round(ms)} ms`
+    : signal
+      ? `was killed by ${signal}`
+      : `exited ${code ?? 'without starting'}`;
+  const tail = stderr.trim().split('\n').slice(-3).join(' | ');
+  return `${command} ${how}${tail ? `: ${tail}` : ''}`;
+}

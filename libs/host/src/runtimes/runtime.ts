@@ -1,0 +1,72 @@
+/**
+ * What a container runtime can do for a migration. One file per runtime implements it;
+ * nothing outside a driver ever asks which runtime it is.
+ */
+import type { ContainerId, ContainerSummary, RuntimeName, TcpPolicy } from '@cmt/contracts';
+
+/** A running container as its runtime knows it. */
+export interface ContainerState {
+  readonly id: ContainerId;
+  readonly status: 'created' | 'running' | 'paused' | 'stopped';
+  /** Process id of its init on this host; 0 when stopped. */
+  readonly pid: number;
+  readonly bundle: string;
+  readonly rootfs: string;
+  /** Cgroup directory on this host that holds exactly its processes (cgroup2). */
+  readonly cgroup: string | null;
+}
+
+/** Where one dump goes and what it builds upon. Directories exist, 0700. */
+export interface DumpPlan {
+  readonly images: string;
+  readonly work: string;
+  /** Images directory of the round before, relative to `images` as CRIU wants it (e.g. `../1`). */
+  readonly parent: string | null;
+  readonly tcp: TcpPolicy;
+  /** CRIU configuration file for this dump (see criu/config.ts). */
+  readonly criuConfig: string;
+}
+
+export interface RestorePlan {
+  readonly bundle: string;
+  readonly images: string;
+  readonly work: string;
+  readonly tcp: TcpPolicy;
+  /** Names the gate's action script (see criu/gate.ts). */
+  readonly criuConfig: string;
+}
+
+/** A restore under way. It goes on, held behind its gate, when this process dies. */
+export interface RestoreUnderWay {
+  readonly pid: number;
+  readonly startTime: string;
+  /** Resolves when the runtime's own process ends: code 0 and the container runs, else it does not exist. */
+  readonly ended: Promise<{ readonly code: number | null }>;
+}
+
+export interface Runtime {
+  readonly name: RuntimeName;
+  /** Version as the tool prints it, or null when it is not on this host. */
+  version(signal: AbortSignal): Promise<string | null>;
+  list(signal: AbortSignal): Promise<ContainerSummary[]>;
+  /** State of one container, or null when there is none of that id. */
+  state(container: ContainerId, signal: AbortSignal): Promise<ContainerState | null>;
+  /** Freezes all its processes; returns when they are frozen. Idempotent. */
+  pause(container: ContainerId, signal: AbortSignal): Promise<void>;
+  /** Lets a paused container run on exactly where it was. Idempotent. */
+  resume(container: ContainerId, signal: AbortSignal): Promise<void>;
+  /** One round of memory, container running before and after. @throws CmtError DUMP_FAILED, DUMP_REFUSED */
+  preDump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void>;
+  /** Complete dump of a paused container that stays paused in memory. @throws CmtError DUMP_FAILED, DUMP_REFUSED */
+  dump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void>;
+  /** Starts a restore and returns at once. */
+  restore(container: ContainerId, plan: RestorePlan): Promise<RestoreUnderWay>;
+  /** Kills every process of the container, frozen or not, and removes the runtime's state of it. Idempotent. */
+  destroy(container: ContainerId, signal: AbortSignal): Promise<void>;
+}
+
+/** The drivers of this host, by name. @throws CmtError RUNTIME_UNSUPPORTED */
+export interface Runtimes {
+  get(name: RuntimeName): Runtime;
+  all(): Runtime[];
+}

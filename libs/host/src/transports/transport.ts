@@ -1,0 +1,58 @@
+/**
+ * The source's end of the data connection: host to host, never through Redis.
+ * A link is one authenticated connection to a target's receiver; channels on it are byte streams.
+ */
+import type { Epoch, MigrationId, Route } from '@cmt/contracts';
+import type { Duplex } from 'node:stream';
+
+/** How bytes reach another host. One file per way: ssh.ts, tcp.ts. */
+export interface Transport {
+  /** @throws CmtError PEER_UNREACHABLE, HOST_KEY_MISMATCH, SSH_AUTH_FAILED */
+  connect(route: Route, signal: AbortSignal): Promise<Wire>;
+}
+
+/** An open connection of a transport. */
+export interface Wire {
+  open(signal: AbortSignal): Promise<Duplex>;
+  close(): Promise<void>;
+}
+
+/** The source's view of one prepared migration on the target. */
+export interface Link {
+  /** Target's clock minus this clock, in milliseconds, from the quickest of a few echoes. */
+  readonly clockOffsetMs: number;
+  /** Resolves when the target's restorer waits for this epoch's images. */
+  restorerArmed(signal: AbortSignal): Promise<void>;
+  /**
+   * Starts sending a directory of images while it is still written. `finish()` is called when the writer is done and
+   * resolves when the target has acknowledged every file with its checksum. `name` is the round (`1`, `2`, …) or `final`.
+   * @throws CmtError TRANSFER_BROKEN, TRANSFER_CORRUPT
+   */
+  sendImages(name: string, directory: string, signal: AbortSignal): ImageSending;
+  /** Carries a directory's content to the prepared bundle with rsync, deleting there what is gone here. @throws CmtError FILES_FAILED */
+  syncFiles(directory: string, signal: AbortSignal): Promise<{ bytes: number }>;
+  /** Opens what the blackout needs (image channel, rsync's channel) so that nothing is connected inside it. */
+  warmUp(signal: AbortSignal): Promise<void>;
+  /** Tells the target that images and files are complete: restore now. */
+  go(signal: AbortSignal): Promise<void>;
+  /** Tells the target that nothing more will come, so that whoever waits there stops at once. */
+  abandon(reason: string): void;
+  close(): Promise<void>;
+}
+
+export interface ImageSending {
+  /** Call when the writer has ended well. */
+  finish(): Promise<{ bytesSent: number; sendMs: number }>;
+  /** Call when the writer failed. */
+  cancel(): void;
+}
+
+/** The links of this worker, one per migration and epoch, reused by the steps of a leg. */
+export interface Links {
+  get(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Link>;
+  /** The link if it is open: for abandoning without connecting. */
+  peek(migration: MigrationId): Link | null;
+  /** Closes the link of a migration, if there is one. */
+  drop(migration: MigrationId): Promise<void>;
+  closeAll(): Promise<void>;
+}
