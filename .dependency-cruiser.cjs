@@ -1,13 +1,16 @@
 /** The architecture as rules: saga, queue and host never import each other, apps never import apps. */
 const only = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
 
+/** Tests may use the test tools. */
+const TEST = '\\.test\\.ts$';
+
 module.exports = {
   forbidden: [
     only('no-circular', {}, { circular: true }, 'A circle has no top to start reading from.'),
     only('contracts-knows-nobody', { path: '^libs/contracts/' }, { path: '^(libs/(?!contracts)|apps/)' }),
-    only('contracts-imports-zod-only', { path: '^libs/contracts/' }, { path: 'node_modules/(?!zod/)', pathNot: '^libs/' }),
-    only('saga-is-pure', { path: '^libs/saga/' }, { path: '^(libs/(queue|host)|apps/)|node_modules/', pathNot: '^libs/contracts' }),
-    only('saga-and-contracts-touch-no-node', { path: '^libs/(saga|contracts)/src/' }, { dependencyTypes: ['core'] }),
+    only('contracts-imports-zod-only', { path: '^libs/contracts/', pathNot: TEST }, { path: 'node_modules/(?!zod/)', pathNot: '^libs/' }),
+    only('saga-is-pure', { path: '^libs/saga/', pathNot: TEST }, { path: '^(libs/(queue|host)|apps/)|node_modules/', pathNot: '^libs/contracts' }),
+    only('saga-and-contracts-touch-no-node', { path: '^libs/(saga|contracts)/src/', pathNot: TEST }, { dependencyTypes: ['core'] }),
     only('queue-touches-no-runtime', { path: '^libs/queue/' }, { path: '^(libs/(saga|host)|apps/)' }),
     only('host-touches-no-queue', { path: '^libs/host/' }, { path: '^(libs/(saga|queue)|apps/)' }),
     ...['cli', 'coordinator', 'worker', 'lab'].map((app) =>

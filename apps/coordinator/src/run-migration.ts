@@ -1,0 +1,146 @@
+/**
+ * One migration from its first to its last event: load -> decide -> dispatch -> record -> repeat.
+ *
+ * INVARIANTS
+ * - A state is stored before anything is done because of it.
+ * - Commands are started once per task id; a coordinator that takes over joins what is under way.
+ * - A leg that the saga no longer asks for is stopped only after ABORT is on record: until then it may have committed.
+ */
+import { CmtError, messageOf, type Failure, type LegResult } from '@cmt/contracts';
+import { decide, evolve, hookContext, report, type Command, type Saga, type SagaEvent } from '@cmt/saga';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Inbox } from './inbox.ts';
+import type { LegOrder, Ports } from './ports.ts';
+
+type Running = Exclude<Command, { kind: 'finish' }>;
+
+/** Drives a saga to its end. Rejects when `signal` aborts or the migration belongs to somebody else now. */
+export async function runMigration(begun: Saga, ports: Ports, signal: AbortSignal): Promise<Saga> {
+  const inbox = new Inbox<SagaEvent>();
+  const flights = new Map<string, AbortController>();
+  const unsubscribe = ports.onCancel((reason) => inbox.put({ kind: 'cancel', reason, at: ports.now() }));
+  let saga = begun;
+  try {
+    while (saga.end === null) {
+      launch(saga, ports, flights, inbox);
+      const event = await inbox.next(signal);
+      const next = evolve(saga, event);
+      if (next === saga) continue;
+      await ports.save(next, report(next, ports.now()));
+      announce(saga, next, ports);
+      saga = next;
+      if (saga.decision === 'ABORT' || saga.end !== null) stopUnwanted(saga, flights);
+    }
+    return saga;
+  } finally {
+    unsubscribe();
+    for (const flight of flights.values())
+      flight.abort(new Error('the coordinator lets go of the migration'));
+  }
+}
+
+/** Starts what the saga asks for and is not under way. */
+function launch(
+  saga: Saga,
+  ports: Ports,
+  flights: Map<string, AbortController>,
+  inbox: Inbox<SagaEvent>,
+): void {
+  for (const command of decide(saga)) {
+    if (command.kind === 'finish' || flights.has(idOf(command, saga))) continue;
+    const flight = new AbortController();
+    flights.set(idOf(command, saga), flight);
+    void perform(command, saga, ports, flight.signal).then(
+      (event) => !flight.signal.aborted && inbox.put(event),
+      (error: unknown) => !flight.signal.aborted && inbox.fail(error),
+    );
+  }
+}
+
+function stopUnwanted(saga: Saga, flights: Map<string, AbortController>): void {
+  const wanted = new Set(decide(saga).map((command) => idOf(command, saga)));
+  for (const [id, flight] of flights)
+    if (!wanted.has(id))
+      flight.abort(new CmtError('CANCELLED', { reason: saga.cancelled ?? 'the migration turns back' }));
+}
+
+const idOf = (command: Command, saga: Saga): string =>
+  'task' in command ? command.task : `${command.kind}.${saga.epoch}.${saga.stage}`;
+
+/** One command to its event. */
+async function perform(command: Running, saga: Saga, ports: Ports, signal: AbortSignal): Promise<SagaEvent> {
+  switch (command.kind) {
+    case 'look-up':
+      return await lookUp(saga, ports);
+    case 'leg':
+      return await runLeg(command, saga, ports, signal);
+    case 'hook':
+      return {
+        kind: 'hook-ended',
+        task: command.task,
+        outcome: await ports.runHook(command.hook, hookContext(saga, command.hook.name), signal),
+        at: ports.now(),
+      };
+    case 'settle': {
+      const decision = await ports.settle(command.epoch, command.vote, signal);
+      return { kind: 'settled', epoch: command.epoch, decision, at: ports.now() };
+    }
+    case 'continuity':
+      return { kind: 'continuity', unbroken: await ports.continuity(command.mark, signal), at: ports.now() };
+  }
+}
+
+async function lookUp(saga: Saga, ports: Ports): Promise<SagaEvent> {
+  try {
+    return { kind: 'looked-up', ...(await ports.lookUp(saga.request)), at: ports.now() };
+  } catch (error) {
+    return { kind: 'look-up-failed', failure: failureOf(error), at: ports.now() };
+  }
+}
+
+async function runLeg(
+  command: Extract<Command, { kind: 'leg' }>,
+  saga: Saga,
+  ports: Ports,
+  signal: AbortSignal,
+): Promise<SagaEvent> {
+  const wait = command.notBefore - ports.now();
+  if (wait > 0) await delay(wait, undefined, { signal });
+  try {
+    const { results }: LegResult = await ports.dispatch(orderOf(command, saga), signal);
+    return { kind: 'leg-ended', task: command.task, results, at: ports.now() };
+  } catch (error) {
+    return { kind: 'leg-lost', task: command.task, failure: failureOf(error), at: ports.now() };
+  }
+}
+
+const orderOf = (command: Extract<Command, { kind: 'leg' }>, saga: Saga): LegOrder => ({
+  task: command.task,
+  migration: saga.request.id,
+  host: command.host,
+  epoch: saga.epoch,
+  try: command.try,
+  calls: command.calls,
+  limitMs: command.limitMs,
+});
+
+/** A failure that the catalogue knows; anything else is a broken coordinator and must not look like a broken step. */
+function failureOf(error: unknown): Failure {
+  if (error instanceof CmtError) return error.failure;
+  throw error;
+}
+
+function announce(before: Saga, after: Saga, ports: Ports): void {
+  const now = report(after, ports.now());
+  if (after.failure !== null && after.failure !== before.failure)
+    ports.tell('warning', messageOf(after.failure), before.stage);
+  if (after.roundsNote !== null && before.roundsNote === null)
+    ports.tell('note', after.roundsNote, 'pre-dump');
+  for (const hook of after.hooks.slice(before.hooks.length))
+    ports.tell(
+      'hook',
+      `${hook.name} ${hook.ok ? 'ended well' : 'failed'}: ${hook.output.slice(-500)}`,
+      hook.name,
+    );
+  if (now.state !== report(before, ports.now()).state) ports.tell('state', now.state, after.stage);
+}

@@ -1,0 +1,15 @@
+export * from './converge.ts';
+export * from './decide.ts';
+export * from './evolve.ts';
+export * from './judge.ts';
+export * from './plan.ts';
+export * from './report.ts';
+export {
+  canTurnBack,
+  initial,
+  isCommitted,
+  type Peer,
+  type Saga,
+  type SagaEvent,
+  type Stage,
+} from './state.ts';

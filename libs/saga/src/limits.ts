@@ -1,0 +1,78 @@
+/** How long and how often, in one place. Milliseconds. */
+import type { StepName } from '@cmt/contracts';
+import type { Saga, Stage } from './state.ts';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** Time limits of steps that do not grow with the container. */
+const FIXED: Record<StepName, number> = {
+  inspect: 30 * SECOND,
+  validate: 30 * SECOND,
+  prepare: 30 * SECOND,
+  'sync-files': 2 * MINUTE,
+  'pre-dump': MINUTE,
+  'freeze-and-dump': MINUTE,
+  'final-sync': MINUTE,
+  'restore-and-hold': 2 * MINUTE,
+  release: 30 * SECOND,
+  confirm: 10 * SECOND,
+  retire: 30 * SECOND,
+  clean: 30 * SECOND,
+  discard: 30 * SECOND,
+  resume: 30 * SECOND,
+  hook: 0,
+};
+
+/** The slowest link and disk that count as working, in bytes per millisecond (10 MB/s). */
+const SLOWEST = 10_000;
+
+/** How long a step may take for this container. */
+export function timeLimit(step: StepName, saga: Saga): number {
+  const memory = saga.inspection?.memory ?? 0;
+  const files = saga.inspection?.files ?? 0;
+  switch (step) {
+    case 'sync-files':
+    case 'final-sync':
+      return FIXED[step] + files / SLOWEST;
+    case 'pre-dump':
+    case 'freeze-and-dump':
+      return FIXED[step] + memory / SLOWEST;
+    case 'restore-and-hold':
+      return FIXED[step] + (memory + files) / SLOWEST;
+    case 'confirm':
+      return FIXED[step] + saga.request.options.confirmForMs;
+    default:
+      return FIXED[step];
+  }
+}
+
+/**
+ * How long a worker may take to pick a leg up. Longer than a crashed worker needs to be back (FINDINGS: 9.5 to 14.2 s);
+ * short for `discard`, because the source stands frozen meanwhile and Redis may answer in the target's stead.
+ */
+export const pickUpLimit = (stage: Stage): number => (stage === 'discard' ? 3 * SECOND : 20 * SECOND);
+
+/** Tries of a stage before its failure counts. A switch freezes the container, so it gets one more try only. */
+const TRIES: Partial<Record<Stage, number>> = {
+  'look-up': 1,
+  inspect: 2,
+  validate: 2,
+  prepare: 2,
+  'sync-files': 3,
+  'pre-dump': 2,
+  discard: 1,
+  resume: 30,
+  'clean-up': 3,
+  release: 30,
+  confirm: 5,
+  retire: 30,
+  clean: 5,
+};
+export const triesOf = (stage: Stage): number => TRIES[stage] ?? 1;
+
+/** Hand-overs that are tried before a failing migration is rolled back for good. */
+export const MAX_EPOCHS = 2;
+
+/** Pause before try `n` + 1: 0.25 s, doubled each time, at most 5 s. */
+export const backOff = (n: number): number => Math.min(5 * SECOND, 250 * 2 ** (n - 1));

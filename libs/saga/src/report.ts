@@ -1,0 +1,70 @@
+/** How a migration stands, for people and programs: the saga as a `MigrationReport`. Pure. */
+import type { Blackout, HookName, MigrationReport, MigrationState } from '@cmt/contracts';
+import { messageOf, remedyOf } from '@cmt/contracts';
+import { canTurnBack, isCommitted, type Saga, type SwitchOutcome } from './state.ts';
+
+/** The report of a saga at time `now` (milliseconds since 1970). */
+export function report(saga: Saga, now: number): MigrationReport {
+  const blackout = blackoutOf(saga.outcome);
+  return {
+    v: 1,
+    id: saga.request.id,
+    container: saga.inspection?.container ?? saga.request.container ?? saga.request.sourceBundle ?? '',
+    from: saga.request.source,
+    to: saga.request.target,
+    state: stateOf(saga),
+    decision: saga.decision,
+    step: saga.stage === 'end' ? (saga.steps.at(-1)?.name ?? null) : saga.stage,
+    epoch: saga.epoch,
+    rounds: saga.rounds.length,
+    roundsNote: saga.roundsNote,
+    blackoutMs: blackout?.totalMs ?? null,
+    blackout,
+    totalMs: Math.max(0, (saga.endedAt ?? now) - saga.startedAt),
+    steps: [...saga.steps],
+    findings: [...saga.findings],
+    hooks: [...saga.hooks],
+    failure: saga.failure,
+    message: saga.failure === null ? null : messageOf(saga.failure),
+    remedy: saga.failure === null ? null : remedyOf(saga.failure),
+    request: saga.request,
+  };
+}
+
+/** What a hook reads on standard input. */
+export const hookContext = (saga: Saga, hook: HookName): Record<string, unknown> => ({
+  hook,
+  migration: saga.request.id,
+  container: saga.inspection?.container ?? saga.request.container ?? null,
+  from: saga.request.source,
+  to: saga.request.target,
+  epoch: saga.epoch,
+  failure: saga.failure === null ? null : { code: saga.failure.code, message: messageOf(saga.failure) },
+});
+
+function stateOf(saga: Saga): MigrationState {
+  if (saga.end !== null) return saga.end;
+  if (isCommitted(saga)) return 'committed';
+  return canTurnBack(saga) ? 'running' : 'rolling-back';
+}
+
+/**
+ * From the order to freeze (source's clock) to the opened gate (target's clock), less the offset of the two clocks.
+ * The transfer overlaps the dump; what remains after it is the wire's share.
+ */
+export function blackoutOf({ dump, files, restore, release }: SwitchOutcome): Blackout | null {
+  if (dump === null || files === null || restore === null || release === null) return null;
+  const totalMs = Math.max(0, release.releasedAt - dump.clockOffsetMs - dump.frozenAt);
+  const transferMs = Math.max(0, dump.figures.sendMs - dump.dumpMs);
+  const tools = dump.pauseMs + dump.dumpMs + transferMs + files.ms + restore.restoreMs + release.openMs;
+  return {
+    totalMs,
+    pauseMs: dump.pauseMs,
+    dumpMs: dump.dumpMs,
+    transferMs,
+    filesMs: files.ms,
+    restoreMs: restore.restoreMs + release.openMs,
+    criuMs: dump.figures.freezingMs + dump.figures.frozenMs + restore.criuMs,
+    ownMs: Math.max(0, totalMs - tools),
+  };
+}

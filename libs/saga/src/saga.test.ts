@@ -1,0 +1,217 @@
+import type { Failure, StepName } from '@cmt/contracts';
+import { HookName, StepName as StepNames } from '@cmt/contracts';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { cancelRefusal, decide } from './decide.ts';
+import { plan } from './plan.ts';
+import { report } from './report.ts';
+import type { Stage } from './state.ts';
+import { play, request, type Fault } from './world.test.ts';
+
+const failure = (code: Failure['code']): Failure => ({ code, details: {} });
+const hook = (name: HookName) => ({ name, argv: ['/bin/true'] });
+
+describe('a migration', () => {
+  it('asks for every step of the plan', () => {
+    const { asked, saga } = play(request());
+    expect(saga.end).toBe('done');
+    expect(asked).toEqual([
+      'alpha:inspect',
+      'beta:validate',
+      'beta:prepare',
+      'alpha:sync-files',
+      'alpha:freeze-and-dump',
+      'alpha:final-sync',
+      'beta:restore-and-hold',
+      'beta:release',
+      'beta:confirm',
+      'alpha:retire',
+      'alpha:clean',
+      'beta:clean',
+    ]);
+  });
+
+  it('arms the target before it tells the source to freeze', () => {
+    const switching = play(request()).sagas.find(({ stage }) => stage === 'switch')!;
+    expect(decide(switching).map((command) => 'host' in command && command.host)).toEqual(['beta', 'alpha']);
+  });
+
+  it('runs the same plan with zero rounds where the kernel tracks no dirty pages, and says so', () => {
+    const { saga } = play(request());
+    expect(saga.rounds).toHaveLength(0);
+    expect(saga.roundsNote).toContain('does not track dirty pages');
+  });
+
+  it('runs rounds until the predicted blackout fits the budget', () => {
+    const { saga, asked } = play(request({ maxDowntimeMs: 50 }), { dirtyTracking: true });
+    expect(saga.rounds.length).toBeGreaterThan(1);
+    expect(asked.filter((step) => step === 'alpha:pre-dump')).toHaveLength(saga.rounds.length);
+    expect(saga.roundsNote).toContain('fits the budget');
+  });
+
+  it('carries no files when the root filesystem is shared', () => {
+    expect(play(request({ sharedRootfs: true })).asked).not.toContain('alpha:sync-files');
+  });
+
+  it('stops after validation when only that was asked for', () => {
+    const { saga, asked } = play(request({ validateOnly: true }));
+    expect(saga.end).toBe('validated');
+    expect(asked).toEqual(['alpha:inspect', 'beta:validate']);
+  });
+
+  it('stands between dump and restore when a pre-restore hook wants to', () => {
+    const { asked, saga } = play(request({ hooks: [hook('pre-restore')] }));
+    expect(asked.indexOf('alpha:final-sync')).toBeLessThan(asked.indexOf('beta:restore-and-hold'));
+    expect(saga.hooks.map(({ name }) => name)).toEqual(['pre-restore']);
+  });
+
+  it('reports the blackout on one clock', () => {
+    const { blackout } = report(play(request()).saga, 0);
+    expect(blackout).toMatchObject({ totalMs: 100, pauseMs: 5, dumpMs: 40, restoreMs: 41 });
+  });
+
+  it('names every stage of the plan once', () => {
+    const names = plan.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    const undone: StepName[] = ['discard', 'resume', 'hook'];
+    expect([...names, ...undone].sort()).toEqual(expect.arrayContaining([...StepNames.options].sort()));
+  });
+});
+
+describe('a failing step', () => {
+  const undoOrder = ['beta:discard', 'alpha:resume', 'alpha:clean', 'beta:clean'];
+
+  it.each(['freeze-and-dump', 'final-sync', 'restore-and-hold'] as const)(
+    '%s: the target is discarded, then the source resumed, then both cleaned',
+    (step) => {
+      const { saga, asked } = play(request(), {
+        faults: [{ step, times: 9, failure: failure('DUMP_REFUSED') }],
+      });
+      expect(saga.end).toBe('rolled-back');
+      expect(asked.slice(asked.indexOf('beta:discard'))).toEqual(undoOrder);
+      expect(saga.decision).toBe('ABORT');
+    },
+  );
+
+  it('is tried again one epoch later where it may pass', () => {
+    const { saga, asked } = play(request(), {
+      faults: [{ step: 'restore-and-hold', times: 1, failure: failure('RESTORE_FAILED') }],
+    });
+    expect(saga.end).toBe('done');
+    expect(saga.epoch).toBe(2);
+    expect(asked.filter((step) => step === 'alpha:resume')).toHaveLength(1);
+  });
+
+  it('before anything was made is refused without an undo', () => {
+    const { saga, asked } = play(request(), {
+      faults: [{ step: 'inspect', times: 9, failure: failure('CONTAINER_UNKNOWN') }],
+    });
+    expect(saga.end).toBe('refused');
+    expect(asked).toEqual(['alpha:inspect']);
+  });
+
+  it('never resumes what was never frozen', () => {
+    const { saga, asked } = play(request(), {
+      faults: [{ step: 'prepare', times: 9, failure: failure('TARGET_FULL') }],
+    });
+    expect(saga.end).toBe('rolled-back');
+    expect(asked).not.toContain('alpha:resume');
+  });
+
+  it('after the decision leads forward', () => {
+    const { saga } = play(request(), {
+      faults: [{ step: 'retire', times: 3, failure: failure('INTERNAL') }],
+    });
+    expect(saga.end).toBe('done');
+  });
+
+  it('whose answer is lost after COMMIT leads forward, not back', () => {
+    const { saga, asked } = play(request(), { faults: [{ step: 'release', times: 1, lost: true }] });
+    expect(saga.end).toBe('done');
+    expect(asked).not.toContain('alpha:resume');
+  });
+
+  it('waits for the operator when the target cannot be asked and Redis may have lost the decision', () => {
+    const faults: Fault[] = [
+      { step: 'restore-and-hold', times: 9, failure: failure('RESTORE_REFUSED') },
+      { step: 'discard', times: 9, lost: true },
+    ];
+    expect(play(request(), { faults, unbroken: false }).saga).toMatchObject({
+      end: 'needs-operator',
+      failure: { code: 'UNDECIDED' },
+    });
+    expect(play(request(), { faults, unbroken: true }).saga.end).toBe('rolled-back');
+  });
+});
+
+const STAGES = [
+  'inspect',
+  'validate',
+  'prepare',
+  'sync-files',
+  'switch',
+  'confirm',
+  'retire',
+] as const satisfies Stage[];
+
+describe('a cancel', () => {
+  it.each(STAGES)('in %s ends in a named state', (cancelAt) => {
+    const { saga, sagas } = play(request(), { cancelAt });
+    const before = sagas.find(({ stage }) => stage === cancelAt);
+    const late = before !== undefined && cancelRefusal(before) !== null;
+    expect(saga.end).toBe(late ? 'done' : 'cancelled');
+  });
+});
+
+describe('whatever goes wrong', () => {
+  const anyFault = fc.record({
+    step: fc.constantFrom(...StepNames.options),
+    times: fc.integer({ min: 1, max: 3 }),
+    what: fc.constantFrom(
+      'lost',
+      'DUMP_FAILED',
+      'RESTORE_REFUSED',
+      'STEP_TIMEOUT',
+      'HOST_UNREACHABLE',
+      'INTERNAL',
+      'CONTAINER_DIED',
+    ),
+  });
+  const options = fc.record({
+    hooks: fc.subarray([...HookName.options]).map((names) => names.map(hook)),
+    sharedRootfs: fc.boolean(),
+    maxRounds: fc.integer({ min: 0, max: 4 }),
+  });
+
+  it('a saga ends, and resumes the source only with ABORT on record', () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyFault, { maxLength: 6 }),
+        options,
+        fc.option(fc.constantFrom(...STAGES)),
+        fc.boolean(),
+        (raw, chosen, cancelAt, unbroken) => {
+          const faults = raw.map(({ step, times, what }): Fault =>
+            what === 'lost'
+              ? { step, times, lost: true }
+              : { step, times, failure: failure(what as Failure['code']) },
+          );
+          const { saga, sagas } = play(request(chosen), {
+            faults,
+            dirtyTracking: true,
+            unbroken,
+            ...(cancelAt && { cancelAt }),
+          });
+          expect(saga.end).not.toBeNull();
+          for (const each of sagas.filter(({ stage }) => stage === 'resume'))
+            expect(each.decision).toBe('ABORT');
+          for (const each of sagas.filter(({ stage }) => stage === 'retire'))
+            expect(each.decision).toBe('COMMIT');
+          for (const [before, after] of sagas.slice(1).map((each, index) => [sagas[index]!, each] as const))
+            expect(after.epoch).toBeGreaterThanOrEqual(before.epoch);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});

@@ -1,0 +1,154 @@
+/** From each stage to the next, when its work has ended well. Pure. */
+import type { Failure, HookName, HookOutcome } from '@cmt/contracts';
+import { converge, roundsPossible } from './converge.ts';
+import { hooksOf } from './decide.ts';
+import { blocking, judge } from './judge.ts';
+import { enter, type Saga } from './state.ts';
+import { afterDiscard, afterResume, forward, stopWith, turnBack } from './turning.ts';
+
+/** The saga after the leg `task` of its stage ended well. */
+export function advance(saga: Saga, task: string, at: number): Saga {
+  switch (saga.stage) {
+    case 'inspect':
+      return enter(saga, 'validate');
+    case 'validate':
+      return judged(saga, at);
+    case 'prepare':
+      return saga.request.options.sharedRootfs ? intoRounds(saga) : enter(saga, 'sync-files');
+    case 'sync-files':
+      return intoRounds(saga);
+    case 'pre-dump':
+      return afterRound(saga);
+    case 'switch':
+    case 'restore':
+      return switched(saga, at);
+    case 'dump':
+      return enter(saga, 'pre-restore');
+    case 'release':
+      return released(saga, at);
+    case 'confirm':
+      return hooked(saga, 'post-restore', at);
+    case 'retire':
+      return enter(saga, 'clean');
+    case 'clean':
+    case 'clean-up':
+      return cleaned(saga, task, at);
+    case 'discard':
+      return saga.decision === 'COMMIT' ? forward(saga) : afterDiscard(saga);
+    case 'resume':
+      return afterResume(saga);
+    default:
+      return saga;
+  }
+}
+
+/** The saga after a hook. Only those before the decision can stop a migration; later ones are reported. */
+export function afterHook(
+  saga: Saga,
+  outcome: HookOutcome,
+  at: number,
+  failure: Failure = hookFailure(outcome),
+): Saga {
+  const noted = {
+    ...saga,
+    hooks: [...saga.hooks, outcome],
+    hooksRun: saga.hooksRun + 1,
+    steps: [...saga.steps, hookStep(outcome)],
+  };
+  if (!outcome.ok && (outcome.name === 'pre-freeze' || outcome.name === 'pre-restore'))
+    return turnBack(noted, failure, at);
+  if (noted.hooksRun < hooksOf(noted, outcome.name).length) return noted;
+  return afterHooks(noted, outcome.name, at);
+}
+
+/** Enters the stage of these hooks, or passes it when there are none. */
+function hooked(saga: Saga, name: HookName, at: number): Saga {
+  return hooksOf(saga, name).length > 0 ? enter(saga, name) : afterHooks(saga, name, at);
+}
+
+function afterHooks(saga: Saga, name: HookName, at: number): Saga {
+  switch (name) {
+    case 'pre-freeze':
+      return enter(saga, hooksOf(saga, 'pre-restore').length > 0 ? 'dump' : 'switch', { switching: true });
+    case 'pre-restore':
+      return enter(saga, 'restore');
+    case 'post-restore':
+      return enter(saga, 'retire');
+    case 'failed-restore':
+      return hooked(saga, 'rolled-back', at);
+    case 'rolled-back':
+      return stopWith(saga, saga.cancelled === null ? 'rolled-back' : 'cancelled', at);
+  }
+}
+
+function judged(saga: Saga, at: number): Saga {
+  const { inspection, sourceFacts, survey, request } = saga;
+  if (inspection === null || sourceFacts === null || survey === null) return saga;
+  const findings = [
+    ...saga.findings,
+    ...judge({ options: request.options, inspection, source: sourceFacts, survey }),
+  ];
+  const against = blocking(findings, request.options.force);
+  const known = { ...saga, findings };
+  if (against.length > 0)
+    return stopWith(known, 'refused', at, refusal(against, inspection.container, request.target));
+  if (request.options.validateOnly) return stopWith(known, 'validated', at);
+  return enter(known, 'prepare', { touched: true });
+}
+
+const refusal = (against: readonly { code: string }[], container: string, host: string): Failure => ({
+  code: 'VALIDATION_REFUSED',
+  details: {
+    count: against.length,
+    codes: [...new Set(against.map(({ code }) => code))].join(', '),
+    container,
+    host,
+  },
+});
+
+function intoRounds(saga: Saga): Saga {
+  if (saga.sourceFacts === null) return saga;
+  const possible = roundsPossible(saga.request.options, saga.sourceFacts);
+  if (!possible.again) return intoSwitch({ ...saga, roundsNote: possible.note });
+  return afterRound(saga);
+}
+
+/** Zero rounds so far or some: the converge rule says whether another helps. */
+function afterRound(saga: Saga): Saga {
+  const verdict = converge(saga.rounds, saga.request.options);
+  return verdict.again ? enter(saga, 'pre-dump') : intoSwitch({ ...saga, roundsNote: verdict.note });
+}
+
+const intoSwitch = (saga: Saga): Saga => hooked(saga, 'pre-freeze', saga.startedAt);
+
+/** One leg of the switch ended well. The target's tells the decision; the source's alone decides nothing. */
+function switched(saga: Saga, at: number): Saga {
+  const { release } = saga.outcome;
+  if (release === null) return saga;
+  if (release.decision === 'COMMIT') return enter(saga, 'confirm');
+  return turnBack(saga, { code: 'CANCELLED', details: { reason: 'ABORT was on record' } }, at);
+}
+
+function released(saga: Saga, at: number): Saga {
+  if (saga.decision === 'COMMIT') return enter(saga, 'confirm');
+  const { target, container } = saga.request;
+  return stopWith(saga, 'needs-operator', at, {
+    code: 'UNDECIDED',
+    details: { host: target, container: container ?? '' },
+  });
+}
+
+function cleaned(saga: Saga, task: string, at: number): Saga {
+  const side = task.startsWith('clean-source') ? 'source' : 'target';
+  const both = { ...saga, cleaned: { ...saga.cleaned, [side]: true } };
+  if (!both.cleaned.source || !both.cleaned.target) return both;
+  if (saga.stage === 'clean') return stopWith(both, 'done', at);
+  return both.cancelled === null ? hooked(both, 'failed-restore', at) : hooked(both, 'rolled-back', at);
+}
+
+const hookStep = ({ name, ok, ms }: HookOutcome) => ({ name, host: 'coordinator', try: 1, ok, ms });
+
+const hookFailure = ({ name, code, output }: HookOutcome): Failure => ({
+  code: 'HOOK_FAILED',
+  details: { hook: name, code: code ?? 'a signal', output: output.slice(-500) },
+});

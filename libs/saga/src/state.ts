@@ -1,0 +1,196 @@
+/** What a saga knows, and what can happen to it. Plain data: it is stored as JSON between any two events. */
+import type {
+  Decision,
+  DumpFigures,
+  Epoch,
+  Failure,
+  Finding,
+  HookOutcome,
+  HostEndpoint,
+  HostFacts,
+  Inspection,
+  MigrationRequest,
+  MigrationState,
+  StepOutput,
+  StepReport,
+  StepResult,
+  TargetSurvey,
+} from '@cmt/contracts';
+
+/** Where a saga stands. Forward, then committed, then the way back. */
+export type Stage =
+  | 'look-up'
+  | 'inspect'
+  | 'validate'
+  | 'prepare'
+  | 'sync-files'
+  | 'pre-dump'
+  | 'pre-freeze'
+  /** Both legs of the blackout at once: the target armed, the source sending. */
+  | 'switch'
+  /** The same in three parts, where a pre-restore hook stands between. */
+  | 'dump'
+  | 'pre-restore'
+  | 'restore'
+  // From here on the target owns the container.
+  | 'release'
+  | 'confirm'
+  | 'post-restore'
+  | 'retire'
+  | 'clean'
+  // The way back.
+  | 'abort'
+  | 'discard'
+  | 'ask-continuity'
+  | 'resume'
+  | 'clean-up'
+  | 'failed-restore'
+  | 'rolled-back'
+  | 'end';
+
+export interface Peer {
+  readonly endpoint: HostEndpoint;
+}
+
+/** What the two legs of a switch brought, as far as they have ended. */
+export interface SwitchOutcome {
+  readonly dump: StepOutput<'freeze-and-dump'> | null;
+  readonly files: StepOutput<'final-sync'> | null;
+  readonly restore: StepOutput<'restore-and-hold'> | null;
+  readonly release: StepOutput<'release'> | null;
+}
+
+export interface Saga {
+  readonly v: 1;
+  readonly request: MigrationRequest;
+  readonly stage: Stage;
+  readonly epoch: Epoch;
+  /** Failed tries of the present stage, and the time before which it is not tried again. */
+  readonly tries: number;
+  readonly notBefore: number;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** Names the Redis that the migration began on; null when that one may lose its last second. */
+  readonly continuityMark: string | null;
+  readonly source: Peer | null;
+  readonly target: Peer | null;
+  readonly inspection: Inspection | null;
+  readonly sourceFacts: HostFacts | null;
+  readonly survey: TargetSurvey | null;
+  readonly findings: readonly Finding[];
+  readonly rounds: readonly DumpFigures[];
+  readonly roundsNote: string | null;
+  /** Something may have been made on the target (in this epoch), and the switch may have begun. */
+  readonly touched: boolean;
+  readonly switching: boolean;
+  readonly decision: Decision | null;
+  readonly outcome: SwitchOutcome;
+  /** True when the way back leads to another try instead of the end. */
+  readonly retrying: boolean;
+  readonly cleaned: { readonly source: boolean; readonly target: boolean };
+  readonly failure: Failure | null;
+  readonly cancelled: string | null;
+  readonly hooks: readonly HookOutcome[];
+  /** Hooks of the present stage that have run. */
+  readonly hooksRun: number;
+  readonly steps: readonly StepReport[];
+  readonly end: MigrationState | null;
+}
+
+/** What can happen to a saga. `at` is milliseconds since 1970, from whoever saw it: the saga itself has no clock. */
+export type SagaEvent = { readonly at: number } & (
+  | {
+      readonly kind: 'looked-up';
+      readonly source: Peer;
+      readonly target: Peer;
+      readonly continuityMark: string | null;
+    }
+  | { readonly kind: 'look-up-failed'; readonly failure: Failure }
+  | { readonly kind: 'leg-ended'; readonly task: string; readonly results: readonly StepResult[] }
+  /** Nobody answered in time: whether the steps ran is unknown. */
+  | { readonly kind: 'leg-lost'; readonly task: string; readonly failure: Failure }
+  | { readonly kind: 'hook-ended'; readonly task: string; readonly outcome: HookOutcome }
+  | { readonly kind: 'settled'; readonly epoch: Epoch; readonly decision: Decision }
+  | { readonly kind: 'continuity'; readonly unbroken: boolean }
+  | { readonly kind: 'cancel'; readonly reason: string }
+);
+
+const NOTHING_YET: SwitchOutcome = { dump: null, files: null, restore: null, release: null };
+
+/** A saga that has not begun. */
+export function initial(request: MigrationRequest, at: number): Saga {
+  return {
+    v: 1,
+    request,
+    stage: 'look-up',
+    epoch: 1,
+    tries: 0,
+    notBefore: 0,
+    startedAt: at,
+    endedAt: null,
+    continuityMark: null,
+    source: null,
+    target: null,
+    inspection: null,
+    sourceFacts: null,
+    survey: null,
+    findings: [],
+    rounds: [],
+    roundsNote: null,
+    touched: false,
+    switching: false,
+    decision: null,
+    outcome: NOTHING_YET,
+    retrying: false,
+    cleaned: { source: false, target: false },
+    failure: null,
+    cancelled: null,
+    hooks: [],
+    hooksRun: 0,
+    steps: [],
+    end: null,
+  };
+}
+
+/** The saga at another stage, its tries counted anew. */
+export const enter = (saga: Saga, stage: Stage, more: Partial<Saga> = {}): Saga => ({
+  ...saga,
+  tries: 0,
+  notBefore: 0,
+  hooksRun: 0,
+  ...more,
+  stage,
+});
+
+/** The saga ready for another hand-over, one epoch later. */
+export const nextEpoch = (saga: Saga): Saga =>
+  enter(saga, 'prepare', {
+    epoch: saga.epoch + 1,
+    rounds: [],
+    touched: true,
+    switching: false,
+    decision: null,
+    outcome: NOTHING_YET,
+    retrying: false,
+    failure: null,
+  });
+
+/** Still free to turn back: the container belongs to the source. */
+const FORWARD: readonly Stage[] = [
+  'look-up',
+  'inspect',
+  'validate',
+  'prepare',
+  'sync-files',
+  'pre-dump',
+  'pre-freeze',
+  'switch',
+  'dump',
+  'pre-restore',
+  'restore',
+];
+export const canTurnBack = (saga: Saga): boolean => FORWARD.includes(saga.stage);
+
+/** Forward only: the container belongs to the target. */
+const OWNED_BY_TARGET: readonly Stage[] = ['release', 'confirm', 'post-restore', 'retire', 'clean'];
+export const isCommitted = (saga: Saga): boolean => OWNED_BY_TARGET.includes(saga.stage);

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# All suites, from a fresh clone to the closing line `N passed, N failed, N skipped`.
+# `npm test -- unit live` runs only those; suites: verify unit integration live.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash scripts/setup.sh
+exec node scripts/test.mjs "$@"
