@@ -11,7 +11,7 @@ import type {
   MigrationRequest,
   StepCall,
 } from '@cmt/contracts';
-import type { Peer, Saga } from '@cmt/saga';
+import type { Patience, Peer, Saga } from '@cmt/saga';
 
 /** A leg as the saga asks for it, ready to be sealed and queued. */
 export interface LegOrder {
@@ -22,6 +22,7 @@ export interface LegOrder {
   readonly try: number;
   readonly calls: readonly StepCall[];
   readonly limitMs: number;
+  readonly patience: Patience;
 }
 
 export interface Ports {

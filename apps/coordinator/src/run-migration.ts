@@ -122,6 +122,7 @@ const orderOf = (command: Extract<Command, { kind: 'leg' }>, saga: Saga): LegOrd
   try: command.try,
   calls: command.calls,
   limitMs: command.limitMs,
+  patience: command.patience,
 });
 
 /** A failure that the catalogue knows; anything else is a broken coordinator and must not look like a broken step. */

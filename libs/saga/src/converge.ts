@@ -9,7 +9,7 @@ const PAGE = 4096;
 const SMOOTHING = 0.4;
 /** A round that improves the best by less than this share does not help. */
 const IMPROVEMENT = 0.04;
-/** Restore rate assumed until one was measured, bytes per millisecond (FINDINGS: 0.35 GB/s). */
+/** Restore rate assumed until one was measured, bytes per millisecond (measured: 0.35 GB/s). */
 const RESTORE_RATE = 350_000;
 
 export type Verdict = { readonly again: true } | { readonly again: false; readonly note: string };

@@ -14,7 +14,7 @@ import type {
 } from '@cmt/contracts';
 import { HookName as HookNames } from '@cmt/contracts';
 import { call, cleanCall, hookCall } from './calls.ts';
-import { pickUpLimit } from './limits.ts';
+import { patience, type Patience } from './limits.ts';
 import { canTurnBack, type Saga } from './state.ts';
 
 export type Command =
@@ -25,8 +25,9 @@ export type Command =
       readonly host: HostName;
       readonly try: number;
       readonly calls: readonly [StepCall, ...StepCall[]];
-      /** Milliseconds until it counts as lost: time to be picked up, and the limits of its steps. */
+      /** Milliseconds until it counts as lost, picked up or not. */
       readonly limitMs: number;
+      readonly patience: Patience;
       readonly notBefore: number;
     }
   | { readonly kind: 'hook'; readonly task: string; readonly hook: Hook }
@@ -117,7 +118,8 @@ function legOf(
     host: saga.request[side],
     try: attempt,
     calls,
-    limitMs: pickUpLimit(saga.stage) + calls.reduce((sum, { timeoutMs }) => sum + timeoutMs, 0),
+    limitMs: patience(saga.stage).pickUpMs + calls.reduce((sum, { timeoutMs }) => sum + timeoutMs, 0),
+    patience: patience(saga.stage),
     notBefore: saga.notBefore,
   };
 }

@@ -2,6 +2,7 @@ export * from './converge.ts';
 export * from './decide.ts';
 export * from './evolve.ts';
 export * from './judge.ts';
+export type { Patience } from './limits.ts';
 export * from './plan.ts';
 export * from './report.ts';
 export {

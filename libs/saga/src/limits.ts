@@ -47,11 +47,21 @@ export function timeLimit(step: StepName, saga: Saga): number {
   }
 }
 
+/** How long nobody may be seen working on a leg: before it is begun, and after it was. */
+export interface Patience {
+  readonly pickUpMs: number;
+  readonly lostAfterMs: number;
+}
+
 /**
- * How long a worker may take to pick a leg up. Longer than a crashed worker needs to be back (FINDINGS: 9.5 to 14.2 s);
- * short for `discard`, because the source stands frozen meanwhile and Redis may answer in the target's stead.
+ * Longer than a crashed worker needs to be back (measured: 9.5 to 14.2 s). Short where the source stands frozen meanwhile:
+ * Redis may answer in the target's stead, and a switch can be tried again.
  */
-export const pickUpLimit = (stage: Stage): number => (stage === 'discard' ? 3 * SECOND : 20 * SECOND);
+export function patience(stage: Stage): Patience {
+  if (stage === 'discard') return { pickUpMs: 3 * SECOND, lostAfterMs: 3 * SECOND };
+  if (stage === 'switch' || stage === 'restore') return { pickUpMs: 10 * SECOND, lostAfterMs: 6 * SECOND };
+  return { pickUpMs: 20 * SECOND, lostAfterMs: 20 * SECOND };
+}
 
 /** Tries of a stage before its failure counts. A switch freezes the container, so it gets one more try only. */
 const TRIES: Partial<Record<Stage, number>> = {

@@ -1,0 +1,75 @@
+/** The ports of a running migration on top of its lease: BullMQ, Redis and hooks behind the saga's words. */
+import { CmtError, type MigrationRequest } from '@cmt/contracts';
+import { runHook } from '@cmt/host';
+import { host, type DecisionRecord, type Lease, type SeenHost } from '@cmt/queue';
+import type { Peer } from '@cmt/saga';
+import type { Redis } from 'ioredis';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Ports } from './ports.ts';
+
+export interface PortParts {
+  readonly redis: Redis;
+  readonly lease: Lease;
+  readonly decisions: DecisionRecord;
+  readonly allowedHooks: 'any' | readonly string[];
+  readonly name: string;
+}
+
+/** Milliseconds between tries while Redis is away. */
+const AGAIN_MS = 200;
+
+export function leasePorts({ redis, lease, decisions, allowedHooks, name }: PortParts): Ports {
+  const { signal } = lease;
+  return {
+    now: () => Date.now(),
+    lookUp: async (request) => ({
+      ...(await lookUp(redis, request)),
+      continuityMark: await untilAnswered(signal, () => decisions.continuityMark(signal)),
+    }),
+    dispatch: ({ migration: _, patience, limitMs, calls, ...draft }, stop) =>
+      lease.dispatch({ ...draft, calls: [...calls] }, { ...patience, limitMs }, stop),
+    runHook: (hook, context, stop) =>
+      runHook({ hook, context, allowed: allowedHooks, host: name, signal: AbortSignal.any([signal, stop]) }),
+    settle: (epoch, vote, stop) =>
+      untilAnswered(AbortSignal.any([signal, stop]), () =>
+        decisions.settle(lease.migration, epoch, vote, signal),
+      ),
+    continuity: (mark, stop) => untilAnswered(stop, () => decisions.isContinuous(mark, signal)),
+    save: (saga, report) => lease.save(saga, report),
+    onCancel: (asked) => onAbort(lease.cancelled, (reason) => asked(String(reason))),
+    tell: (kind, text, step) => {
+      // States are told by `save`, in the same write.
+      if (kind !== 'state') void lease.tell({ kind, text, ...(step ? { step } : {}) }).catch(() => undefined);
+    },
+  };
+}
+
+async function lookUp(redis: Redis, request: MigrationRequest): Promise<{ source: Peer; target: Peer }> {
+  if (request.source === request.target) throw new CmtError('SAME_HOST', { host: request.source });
+  const [source, target] = [await host(redis, request.source), await host(redis, request.target)];
+  for (const seen of [source, target])
+    if (seen.state === 'offline') throw new CmtError('HOST_UNREACHABLE', { host: seen.name });
+  return { source: peerOf(source), target: peerOf(target) };
+}
+
+const peerOf = ({ record }: SeenHost): Peer => ({ endpoint: record.endpoint });
+
+/** Asks until Redis answers: a decision is never guessed (DESIGN H5). */
+async function untilAnswered<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof CmtError)) throw error;
+      await delay(AGAIN_MS, undefined, { signal });
+    }
+  }
+}
+
+function onAbort(signal: AbortSignal, called: (reason: unknown) => void): () => void {
+  const listener = () => called(signal.reason);
+  if (signal.aborted) queueMicrotask(listener);
+  else signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
+}

@@ -1,0 +1,74 @@
+/** The coordinator: takes migrations from the queue and drives each to its end. */
+import type { CoordinatorConfig, MigrationRequest } from '@cmt/contracts';
+import { createLogger, forMigration, serveHealth } from '@cmt/host';
+import {
+  consumeMigrations,
+  DecisionRecord,
+  loadKeyPair,
+  openConnection,
+  parseRedisUrl,
+  trustIn,
+  type Lease,
+} from '@cmt/queue';
+import { initial, type Saga } from '@cmt/saga';
+import { hostname } from 'node:os';
+import { leasePorts } from './lease-ports.ts';
+import { runMigration } from './run-migration.ts';
+
+/** Milliseconds a coordinator that was told to stop gives the migrations under way; the next one takes over the rest. */
+const GRACE_MS = 3_000;
+
+/** Runs until SIGTERM or SIGINT. */
+export async function main(config: CoordinatorConfig & { readonly redis: string }): Promise<void> {
+  process.umask(0o077);
+  const logger = createLogger('coordinator', config.logLevel);
+  const name = `coordinator@${hostname()}`;
+  const address = parseRedisUrl(config.redis);
+  const redis = openConnection(address, 'worker', logger);
+  const decisions = new DecisionRecord(address, logger);
+  const keys = await loadKeyPair(config.stateDir);
+  const under = new Set<string>();
+
+  const drive = async (request: MigrationRequest, lease: Lease): Promise<void> => {
+    const log = forMigration(logger, request.id);
+    under.add(request.id);
+    try {
+      const stored = await lease.load();
+      const begun = (stored?.state as Saga | null | undefined) ?? initial(request, Date.now());
+      log.info({ stage: begun.stage, epoch: begun.epoch }, 'takes the migration');
+      const ports = leasePorts({ redis, lease, decisions, allowedHooks: config.hooks, name });
+      const ended = await runMigration(begun, ports, lease.signal);
+      log.info({ state: ended.end, failure: ended.failure?.code }, 'the migration has ended');
+    } catch (error) {
+      log.warn({ err: error }, 'lets go of the migration');
+      throw error;
+    } finally {
+      under.delete(request.id);
+    }
+  };
+
+  const trust = trustIn(keys, config.trustedKeysDir, logger);
+  const consumer = consumeMigrations(
+    { redis, concurrency: config.concurrency, trust, keys, name, logger },
+    drive,
+  );
+  const health = await serveHealth(config.healthPort, () => ({
+    ok: redis.status === 'ready',
+    name,
+    redis: redis.status,
+    migrations: [...under],
+  }));
+  logger.info({ name, redis: address.shown }, 'ready');
+
+  await toldToStop();
+  logger.info('told to stop');
+  await consumer.close(GRACE_MS);
+  await health.close();
+  decisions.close();
+  redis.disconnect();
+}
+
+const toldToStop = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
