@@ -1,7 +1,7 @@
 import type { DumpFigures } from '@cmt/contracts';
 import { describe, expect, it } from 'vitest';
 import { converge, predictBlackout, roundsPossible } from './converge.ts';
-import { facts, request } from './world.test.ts';
+import { facts, request } from '../test/world.ts';
 
 /** Rounds that wrote so many pages, over a link of 100 MB/s. */
 const rounds = (...pages: number[]): DumpFigures[] =>

@@ -1,7 +1,7 @@
 import type { HostFacts, TargetSurvey } from '@cmt/contracts';
 import { describe, expect, it } from 'vitest';
 import { blocking, judge, type Evidence } from './judge.ts';
-import { facts, inspection, request, survey } from './world.test.ts';
+import { facts, inspection, request, survey } from '../test/world.ts';
 
 interface Change {
   readonly options?: Record<string, unknown>;

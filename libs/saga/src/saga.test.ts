@@ -6,7 +6,7 @@ import { cancelRefusal, decide } from './decide.ts';
 import { plan } from './plan.ts';
 import { report } from './report.ts';
 import type { Stage } from './state.ts';
-import { play, request, type Fault } from './world.test.ts';
+import { play, request, type Fault } from '../test/world.ts';
 
 const failure = (code: Failure['code']): Failure => ({ code, details: {} });
 const hook = (name: HookName) => ({ name, argv: ['/bin/true'] });
