@@ -1,11 +1,11 @@
 /** The ports of a running migration on top of its lease: BullMQ, Redis and hooks behind the saga's words. */
 import { CmtError, type MigrationRequest } from '@cmt/contracts';
 import { runHook } from '@cmt/host';
-import { host, type DecisionRecord, type Lease, type SeenHost } from '@cmt/queue';
+import { host, type DecisionRecord, type Lease, type LegDraft, type SeenHost } from '@cmt/queue';
 import type { Peer } from '@cmt/saga';
 import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ports } from './ports.ts';
+import type { LegOrder, Ports } from './ports.ts';
 
 export interface PortParts {
   readonly redis: Redis;
@@ -26,8 +26,8 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
       ...(await lookUp(redis, request)),
       continuityMark: await untilAnswered(signal, () => decisions.continuityMark(signal)),
     }),
-    dispatch: ({ migration: _, patience, limitMs, calls, ...draft }, stop) =>
-      lease.dispatch({ ...draft, calls: [...calls] }, { ...patience, limitMs }, stop),
+    dispatch: (order, stop) =>
+      lease.dispatch(draftOf(order), { ...order.patience, limitMs: order.limitMs }, stop),
     runHook: (hook, context, stop) =>
       runHook({ hook, context, allowed: allowedHooks, host: name, signal: AbortSignal.any([signal, stop]) }),
     settle: (epoch, vote, stop) =>
@@ -43,6 +43,11 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
     },
   };
 }
+
+const draftOf = ({ task, host, epoch, try: attempt, calls }: LegOrder): LegDraft => ({
+  ...{ task, host, epoch, try: attempt },
+  calls: [...calls],
+});
 
 async function lookUp(redis: Redis, request: MigrationRequest): Promise<{ source: Peer; target: Peer }> {
   if (request.source === request.target) throw new CmtError('SAME_HOST', { host: request.source });

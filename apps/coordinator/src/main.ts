@@ -12,6 +12,7 @@ import {
 } from '@cmt/queue';
 import { initial, type Saga } from '@cmt/saga';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { leasePorts } from './lease-ports.ts';
 import { runMigration } from './run-migration.ts';
 
@@ -49,7 +50,15 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
 
   const trust = trustIn(keys, config.trustedKeysDir, logger);
   const consumer = consumeMigrations(
-    { redis, concurrency: config.concurrency, trust, keys, name, logger },
+    {
+      redis,
+      concurrency: config.concurrency,
+      trust,
+      keys,
+      name,
+      logger,
+      ledgerDir: join(config.stateDir, 'ledger'),
+    },
     drive,
   );
   const health = await serveHealth(config.healthPort, () => ({

@@ -4,7 +4,6 @@ import type {
   Failure,
   Inspection,
   MigrationRequest,
-  StepCall,
   StepName,
   StepResult,
 } from '@cmt/contracts';
@@ -93,108 +92,135 @@ export interface World {
   readonly unbroken?: boolean;
 }
 
-/** Plays a saga to its end. Returns it with all that was asked for, in order. */
-export function play(
-  migration: MigrationRequest,
-  world: World = {},
-): { saga: Saga; asked: string[]; sagas: Saga[] } {
-  const faults = (world.faults ?? []).map((fault) => ({ ...fault }));
-  const asked: string[] = [];
-  let record: Decision | null = null;
-  let at = 1;
-  let saga = initial(migration, 0);
-  const sagas = [saga];
-  let cancelled = false;
-  const happen = (event: SagaEvent) => {
-    saga = evolve(saga, event);
-    sagas.push(saga);
-  };
-  const vote = (decision: Decision): Decision => (record ??= decision);
-  const answer = (call: StepCall): StepResult | 'lost' => {
-    const fault = faults.find(({ step, times }) => step === call.step && times > 0);
-    if (fault !== undefined) (fault as { times: number }).times -= 1;
-    if (fault !== undefined && 'failure' in fault)
-      return { ok: false, step: call.step, failure: fault.failure, ms: 1 };
-    const output = good(call.step, vote, world, saga);
-    if (fault !== undefined) return 'lost';
-    return { ok: true, step: call.step, output: steps[call.step].output.parse(output), ms: 1 };
-  };
-  const perform = (command: Command): SagaEvent => {
-    if (command.kind === 'look-up')
-      return { kind: 'looked-up', source: { endpoint }, target: { endpoint }, continuityMark: 'r1', at };
-    if (command.kind === 'settle')
-      return { kind: 'settled', epoch: command.epoch, decision: vote(command.vote), at };
-    if (command.kind === 'continuity') return { kind: 'continuity', unbroken: world.unbroken ?? true, at };
-    if (command.kind === 'hook')
-      return {
-        kind: 'hook-ended',
-        task: command.task,
-        outcome: { name: command.hook.name, ok: true, code: 0, output: '', ms: 1 },
-        at,
-      };
-    if (command.kind === 'finish') throw new Error('finish is not performed');
-    const results: StepResult[] = [];
-    for (const call of command.calls) {
-      asked.push(`${command.host}:${call.step}`);
-      steps[call.step].input.parse(call.input);
-      const result = answer(call);
-      if (result === 'lost')
+/** A saga played to its end: every state it was in, and all that was asked of the hosts, in order. */
+export interface Played {
+  readonly saga: Saga;
+  readonly sagas: Saga[];
+  readonly asked: string[];
+}
+
+/** Plays a saga to its end. @throws when no end is in sight */
+export function play(migration: MigrationRequest, world: World = {}): Played {
+  const player = new Player(migration, world);
+  for (let turn = 0; player.saga.end === null; turn += 1) {
+    if (turn > 500) throw new Error(`no end in sight at ${player.saga.stage}`);
+    player.turn();
+  }
+  return player;
+}
+
+class Player implements Played {
+  saga: Saga;
+  readonly sagas: Saga[] = [];
+  readonly asked: string[] = [];
+  readonly #world: World;
+  readonly #faults: { fault: Fault; left: number }[];
+  readonly #records = new Map<number, Decision>();
+  #cancelled = false;
+  #at = 1;
+
+  constructor(migration: MigrationRequest, world: World) {
+    this.#world = world;
+    this.#faults = (world.faults ?? []).map((fault) => ({ fault, left: fault.times }));
+    this.saga = initial(migration, 0);
+    this.sagas.push(this.saga);
+  }
+
+  turn(): void {
+    const { stage } = this.saga;
+    this.#at += 10_000;
+    if (!this.#cancelled && stage === this.#world.cancelAt) {
+      this.#cancelled = true;
+      this.#happen({ kind: 'cancel', reason: 'asked', at: this.#at });
+      return;
+    }
+    // The armed target waits for the source's word, so of the two legs of a switch the source's ends first.
+    for (const command of decide(this.saga).reverse())
+      if (command.kind !== 'finish' && this.saga.stage === stage) this.#happen(this.#perform(command));
+  }
+
+  #happen(event: SagaEvent): void {
+    this.saga = evolve(this.saga, event);
+    this.sagas.push(this.saga);
+  }
+
+  #perform(command: Exclude<Command, { kind: 'finish' }>): SagaEvent {
+    const at = this.#at;
+    switch (command.kind) {
+      case 'look-up':
+        return { kind: 'looked-up', source: { endpoint }, target: { endpoint }, continuityMark: 'r1', at };
+      case 'settle':
+        return { kind: 'settled', epoch: command.epoch, decision: this.#vote(command.vote), at };
+      case 'continuity':
+        return { kind: 'continuity', unbroken: this.#world.unbroken ?? true, at };
+      case 'hook':
         return {
-          kind: 'leg-lost',
+          kind: 'hook-ended',
           task: command.task,
-          failure: { code: 'HOST_UNREACHABLE', details: {} },
+          outcome: { ...hookOutcome, name: command.hook.name },
           at,
         };
+      case 'leg':
+        return this.#leg(command);
+    }
+  }
+
+  #leg({ task, host, calls }: Extract<Command, { kind: 'leg' }>): SagaEvent {
+    const at = this.#at;
+    const results: StepResult[] = [];
+    for (const call of calls) {
+      this.asked.push(`${host}:${call.step}`);
+      steps[call.step].input.parse(call.input);
+      const result = this.#answer(call.step);
+      if (result === 'lost')
+        return { kind: 'leg-lost', task, failure: { code: 'HOST_UNREACHABLE', details: {} }, at };
       results.push(result);
       if (!result.ok) break;
     }
-    return { kind: 'leg-ended', task: command.task, results, at };
-  };
-  let epoch = 1;
-  for (let turn = 0; saga.end === null; turn += 1) {
-    if (turn > 500) throw new Error(`no end in sight at ${saga.stage}`);
-    if (saga.epoch !== epoch) [epoch, record] = [saga.epoch, null];
-    if (!cancelled && saga.stage === world.cancelAt) {
-      cancelled = true;
-      happen({ kind: 'cancel', reason: 'asked', at });
-      continue;
-    }
-    // The armed target waits for the source's word, so of the two legs of a switch the source's ends first.
-    const stage = saga.stage;
-    for (const command of decide(saga).reverse())
-      if (command.kind !== 'finish' && saga.stage === stage) happen(perform(command));
-    at += 10_000;
+    return { kind: 'leg-ended', task, results, at };
   }
-  return { saga, asked, sagas };
+
+  #answer(step: StepName): StepResult | 'lost' {
+    const due = this.#faults.find(({ fault, left }) => fault.step === step && left > 0);
+    if (due !== undefined) due.left -= 1;
+    if (due !== undefined && 'failure' in due.fault)
+      return { ok: false, step, failure: due.fault.failure, ms: 1 };
+    const output = this.#good(step);
+    return due === undefined ? { ok: true, step, output: steps[step].output.parse(output), ms: 1 } : 'lost';
+  }
+
+  #vote(vote: Decision): Decision {
+    const first = this.#records.get(this.saga.epoch) ?? vote;
+    this.#records.set(this.saga.epoch, first);
+    return first;
+  }
+
+  #good(step: StepName): Record<string, unknown> {
+    if (step === 'release')
+      return { decision: this.#vote('COMMIT'), releasedAt: 1150, decideMs: 1, openMs: 1 };
+    if (step === 'discard') return { decision: this.#vote('ABORT') };
+    if (step === 'pre-dump') return { figures: figures(10_000 / 4 ** this.saga.rounds.length) };
+    if (step === 'inspect')
+      return { inspection, facts: facts('alpha', this.#world.dirtyTracking), findings: [] };
+    return outputs[step];
+  }
 }
 
-function good(
-  step: StepName,
-  vote: (d: Decision) => Decision,
-  world: World,
-  saga: Saga,
-): Record<string, unknown> {
-  const outputs: Record<StepName, Record<string, unknown>> = {
-    inspect: { inspection, facts: facts('alpha', world.dirtyTracking), findings: [] },
-    validate: { survey },
-    prepare: { endpoint, bundleExisted: false },
-    'sync-files': { bytes: 1, ms: 1 },
-    'pre-dump': { figures: figures(10_000 / 4 ** saga.rounds.length) },
-    'freeze-and-dump': { frozenAt: 1000, clockOffsetMs: 50, pauseMs: 5, dumpMs: 40, figures: figures(10) },
-    'final-sync': { bytes: 1, ms: 2 },
-    'restore-and-hold': { waitMs: 1, restoreMs: 40, criuMs: 20 },
-    release: {
-      decision: step === 'release' ? vote('COMMIT') : 'COMMIT',
-      releasedAt: 1150,
-      decideMs: 1,
-      openMs: 1,
-    },
-    confirm: { pid: 1, ranMs: 1000 },
-    retire: {},
-    clean: {},
-    discard: { decision: step === 'discard' ? vote('ABORT') : 'ABORT' },
-    resume: { wasFrozen: true, frozenMs: 1 },
-    hook: { outcome: { name: 'pre-freeze', ok: true, code: 0, output: '', ms: 1 } },
-  };
-  return outputs[step];
-}
+const hookOutcome = { name: 'pre-freeze', ok: true, code: 0, output: '', ms: 1 } as const;
+
+const outputs: Record<
+  Exclude<StepName, 'release' | 'discard' | 'pre-dump' | 'inspect'>,
+  Record<string, unknown>
+> = {
+  validate: { survey },
+  prepare: { endpoint, bundleExisted: false },
+  'sync-files': { bytes: 1, ms: 1 },
+  'freeze-and-dump': { frozenAt: 1000, clockOffsetMs: 50, pauseMs: 5, dumpMs: 40, figures: figures(10) },
+  'final-sync': { bytes: 1, ms: 2 },
+  'restore-and-hold': { waitMs: 1, restoreMs: 40, criuMs: 20 },
+  confirm: { pid: 1, ranMs: 1000 },
+  retire: {},
+  clean: {},
+  resume: { wasFrozen: true, frozenMs: 1 },
+  hook: { outcome: hookOutcome },
+};
