@@ -26,7 +26,7 @@ export const catalogue = {
   REQUEST_INVALID: entry(
     'refuse',
     'The request is not valid: {problem}.',
-    'Correct the named field; `cmt migrate --help` shows examples.',
+    'Correct what is named; `--help` shows examples.',
   ),
   REQUEST_NEWER: entry(
     'refuse',
@@ -37,6 +37,11 @@ export const catalogue = {
     'refuse',
     'The job on {queue} carries no valid signature: {problem}.',
     'Add the sender to the trusted keys on {host} if the job is yours; otherwise find out who can write to Redis.',
+  ),
+  CONFIG_INVALID: entry(
+    'refuse',
+    'The configuration is not valid: {problem}.',
+    'Correct {where}; flags override CMT_* variables, and those override the file.',
   ),
   SAME_HOST: entry('refuse', 'Source and target are both {host}.', 'Name two different hosts.'),
   HOOK_FORBIDDEN: entry(
@@ -60,6 +65,11 @@ export const catalogue = {
     'refuse',
     'Redis at {url} does not answer: {reason}.',
     'Start Redis, or correct `--redis` or CMT_REDIS.',
+  ),
+  REDIS_MISSING: entry(
+    'refuse',
+    'No Redis is configured, and `redis-server` is not installed here to start a private one.',
+    '`apt-get install redis-server`, or name a Redis with `--redis` or CMT_REDIS.',
   ),
   HOST_UNKNOWN: entry(
     'refuse',
@@ -139,6 +149,16 @@ export const catalogue = {
     'rollback',
     'The network of {container} could not be set up on {host}: {reason}.',
     'Create bridge {bridge} on {host}, or choose another target.',
+  ),
+  NETWORK_UNSUPPORTED: entry(
+    'refuse',
+    'The network of {container} on {host} cannot be moved: {reason}.',
+    'Give the container a network namespace with a path (`ip netns add`), and veth links on a bridge.',
+  ),
+  NETWORK_IN_USE: entry(
+    'rollback',
+    'Network namespace {netns} on {host} is in use by {process}.',
+    'Stop that process, or choose another target.',
   ),
   FILES_FAILED: entry(
     'retry',
@@ -236,6 +256,11 @@ export const catalogue = {
     'refuse',
     'There is no migration {migration}.',
     '`cmt status` lists the known ones.',
+  ),
+  LAB_FAILED: entry(
+    'refuse',
+    'The lab is not to be had: {reason}.',
+    '`cmt lab ls` shows what is there; `cmt lab down` removes whatever is left of a lab.',
   ),
   INTERNAL: entry(
     'retry',

@@ -74,30 +74,59 @@ export const Finding = z.object({
 });
 export type Finding = z.infer<typeof Finding>;
 
+/** What may stand in a command for ip(8): nothing that it would read as a second word. */
+const LinkName = z.string().regex(/^[\w.-]{1,15}$/, 'the name of a network interface');
+const Mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'a MAC address');
+const Ip = z.union([z.ipv4(), z.ipv6()]);
+const Prefixed = z.union([z.cidrv4(), z.cidrv6()]);
+const NetnsPath = AbsolutePath.regex(/^[\w./+@:-]+$/, 'a path of letters, digits and ./+@:-');
+
 /** One network interface of a container, as it must look again on the target. */
 export const ContainerLink = z.object({
-  name: z.string().max(15),
-  mac: z.string(),
+  name: LinkName,
+  mac: Mac,
   mtu: z.int(),
   /** With prefix length, e.g. `10.77.0.100/24`. */
-  addresses: z.array(z.string()),
-  /** Name of the other end on the host, and the bridge it is attached to. */
-  hostLink: z.string().max(15),
-  bridge: z.string().max(15),
+  addresses: z.array(Prefixed),
+  /** Name of the other end on the source, and the bridge it is attached to on both hosts. */
+  hostLink: LinkName,
+  bridge: LinkName,
 });
 export type ContainerLink = z.infer<typeof ContainerLink>;
+
+export const ContainerRoute = z.object({
+  /** With prefix length always (`0.0.0.0/0` and `::/0` for the default), so that the family is clear. */
+  to: Prefixed,
+  via: Ip.optional(),
+  dev: LinkName,
+  /** Source address that packets of this route prefer. */
+  src: Ip.optional(),
+  metric: z.int().optional(),
+  /** The gateway is reached on the link although no address says so. */
+  onlink: z.boolean().optional(),
+});
+export type ContainerRoute = z.infer<typeof ContainerRoute>;
+
+export const Neighbour = z.object({
+  address: Ip,
+  mac: Mac,
+  dev: LinkName,
+  permanent: z.boolean().optional(),
+});
+export type Neighbour = z.infer<typeof Neighbour>;
 
 /** A container's network: its own namespace on bridges, the host's, or none to speak of. */
 export const ContainerNetwork = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('host') }),
-  z.object({ kind: z.literal('none') }),
+  /** Nothing but the loopback; `netns` where the namespace has a path, which must then exist on the target too. */
+  z.object({ kind: z.literal('none'), netns: NetnsPath.optional() }),
   z.object({
     kind: z.literal('bridge'),
-    netns: AbsolutePath,
+    netns: NetnsPath,
     links: z.array(ContainerLink),
-    routes: z.array(z.object({ to: z.string(), via: z.string().optional(), dev: z.string() })),
+    routes: z.array(ContainerRoute),
     /** Known peers, handed over so that the restored side need not ask for them. */
-    neighbours: z.array(z.object({ address: z.string(), mac: z.string(), dev: z.string() })),
+    neighbours: z.array(Neighbour),
   }),
 ]);
 export type ContainerNetwork = z.infer<typeof ContainerNetwork>;

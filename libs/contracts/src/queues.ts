@@ -20,14 +20,18 @@ export const keys = {
   events: (migration: MigrationId) => `${PREFIX}:events:${migration}`,
   host: (host: HostName) => `${PREFIX}:host:${host}`,
   hosts: `${PREFIX}:hosts`,
+  /** Renewed by every coordinator while it takes migrations. */
+  coordinator: `${PREFIX}:coordinator`,
+  /** Somebody asked for the end of this leg: read by a worker that missed the message. */
+  stop: (host: HostName, leg: string) => `${PREFIX}:stop:${host}:${leg}`,
   /** Channels. */
   control: `${PREFIX}:control`,
   wake: `${PREFIX}:wake`,
 };
 
-/** Locks and stalls (FINDINGS: a dead worker's job starts again after 10 to 15 s with these). */
+/** Locks and stalls: a dead worker's job starts again when its lock has run out and the next check has seen that. */
 export const LOCK_MS = 10_000;
-export const STALLED_CHECK_MS = 5_000;
+export const STALLED_CHECK_MS = 3_000;
 /** Without a lock renewal for this long a step stops itself, before anybody else may start it. */
 export const SELF_FENCE_MS = 8_000;
 

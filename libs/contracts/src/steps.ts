@@ -173,6 +173,12 @@ export const StepCall = z.object({
 });
 export type StepCall = z.infer<typeof StepCall>;
 
+/** `<step>.<epoch>.<try>`, made by the saga. */
+export const TaskId = z
+  .string()
+  .regex(/^[a-z][a-z0-9.-]{0,62}$/, 'lower case letters, digits, dots and dashes');
+export type TaskId = z.infer<typeof TaskId>;
+
 /**
  * A job for one host: consecutive rows of the plan on the same side, run without a queue hop between them.
  * It ends at the first step that fails.
@@ -183,6 +189,8 @@ export const Leg = z.object({
   epoch: Epoch,
   /** Queue and host the job is meant for: a job moved to another queue is refused. */
   host: HostName,
+  /** Unique in its migration, e.g. `prepare.1.2`; part of the job's id, so that a copy under another id is refused. */
+  task: TaskId,
   try: z.int().min(1),
   calls: z.array(StepCall).min(1),
   issuedAt: z.number(),

@@ -2,7 +2,7 @@
  * What a step may use besides its input: the one argument behind which all effects sit.
  * The worker builds it; steps and their parts never look elsewhere.
  */
-import type { Decision, Epoch, MigrationId, WorkerConfig } from '@cmt/contracts';
+import type { Decision, Epoch, HostEndpoint, MigrationId, WorkerConfig } from '@cmt/contracts';
 import type { Journal } from './journal.ts';
 import type { Network } from './network/network.ts';
 import type { Runtimes } from './runtimes/runtime.ts';
@@ -27,6 +27,8 @@ export interface Told {
 
 export interface StepContext {
   readonly config: WorkerConfig;
+  /** How other hosts reach this one: what `prepare` answers. */
+  readonly endpoint: HostEndpoint;
   readonly migration: MigrationId;
   readonly epoch: Epoch;
   /** Aborts when the step is cancelled, out of time, or this worker may no longer work on it. */

@@ -16,6 +16,7 @@ import {
   MigrationId,
   RuntimeName,
   Side,
+  type CmtError,
 } from '@cmt/contracts';
 
 /** Source: SENDING, FROZEN, then RETIRED or RESUMED. Target: PREPARED, HELD, then COMMITTED, RUNNING, or DISCARDED. */
@@ -47,6 +48,8 @@ export const JournalEntry = z.object({
   bundleExisted: z.boolean(),
   /** Target: process id and start time (/proc/PID/stat field 22) of the held restore. */
   restore: z.object({ pid: z.int(), startTime: z.string() }).nullable(),
+  /** Target: milliseconds since 1970 before which no copy of this migration can exist; null while none was ordered. */
+  restoreOrderedAt: z.number().nullable().default(null),
   /** Source: milliseconds since 1970 at which it was frozen. */
   frozenAt: z.number().nullable(),
   /** True once `clean` has run: nothing of this migration is left but this entry. */
@@ -62,6 +65,8 @@ export interface Journal {
   write(entry: JournalEntry): Promise<void>;
   /** All entries that are not closed, for the settlement at start. */
   open(): Promise<JournalEntry[]>;
+  /** One failure for every entry that exists and cannot be read: a person has to look at it. */
+  unreadable(): Promise<CmtError[]>;
   /** The open migration of a container, or null: one at a time. */
   busyWith(container: ContainerId): Promise<MigrationId | null>;
   /** Drops closed entries older than this many milliseconds. */

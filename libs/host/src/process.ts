@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   /** File descriptors for stdio, as in node:child_process; overrides `input`. Bulk bytes go through here, not the heap. */
   readonly stdio?: Options['stdio'];
+  /** Which outputs are gathered for the result (all, unless told); one that is piped elsewhere must not be. */
+  readonly buffer?: Options['buffer'];
 }
 
 /** How a finished program ended. `code` is null when a signal or the time limit ended it. */
@@ -103,6 +105,7 @@ function base(options: Omit<RunOptions, 'timeoutMs'>) {
       : { stdio: options.stdio }),
     ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    ...(options.buffer === undefined ? {} : { buffer: options.buffer }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: options.env }),
   } satisfies Options;

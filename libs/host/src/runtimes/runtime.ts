@@ -57,11 +57,18 @@ export interface Runtime {
   resume(container: ContainerId, signal: AbortSignal): Promise<void>;
   /** One round of memory, container running before and after. @throws CmtError DUMP_FAILED, DUMP_REFUSED */
   preDump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void>;
-  /** Complete dump of a paused container that stays paused in memory. @throws CmtError DUMP_FAILED, DUMP_REFUSED */
+  /**
+   * Complete dump of a paused container that stays paused in memory, also when it fails. Stopped by `signal` it ends once the
+   * container has been let go in good order, which may take as long as the file being written; its images are gone then.
+   * @throws CmtError DUMP_FAILED, DUMP_REFUSED
+   */
   dump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void>;
   /** Starts a restore and returns at once. */
   restore(container: ContainerId, plan: RestorePlan): Promise<RestoreUnderWay>;
-  /** Kills every process of the container, frozen or not, and removes the runtime's state of it. Idempotent. */
+  /**
+   * Kills every process of the container, frozen or not, without letting any run, and removes the runtime's state of it. Also one
+   * that is being restored, is held, or is what a killed restore has left. Idempotent.
+   */
   destroy(container: ContainerId, signal: AbortSignal): Promise<void>;
 }
 

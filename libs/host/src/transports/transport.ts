@@ -26,14 +26,14 @@ export interface Link {
   /**
    * Starts sending a directory of images while it is still written. `finish()` is called when the writer is done and
    * resolves when the target has acknowledged every file with its checksum. `name` is the round (`1`, `2`, …) or `final`.
-   * @throws CmtError TRANSFER_BROKEN, TRANSFER_CORRUPT
+   * @throws CmtError TRANSFER_BROKEN, TRANSFER_CORRUPT, TARGET_FULL
    */
   sendImages(name: string, directory: string, signal: AbortSignal): ImageSending;
   /** Carries a directory's content to the prepared bundle with rsync, deleting there what is gone here. @throws CmtError FILES_FAILED */
   syncFiles(directory: string, signal: AbortSignal): Promise<{ bytes: number }>;
   /** Opens what the blackout needs (image channel, rsync's channel) so that nothing is connected inside it. */
   warmUp(signal: AbortSignal): Promise<void>;
-  /** Tells the target that images and files are complete: restore now. */
+  /** Tells the target that images and files are complete: restore now. @throws CmtError TRANSFER_BROKEN unless it has them all */
   go(signal: AbortSignal): Promise<void>;
   /** Tells the target that nothing more will come, so that whoever waits there stops at once. */
   abandon(reason: string): void;
@@ -41,7 +41,9 @@ export interface Link {
 }
 
 export interface ImageSending {
-  /** Call when the writer has ended well. */
+  /** Bytes of images handed to the connection so far, for progress. */
+  readonly bytesSent: number;
+  /** Call when the writer has ended well. `sendMs` leaves out the time spent waiting for the writer. */
   finish(): Promise<{ bytesSent: number; sendMs: number }>;
   /** Call when the writer failed. */
   cancel(): void;

@@ -1,0 +1,82 @@
+/** `cmt migrate`: asks for a migration and shows it until its end. */
+import type { Command } from 'commander';
+import type { MigrationReport } from '@cmt/contracts';
+import { ExitCode, exitCodeOfReport } from '../exit-codes.ts';
+import type { Io } from '../io.ts';
+import type { RequestFlags } from '../request.ts';
+import { addVerb, runVerb, type CommonFlags } from '../verb.ts';
+import { withEnds, withHooks, withMeans } from './request-flags.ts';
+
+interface MigrateFlags extends RequestFlags, CommonFlags {
+  readonly detach?: boolean;
+}
+
+export function addMigrate(program: Command): void {
+  const command = addVerb(program, {
+    usage: 'migrate',
+    does: 'move a running container to another host and wait until it runs there',
+    examples: [
+      ['cmt migrate redis --src host1 --dst host2', 'the container called redis'],
+      ['cmt migrate --src root@10.0.0.1:/srv/redis --dst root@10.0.0.2', 'the container of that bundle'],
+      [
+        'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --mode pre-copy',
+        'with a tight budget',
+      ],
+      [
+        "cmt migrate redis --src host1 --dst host2 --hook-pre-restore '@target /opt/check --quick'",
+        'with a hook',
+      ],
+      ['cmt migrate redis --src host1 --dst host2 --id nightly-7 --detach', 'do not wait; safe to repeat'],
+    ],
+  });
+  withMeans(withEnds(command))
+    .option('--max-downtime <time>', 'blackout that pre-copy aims for (default: 300ms)')
+    .option('--max-rounds <n>', 'upper bound of pre-dump rounds, 0 to 32 (default: 8)')
+    .option(
+      '--confirm-for <time>',
+      'how long the moved container must live before the source copy goes (default: 1s)',
+    )
+    .option('--detach', 'print the id and return at once');
+  withHooks(command).action((container: string | undefined, flags: MigrateFlags) =>
+    runVerb(flags, (io) => migrate(container, flags, io)),
+  );
+}
+
+async function migrate(container: string | undefined, flags: MigrateFlags, io: Io): Promise<ExitCode> {
+  const { submit, typed } = await import('./ask.ts');
+  const parsed = typed(container, flags, false);
+  const { withFleet } = await import('../fleet.ts');
+  return withFleet(flags, async (fleet) => {
+    const { report, isNew } = await submit(fleet, parsed);
+    if (flags.detach) return printId(report, io);
+    io.err(isNew ? `migration ${report.id}\n` : `migration ${report.id} is known already\n`);
+    const { liveOn } = await import('../live.ts');
+    const { awaitEnd } = await import('../wait.ts');
+    const live = liveOn(io);
+    const ended = await awaitEnd(fleet, report.id, io, live.show).finally(live.end);
+    await printEnd(ended, io);
+    return exitCodeOfReport(ended);
+  });
+}
+
+async function printId(report: MigrationReport, io: Io): Promise<ExitCode> {
+  const { printJson } = await import('../io.ts');
+  if (io.json) printJson(io, true, { migration: report });
+  else io.out(`${report.id}\n`);
+  return ExitCode.done;
+}
+
+async function printEnd(report: MigrationReport, io: Io): Promise<void> {
+  const { printJson } = await import('../io.ts');
+  const { errorObject, failureText } = await import('../present/failure.ts');
+  const { blackoutText, outcomeText } = await import('../present/report.ts');
+  const { failure, blackout } = report;
+  const ok = exitCodeOfReport(report) === ExitCode.done;
+  if (io.json) {
+    printJson(io, ok, { migration: report, ...(failure ? { error: errorObject(failure) } : {}) });
+    return;
+  }
+  if (failure) io.err(failureText(failure, io.errPaint));
+  io.out(outcomeText(report, io.outPaint));
+  if (blackout) io.out(`  blackout  ${blackoutText(blackout)}\n`);
+}

@@ -1,0 +1,33 @@
+/** `cmt ps`: the containers of all hosts. */
+import type { Command } from 'commander';
+import { ExitCode } from '../exit-codes.ts';
+import type { Io } from '../io.ts';
+import { addVerb, runVerb, type CommonFlags } from '../verb.ts';
+
+/** Migrations looked through for those under way. */
+const RECENT = 200;
+
+export function addPs(program: Command): void {
+  addVerb(program, {
+    usage: 'ps',
+    does: 'list the containers of all hosts, and the migration each is in',
+    examples: [
+      ['cmt ps', 'every container that a worker has announced'],
+      ["cmt ps --json | jq -r '.containers[].id'", 'their ids'],
+    ],
+  }).action((flags: CommonFlags) => runVerb(flags, (io) => listContainers(flags, io)));
+}
+
+async function listContainers(flags: CommonFlags, io: Io): Promise<ExitCode> {
+  const { withFleet } = await import('../fleet.ts');
+  const { printJson } = await import('../io.ts');
+  const { containersOf, containersText } = await import('../present/fleet.ts');
+  const containers = await withFleet(flags, async (fleet) => {
+    const [hosts, reports] = await Promise.all([fleet.hosts(), fleet.migrations(RECENT)]);
+    return containersOf(hosts, reports);
+  });
+  if (io.json) printJson(io, true, { containers });
+  else if (containers.length > 0) io.out(containersText(containers, io.outPaint));
+  else io.err('No host has announced a container.\n');
+  return ExitCode.done;
+}

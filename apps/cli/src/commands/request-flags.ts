@@ -1,0 +1,66 @@
+/** The flags that `migrate` and `validate` share. */
+import { Option, type Command } from 'commander';
+
+export const withEnds = (command: Command): Command =>
+  command
+    .argument('[container]', 'id of the container; without it, the one of the bundle named in --src')
+    .requiredOption(
+      '--src <host>',
+      'HOST[:/bundle] or user@HOST[:/bundle]; HOST is a registered name or its address',
+    )
+    .requiredOption('--dst <host>', 'the same; the bundle’s path is that of the source unless given');
+
+/** What decides whether the move is possible. */
+export const withMeans = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--runtime <name>', 'the container’s runtime (default: runc)').choices([
+        'runc',
+        'docker',
+        'podman',
+      ]),
+    )
+    .addOption(
+      new Option('--mode <mode>', 'how memory moves (default: auto)').choices([
+        'auto',
+        'stop-and-copy',
+        'pre-copy',
+      ]),
+    )
+    .addOption(
+      new Option('--tcp <policy>', 'what becomes of established connections (default: established)').choices([
+        'established',
+        'close',
+        'refuse',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--transport <name>',
+        'how images travel; tcp only on a trusted network (default: ssh)',
+      ).choices(['ssh', 'tcp']),
+    )
+    .option('--shared-rootfs', 'both hosts see the same bundle: no files are carried')
+    .option('--force', 'soft findings become warnings')
+    .option('--id <id>', 'name of the migration; the same id twice is one migration');
+
+/** Repeatable: each use adds one. */
+const collect = (text: string, before: string[] | undefined): string[] => [...(before ?? []), text];
+
+const HOOKS = [
+  ['pre-freeze', 'before the blackout'],
+  ['pre-restore', 'in the blackout; refuses the move by failing'],
+  ['post-restore', 'when it runs on the target'],
+  ['failed-restore', 'when the move has failed'],
+  ['rolled-back', 'when everything is as it was'],
+] as const;
+
+export function withHooks(command: Command): Command {
+  for (const [name, when] of HOOKS)
+    command.option(
+      `--hook-${name} <command>`,
+      `run ${when}; '@source …' or '@target …' runs there; repeatable`,
+      collect,
+    );
+  return command.option('--hook-timeout <time>', 'limit of each hook', '30s');
+}

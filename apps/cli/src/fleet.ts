@@ -1,0 +1,121 @@
+/** A verb's way to the fleet: configuration, Redis (the private one when none is configured), and the queue behind it. */
+import {
+  ClientConfig,
+  CmtError,
+  keys,
+  MigrationEvent,
+  type MigrationReport,
+  type MigrationRequest,
+} from '@cmt/contracts';
+import {
+  connectProducer,
+  coordinatorAlive,
+  follow,
+  hosts,
+  listSagas,
+  loadKeyPair,
+  parseRedisUrl,
+  readSaga,
+  requestCancel,
+  submitMigration,
+  type RedisConnection,
+  type SeenHost,
+  type Submitted,
+} from '@cmt/queue';
+import { pino } from 'pino';
+import { mergeConfig, readConfigFile } from './config.ts';
+import { userStateDir } from './embedded/state-dir.ts';
+import type { CommonFlags } from './verb.ts';
+
+export class Fleet {
+  readonly #config: ClientConfig;
+  readonly #redis: RedisConnection;
+
+  private constructor(config: ClientConfig, redis: RedisConnection) {
+    this.#config = config;
+    this.#redis = redis;
+  }
+
+  /** @throws {CmtError} CONFIG_INVALID, REDIS_UNREACHABLE, REDIS_MISSING */
+  static async open(flags: CommonFlags): Promise<Fleet> {
+    const config = await clientConfig(flags);
+    const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+    const url = config.redis ?? (await startEmbedded(config.stateDir));
+    return new Fleet(config, await connectProducer(parseRedisUrl(url), logger));
+  }
+
+  hosts(): Promise<SeenHost[]> {
+    return hosts(this.#redis);
+  }
+
+  /** Newest first. */
+  migrations(limit: number): Promise<MigrationReport[]> {
+    return listSagas(this.#redis, limit);
+  }
+
+  /** @throws {CmtError} MIGRATION_UNKNOWN */
+  async migration(id: string): Promise<MigrationReport> {
+    const saga = await readSaga(this.#redis, id);
+    if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
+    return saga.report;
+  }
+
+  /** @throws {CmtError} REQUEST_INVALID when the id belongs to a migration that was asked for in other words. */
+  async submit(request: MigrationRequest): Promise<Submitted> {
+    const submitted = await submitMigration(this.#redis, request, await loadKeyPair(this.#config.stateDir));
+    if (submitted.isNew || sameWish(submitted.report.request, request)) return submitted;
+    const problem = `--id: ${request.id} is another migration (\`cmt status ${request.id}\`)`;
+    throw new CmtError('REQUEST_INVALID', { problem });
+  }
+
+  /** @throws {CmtError} MIGRATION_UNKNOWN, TOO_LATE_TO_CANCEL */
+  cancel(id: string, reason: string): Promise<void> {
+    return requestCancel(this.#redis, id, reason);
+  }
+
+  follow(id: string, signal: AbortSignal): ReturnType<typeof follow> {
+    return follow(this.#redis, id, true, signal);
+  }
+
+  /** What was told so far. */
+  async events(id: string): Promise<MigrationEvent[]> {
+    const entries = await this.#redis.xrange(keys.events(id), '-', '+');
+    return entries.map(([, fields]) => MigrationEvent.parse(JSON.parse(fields[1] ?? '')));
+  }
+
+  /** True when a coordinator takes migrations. Starts the embedded one again if it has died. */
+  async hasCoordinator(): Promise<boolean> {
+    if (await coordinatorAlive(this.#redis)) return true;
+    if (this.#config.redis === undefined) await startEmbedded(this.#config.stateDir);
+    return false;
+  }
+
+  close(): void {
+    this.#redis.disconnect();
+  }
+}
+
+export async function clientConfig(flags: CommonFlags): Promise<ClientConfig> {
+  const file = await readConfigFile(flags.config, process.env);
+  const defaults = { stateDir: userStateDir(process.env), logLevel: 'silent' };
+  return mergeConfig(ClientConfig, { flags: { ...flags }, env: process.env, file, defaults });
+}
+
+async function startEmbedded(stateDir: string): Promise<string> {
+  const { ensureEmbedded } = await import('./embedded/embedded.ts');
+  return ensureEmbedded(stateDir);
+}
+
+/** Two requests for one migration differ in the time they were made at, and in nothing else. */
+const sameWish = (one: MigrationRequest, other: MigrationRequest): boolean =>
+  JSON.stringify({ ...one, requestedAt: 0 }) === JSON.stringify({ ...other, requestedAt: 0 });
+
+/** Opens the fleet for as long as `work` takes. */
+export async function withFleet<T>(flags: CommonFlags, work: (fleet: Fleet) => Promise<T>): Promise<T> {
+  const fleet = await Fleet.open(flags);
+  try {
+    return await work(fleet);
+  } finally {
+    fleet.close();
+  }
+}

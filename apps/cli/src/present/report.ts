@@ -1,0 +1,111 @@
+/** One migration as it stands, in full. */
+import { type Blackout, isEnd, type MigrationReport, type MigrationState } from '@cmt/contracts';
+import { failureText } from './failure.ts';
+import { findingsText } from './findings.ts';
+import { oneLine, type Paint } from './paint.ts';
+import { table } from './table.ts';
+import { share, time } from './units.ts';
+
+export function reportText(report: MigrationReport, paint: Paint): string {
+  const sections = [
+    headText(report, paint),
+    report.steps.length > 0 ? stepsText(report, paint) : '',
+    report.hooks.length > 0 ? hooksText(report, paint) : '',
+    report.findings.length > 0 ? findingsText(report.findings, paint) : '',
+    report.failure ? failureText(report.failure, paint) : '',
+  ];
+  return sections.filter((section) => section !== '').join('\n');
+}
+
+/** One sentence on how it ended: the last line of `cmt migrate`. */
+export function outcomeText(report: MigrationReport, paint: Paint): string {
+  const { container, from, to, blackoutMs, totalMs } = report;
+  const stood = blackoutMs === null ? '' : `, it stood still for ${time(blackoutMs)}`;
+  switch (report.state) {
+    case 'done':
+      return `${paint.green('done')}: ${container} runs on ${to}${stood} (${time(totalMs)} in all)\n`;
+    case 'validated':
+      return `${paint.green('validated')}: ${container} can move from ${from} to ${to}\n`;
+    case 'refused':
+      return `${paint.red('refused')}: nothing was changed; ${container} is as it was on ${from}\n`;
+    case 'rolled-back':
+      return `${paint.red('rolled back')}: ${container} runs on ${from}${stood}\n`;
+    case 'cancelled':
+      return `${paint.yellow('cancelled')}: ${container} runs on ${from}${stood}\n`;
+    case 'needs-operator':
+      return `${paint.red('needs you')}: cmt cannot decide alone what becomes of ${container}\n`;
+    case 'queued':
+    case 'running':
+    case 'rolling-back':
+    case 'committed':
+      return `${statePainted(report.state, paint)}: ${container}, ${from} to ${to}\n`;
+  }
+}
+
+export function statePainted(state: MigrationState, paint: Paint, text: string = state): string {
+  if (state === 'done' || state === 'validated') return paint.green(text);
+  if (state === 'cancelled') return paint.yellow(text);
+  return isEnd(state) ? paint.red(text) : paint.cyan(text);
+}
+
+function headText(report: MigrationReport, paint: Paint): string {
+  const { id, container, from, to, state, step, decision, epoch, rounds, roundsNote, blackout } = report;
+  const at = step && !isEnd(state) ? `, at ${step}` : '';
+  const facts: [string, string][] = [
+    ['container', `${container}, ${from} -> ${to}`],
+    ['state', `${statePainted(state, paint)}${at}`],
+    ['decision', `${decision ?? 'none yet'} (epoch ${epoch})`],
+    ['rounds', `${rounds}${roundsNote ? `: ${oneLine(roundsNote)}` : ''}`],
+    ['blackout', blackout ? blackoutText(blackout) : blackoutTotal(report.blackoutMs)],
+    ['total', time(report.totalMs)],
+  ];
+  const lines = facts.map(([name, value]) => `  ${name.padEnd(10)}${value}\n`);
+  return `${paint.bold(id)}\n${lines.join('')}`;
+}
+
+const blackoutTotal = (ms: number | null): string => (ms === null ? 'none' : time(ms));
+
+/** Where the blackout went. Dump and restore hold CRIU's share; what is neither CRIU's nor the wire's is cmt's own. */
+export function blackoutText(blackout: Blackout): string {
+  const { totalMs, criuMs, ownMs } = blackout;
+  const parts = (
+    [
+      ['pause', blackout.pauseMs],
+      ['dump', blackout.dumpMs],
+      ['transfer', blackout.transferMs],
+      ['files', blackout.filesMs],
+      ['restore', blackout.restoreMs],
+    ] as const
+  ).map(([name, ms]) => `${name} ${time(ms)} (${share(ms, totalMs)})`);
+  const whose = `CRIU ${time(criuMs)} (${share(criuMs, totalMs)}), cmt’s own ${time(ownMs)} (${share(ownMs, totalMs)})`;
+  return `${time(totalMs)}: ${parts.join(', ')}\n${' '.repeat(12)}of it ${whose}`;
+}
+
+const stepsText = ({ steps }: MigrationReport, paint: Paint): string =>
+  table(
+    steps,
+    [
+      { title: 'STEP', cell: ({ name }) => name },
+      { title: 'HOST', cell: ({ host }) => host },
+      { title: 'TRY', cell: (step) => String(step.try) },
+      { title: 'TIME', cell: ({ ms }) => time(ms) },
+      {
+        title: 'RESULT',
+        cell: ({ ok }) => (ok ? 'ok' : 'failed'),
+        paint: (text, { ok }) => (ok ? text : paint.red(text)),
+      },
+    ],
+    paint,
+  );
+
+const hooksText = ({ hooks }: MigrationReport, paint: Paint): string =>
+  table(
+    hooks,
+    [
+      { title: 'HOOK', cell: ({ name }) => name },
+      { title: 'EXIT', cell: ({ code }) => (code === null ? 'killed' : String(code)) },
+      { title: 'TIME', cell: ({ ms }) => time(ms) },
+      { title: 'OUTPUT', cell: ({ output }) => output.trim() },
+    ],
+    paint,
+  );

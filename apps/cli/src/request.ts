@@ -1,0 +1,140 @@
+/** From what was typed to what is asked for: flags and the fleet's registry become a checked MigrationRequest. Pure. */
+import { CmtError, HookName, MigrationRequest, type Hook, type HostRecord } from '@cmt/contracts';
+import { closest } from './flags/closest.ts';
+import { parseDuration } from './flags/duration.ts';
+import { parseHook } from './flags/hook.ts';
+import { invalid } from './flags/invalid.ts';
+import { parseLocation, type Location } from './flags/location.ts';
+
+/** The flags of `migrate` and `validate` as commander hands them over. */
+export interface RequestFlags {
+  readonly src: string;
+  readonly dst: string;
+  readonly id?: string;
+  readonly runtime?: string;
+  readonly mode?: string;
+  readonly maxDowntime?: string;
+  readonly maxRounds?: string;
+  readonly tcp?: string;
+  readonly transport?: string;
+  readonly sharedRootfs?: boolean;
+  readonly force?: boolean;
+  readonly confirmFor?: string;
+  readonly hookTimeout?: string;
+  readonly hookPreFreeze?: string[];
+  readonly hookPreRestore?: string[];
+  readonly hookPostRestore?: string[];
+  readonly hookFailedRestore?: string[];
+  readonly hookRolledBack?: string[];
+}
+
+export interface Asked {
+  readonly container: string | undefined;
+  readonly flags: RequestFlags;
+  readonly validateOnly: boolean;
+  /** Used unless `--id` names one. */
+  readonly newId: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** What was typed, split but not yet looked up: everything that can be wrong without knowing the fleet. */
+export interface ParsedRequest {
+  readonly asked: Asked;
+  readonly source: Location;
+  readonly target: Location;
+  readonly options: Record<string, unknown>;
+}
+
+/** @throws {CmtError} REQUEST_INVALID naming the flag. */
+export function parseRequest(asked: Asked): ParsedRequest {
+  const { flags } = asked;
+  const parsed = {
+    asked,
+    source: parseLocation('--src', flags.src),
+    target: parseLocation('--dst', flags.dst),
+    options: parseOptions(asked),
+  };
+  // Hosts stand in for themselves here: the schema speaks about everything else before anybody is asked.
+  checked(parsed, 'source', 'target');
+  return parsed;
+}
+
+/**
+ * Names the hosts by their registered names.
+ * @throws {CmtError} HOST_UNKNOWN with the known names, or SAME_HOST.
+ */
+export function resolveRequest(parsed: ParsedRequest, hosts: readonly HostRecord[]): MigrationRequest {
+  const source = registeredName(parsed.source.host, hosts);
+  const target = registeredName(parsed.target.host, hosts);
+  if (source === target) throw new CmtError('SAME_HOST', { host: source });
+  return checked(parsed, source, target);
+}
+
+function registeredName(typed: string, hosts: readonly HostRecord[]): string {
+  const host =
+    hosts.find(({ facts }) => facts.name === typed) ??
+    hosts.find(({ endpoint }) => endpoint.address === typed);
+  if (host) return host.facts.name;
+  const names = hosts.map(({ facts }) => facts.name).sort();
+  const meant = closest(typed, names);
+  const known = names.join(', ') || 'none is registered yet';
+  throw new CmtError('HOST_UNKNOWN', {
+    host: typed,
+    known: meant ? `${known}; did you mean ${meant}?` : known,
+  });
+}
+
+function checked(
+  { asked, options, ...ends }: ParsedRequest,
+  source: string,
+  target: string,
+): MigrationRequest {
+  const { flags, container, newId, now } = asked;
+  const result = MigrationRequest.safeParse({
+    ...{ v: 1, id: flags.id ?? newId, runtime: flags.runtime, container, source, target, options },
+    ...{ sourceBundle: ends.source.bundle, targetBundle: ends.target.bundle, requestedAt: now },
+  });
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ path, message }) => `${typedName(path)}: ${message}`);
+  throw new CmtError('REQUEST_INVALID', { problem: problems.join('; ') });
+}
+
+function parseOptions({ flags, validateOnly }: Asked): Record<string, unknown> {
+  const { mode, tcp, transport, sharedRootfs, force } = flags;
+  const time = (flag: string, text: string | undefined) =>
+    text === undefined ? undefined : parseDuration(flag, text);
+  return {
+    ...{ mode, tcp, transport, sharedRootfs, force, validateOnly },
+    maxDowntimeMs: time('--max-downtime', flags.maxDowntime),
+    confirmForMs: time('--confirm-for', flags.confirmFor),
+    maxRounds: flags.maxRounds === undefined ? undefined : wholeNumber('--max-rounds', flags.maxRounds),
+    hooks: HookName.options.flatMap((name) => parseHooks(name, flags)),
+  };
+}
+
+function parseHooks(name: HookName, flags: RequestFlags): Hook[] {
+  const texts = {
+    'pre-freeze': flags.hookPreFreeze,
+    'pre-restore': flags.hookPreRestore,
+    'post-restore': flags.hookPostRestore,
+    'failed-restore': flags.hookFailedRestore,
+    'rolled-back': flags.hookRolledBack,
+  }[name];
+  const timeoutMs = parseDuration('--hook-timeout', flags.hookTimeout ?? '30s');
+  return (texts ?? []).map((text) => parseHook(name, text, timeoutMs));
+}
+
+function wholeNumber(flag: string, text: string): number {
+  if (!/^\d+$/.test(text)) throw invalid(flag, `'${text}' is not a whole number`);
+  return Number(text);
+}
+
+/** A field of the contract under the name it was typed as: `options.maxRounds` is `--max-rounds`. */
+function typedName(path: readonly PropertyKey[]): string {
+  const field = String(path[0] === 'options' ? path[1] : path[0]);
+  if (path.length === 0 || field === 'container') return 'container';
+  if (field === 'hooks') return '--hook-*';
+  const flag = { sourceBundle: 'src', targetBundle: 'dst' }[field] ?? field.replace(/Ms$/, '');
+  return `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}

@@ -1,0 +1,58 @@
+/** Configuration of `cmt worker` and `cmt coordinator`: with no Redis configured they join the embedded one. */
+import { networkInterfaces, hostname, type NetworkInterfaceInfo } from 'node:os';
+import { join } from 'node:path';
+import { CoordinatorConfig, HostName, WorkerConfig } from '@cmt/contracts';
+import type { Joined } from './apps.ts';
+import { labelsOf, mergeConfig, readConfigFile, type ConfigSources } from './config.ts';
+import { coordinatorStateDir, ensureRedis } from './embedded/embedded.ts';
+import { serviceStateDir, userStateDir } from './embedded/state-dir.ts';
+import type { CommonFlags } from './verb.ts';
+
+export interface ServiceFlags extends CommonFlags {
+  readonly hook?: string[];
+  readonly label?: string[];
+}
+
+/** @throws {CmtError} CONFIG_INVALID, and everything that starting the embedded Redis can fail with */
+export async function workerConfig(flags: ServiceFlags): Promise<Joined<WorkerConfig>> {
+  const name = HostName.safeParse(hostname()).data;
+  const config = mergeConfig(
+    WorkerConfig,
+    await sources(flags, { name, address: ownAddress(networkInterfaces()) }),
+  );
+  return joined(config, flags, (embedded) => join(coordinatorStateDir(embedded), 'keys'));
+}
+
+/** @throws {CmtError} as `workerConfig` */
+export async function coordinatorConfig(flags: ServiceFlags): Promise<Joined<CoordinatorConfig>> {
+  const config = mergeConfig(CoordinatorConfig, await sources(flags, {}));
+  return joined(config, flags, (embedded) => join(embedded, 'trusted'));
+}
+
+/** The first IPv4 address that is not this machine's own. */
+export const ownAddress = (interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>): string | undefined =>
+  Object.values(interfaces)
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+
+async function sources(flags: ServiceFlags, defaults: ConfigSources['defaults']): Promise<ConfigSources> {
+  const { hook, label, ...rest } = flags;
+  const lists = { hooks: hook, labels: label && labelsOf(label) };
+  return {
+    ...{ flags: { ...rest, ...lists }, env: process.env },
+    file: await readConfigFile(flags.config, process.env),
+    defaults: { stateDir: serviceStateDir(process.env, process.getuid?.()), ...defaults },
+  };
+}
+
+/** Without a Redis: the embedded one, and trust in whoever works with it. */
+async function joined<Config extends Pick<WorkerConfig, 'redis' | 'trustedKeysDir'>>(
+  config: Config,
+  flags: ServiceFlags,
+  trusted: (embedded: string) => string,
+): Promise<Joined<Config>> {
+  if (config.redis !== undefined) return { ...config, redis: config.redis };
+  const embedded = flags.stateDir ?? (process.env['CMT_STATE_DIR'] || userStateDir(process.env));
+  const redis = await ensureRedis(embedded);
+  return { ...config, redis, trustedKeysDir: config.trustedKeysDir ?? trusted(embedded) };
+}

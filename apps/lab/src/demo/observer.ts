@@ -1,0 +1,87 @@
+/** Processes that watch while others act: asked by a line, answering with a line of JSON. */
+import { fileURLToPath } from 'node:url';
+import { createInterface } from 'node:readline';
+import { start } from '@cmt/host';
+import { fabricExecArgv } from '../exec.ts';
+import type { Lab } from '../lab.ts';
+import { LabError } from '../lab-error.ts';
+import type { CountReport } from './count.ts';
+import type { CopiesReport } from './copies.ts';
+
+export interface Observer<Report> {
+  /** What it has seen so far. */
+  report(): Promise<Report>;
+  /** What it saw at all; it ends. */
+  end(): Promise<Report>;
+  /** Ends it without asking; nothing happens when it has ended. */
+  kill(): void;
+}
+
+/** A client in the fabric that counts with INCR over one connection. Resolves when it has its first answer. */
+export async function startCountingClient(
+  lab: Lab,
+  server: { address: string; port: number; key: string },
+): Promise<Observer<CountReport>> {
+  const argv = [...nodeArgv('counting-client'), server.address, `${server.port}`, server.key];
+  const client = startObserver<CountReport>(fabricExecArgv(lab, argv));
+  for (let tries = 0; tries < 500; tries += 1) {
+    const { operations, lostBecause } = await client.report();
+    if (lostBecause !== null) throw new LabError(`the client got no connection: ${lostBecause}`);
+    if (operations > 0) return client;
+  }
+  client.kill();
+  throw new LabError(`${server.address}:${server.port} accepts connections but does not answer`);
+}
+
+/** Watches the copies of a container on all hosts of a lab, from the machine. */
+export async function startWitness(lab: Lab, container: string): Promise<Observer<CopiesReport>> {
+  const cgroups = lab.hosts.map(({ name }) => `${name}=${lab.cgroup}/${name}/${container}`);
+  const witness = startObserver<CopiesReport>([...nodeArgv('witness-process'), ...cgroups]);
+  await witness.report();
+  return witness;
+}
+
+/** Starts such a process; standard output is its answers, one line each, in order. */
+export function startObserver<Report>(argv: readonly string[]): Observer<Report> {
+  const [file = '', ...args] = argv;
+  const child = start(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const waiting: ((line: string | undefined) => void)[] = [];
+  const output = child.stdout;
+  if (!output) throw new LabError(`${file} did not start`);
+  let ended = false;
+  createInterface({ input: output })
+    .on('line', (line) => waiting.shift()?.(line))
+    .on('close', () => {
+      ended = true;
+      for (const resolve of waiting.splice(0)) resolve(undefined);
+    });
+  const answer = async (ask: () => void): Promise<Report> => {
+    const line = await new Promise<string | undefined>((resolve) => {
+      if (ended) return resolve(undefined);
+      waiting.push(resolve);
+      ask();
+    });
+    if (line === undefined)
+      throw new LabError(`${argv.at(-1) ?? file}: the observer ended before it answered`);
+    return JSON.parse(line) as Report;
+  };
+  return {
+    report: () => answer(() => child.stdin?.write('\n')),
+    end: () => answer(() => child.stdin?.end()),
+    kill: () => void child.kill('SIGKILL'),
+  };
+}
+
+/** The argv that runs a program of this folder, from source or from the bundle beside this one. */
+export function nodeArgv(program: string): string[] {
+  const here = import.meta.url;
+  if (here.endsWith('.ts')) {
+    return [
+      process.execPath,
+      '--import',
+      import.meta.resolve('tsx'),
+      fileURLToPath(new URL(`./${program}.ts`, here)),
+    ];
+  }
+  return [process.execPath, fileURLToPath(new URL(`./${program}.js`, here))];
+}

@@ -1,0 +1,107 @@
+/** Where legs are worked on: gives each step its context, and tells log and watchers what happens. */
+import type { Leg, LegResult, MigrationEvent, MigrationId } from '@cmt/contracts';
+import { forMigration, orphans, settle, steps, type Decisions, type StepContext, type Told } from '@cmt/host';
+import type { LegLease } from '@cmt/queue';
+import type { Logger } from 'pino';
+import type { Host } from './host.ts';
+import { runLeg } from './run-step.ts';
+
+export interface DeskParts {
+  readonly host: Host;
+  readonly decisions: Decisions;
+  readonly logger: Logger;
+  /** Sends an event to those who watch; never waits, never fails. */
+  readonly send: (event: MigrationEvent) => void;
+}
+
+/** Closed entries of the journal are kept this long, for whoever asks what happened. Milliseconds. */
+const KEEP_CLOSED_MS = 30 * 24 * 3600 * 1000;
+
+/** Longest that one entry may take to be settled at the start. Milliseconds. */
+const SETTLE_LIMIT_MS = 60_000;
+
+export class Desk {
+  readonly #parts: DeskParts;
+  readonly #underWay = new Map<string, readonly string[]>();
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts;
+  }
+
+  /** Steps of the legs under way, by leg. */
+  underWay(): Record<string, readonly string[]> {
+    return Object.fromEntries(this.#underWay);
+  }
+
+  get isBusy(): boolean {
+    return this.#underWay.size > 0;
+  }
+
+  /** Runs one leg to its end. */
+  async run(leg: Leg, lease: LegLease): Promise<LegResult> {
+    const { host, logger } = this.#parts;
+    const log = forMigration(logger, leg.migration).child({ leg: lease.legId, epoch: leg.epoch });
+    const names = leg.calls.map(({ step }) => step);
+    this.#underWay.set(lease.legId, names);
+    log.info({ steps: names }, 'takes the leg');
+    try {
+      return await runLeg({
+        leg,
+        host: host.config.name,
+        signal: lease.signal,
+        steps,
+        contextFor: ({ step }, signal) => this.#context({ ...leg, step, signal, log }),
+        onStarted: (step) => this.#event(leg.migration, { kind: 'step-started', step, text: step }),
+        onEnded: (result, sentence) => {
+          log.info({ step: result.step, ok: result.ok, ms: Math.round(result.ms) }, sentence);
+          this.#event(leg.migration, { kind: 'step-ended', step: result.step, text: sentence });
+        },
+        onBroken: (step, error) => log.error({ step, err: error }, 'a step broke'),
+      });
+    } finally {
+      this.#underWay.delete(lease.legId);
+    }
+  }
+
+  /** Settles what the journal says is open, and says in the log what is left or cannot be read. */
+  async settleJournal(): Promise<void> {
+    const { host, logger } = this.#parts;
+    for (const failure of await host.journal.unreadable())
+      logger.error({ err: failure }, 'unreadable journal');
+    const settled = await settle(host.journal, (entry) => {
+      const log = forMigration(logger, entry.migration);
+      const signal = AbortSignal.timeout(SETTLE_LIMIT_MS);
+      return this.#context({ ...entry, step: 'settle', signal, log });
+    });
+    for (const { migration, text, ...facts } of settled)
+      forMigration(logger, migration)[facts.outcome === 'failed' ? 'error' : 'info'](facts, text);
+    for (const path of await orphans(host.config, host.journal))
+      logger.warn({ path }, 'images of no migration');
+    await host.journal.prune(KEEP_CLOSED_MS);
+  }
+
+  #context(
+    own: Pick<StepContext, 'migration' | 'epoch' | 'signal'> & { step: string; log: Logger },
+  ): StepContext {
+    const { host, decisions } = this.#parts;
+    const { migration, epoch, signal, step, log } = own;
+    const { config, endpoint, journal, runtimes, network, links, receiver } = host;
+    return {
+      ...{ config, endpoint, journal, runtimes, network, links, receiver, decisions },
+      ...{ migration, epoch, signal },
+      tell: (told) => {
+        log[told.kind === 'warning' ? 'warn' : 'debug'](
+          { step, done: told.done, total: told.total },
+          told.text,
+        );
+        this.#event(migration, { ...told, step });
+      },
+    };
+  }
+
+  #event(migration: MigrationId, told: Omit<Told, 'kind'> & Pick<MigrationEvent, 'kind' | 'step'>): void {
+    const { host, send } = this.#parts;
+    const text = told.text.slice(0, 4096);
+    send({ ...told, v: 1, migration, at: Date.now(), host: host.config.name, text });
+  }
+}

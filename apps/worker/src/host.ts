@@ -1,0 +1,56 @@
+/** This host's hands, opened in order: identity, journal, runtimes, network, links, receiver. */
+import type { WorkerConfig } from '@cmt/contracts';
+import {
+  createLinks,
+  createNetwork,
+  createReceiver,
+  createRuntimes,
+  hostEndpoint,
+  journalDir,
+  loadIdentity,
+  openJournal,
+  type Journal,
+  type StepContext,
+} from '@cmt/host';
+
+/** The parts of a step's context that are the host's and not the leg's. */
+export type HostParts = Pick<
+  StepContext,
+  'config' | 'endpoint' | 'journal' | 'runtimes' | 'network' | 'links' | 'receiver'
+>;
+
+export interface Host extends HostParts {
+  readonly journal: Journal;
+  close(): Promise<void>;
+}
+
+/** Opens everything; refuses when another worker of this host lives, because it listens on the same socket. */
+export async function openHost(config: WorkerConfig): Promise<Host> {
+  const identity = await loadIdentity(config.stateDir);
+  const journal = await openJournal({ directory: journalDir(config), host: config.name });
+  const endpoint = await hostEndpoint(config, identity);
+  const receiver = createReceiver({
+    host: config.name,
+    identity,
+    socket: endpoint.receiveSocket,
+    address: config.address,
+    port: config.receivePort,
+  });
+  await receiver.listen();
+  const { sshKey, knownHosts } = config;
+  const agent = process.env.SSH_AUTH_SOCK;
+  const links = createLinks({ host: config.name, identity, sshKey, agent, knownHosts });
+  return {
+    config,
+    endpoint,
+    journal,
+    runtimes: createRuntimes({ host: config.name }),
+    network: createNetwork(config.name),
+    links,
+    receiver,
+    close: async () => {
+      await links.closeAll();
+      await receiver.close();
+    },
+  };
+}

@@ -1,0 +1,60 @@
+/** What this host's criu says about itself and about the machine (criu(8): check, cpuinfo). */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ProcessError, run, tryRun, type Finished } from '../process.ts';
+
+const VERSION_LIMIT_MS = 5_000;
+const CHECK_LIMIT_MS = 20_000;
+const CPUINFO_IMAGE = 'cpuinfo.img';
+
+/** The version (`4.2.1`), or null when there is no criu. */
+export async function criuVersion(signal: AbortSignal): Promise<string | null> {
+  try {
+    const { stdout } = await run('criu', ['--version'], { timeoutMs: VERSION_LIMIT_MS, signal });
+    return /^Version: (\S+)/m.exec(stdout)?.[1] ?? null;
+  } catch (error) {
+    if (error instanceof ProcessError && error.finished.code === null && !signal.aborted) return null;
+    throw error;
+  }
+}
+
+/** The first problem that `criu check` names, or null when all is well. */
+export async function criuProblem(signal: AbortSignal): Promise<string | null> {
+  return problemOf(await tryRun('criu', ['check'], { timeoutMs: CHECK_LIMIT_MS, signal }), signal);
+}
+
+/** This CPU as CRIU describes it: the content of cpuinfo.img. @throws {ProcessError} */
+export async function dumpCpuinfo(signal: AbortSignal): Promise<Buffer> {
+  return await inPrivateDirectory(async (directory) => {
+    await run('criu', ['cpuinfo', 'dump', '--images-dir', directory], { timeoutMs: CHECK_LIMIT_MS, signal });
+    return await readFile(join(directory, CPUINFO_IMAGE));
+  });
+}
+
+/** What this CPU lacks of the one that another host's image describes, in CRIU's words, or null. */
+export async function checkCpuinfo(image: Uint8Array, signal: AbortSignal): Promise<string | null> {
+  return await inPrivateDirectory(async (directory) => {
+    await writeFile(join(directory, CPUINFO_IMAGE), image, { mode: 0o600 });
+    const args = ['cpuinfo', 'check', '--images-dir', directory];
+    return problemOf(await tryRun('criu', args, { timeoutMs: CHECK_LIMIT_MS, signal }), signal);
+  });
+}
+
+function problemOf({ code, stdout, stderr, timedOut }: Finished, signal: AbortSignal): string | null {
+  signal.throwIfAborted();
+  if (code === 0) return null;
+  if (timedOut) return `no answer within ${CHECK_LIMIT_MS} ms`;
+  const lines = `${stderr}\n${stdout}`.split('\n').map((line) => line.trim());
+  const first = lines.find((line) => /Error \(/.test(line)) ?? lines.find((line) => line !== '');
+  return first?.replace(/^.*?Error \([^)]*\): /, '') ?? `criu exited ${code ?? 'on a signal'}`;
+}
+
+async function inPrivateDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'cmt-criu-'));
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

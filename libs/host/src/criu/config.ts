@@ -1,0 +1,46 @@
+/** The CRIU configuration file of one operation, named to runc's criu by CRIU_CONFIG_FILE (criu(8), "CONFIGURATION FILES"). */
+import type { TcpPolicy } from '@cmt/contracts';
+
+export interface CriuConfig {
+  /** Default `established`, which runc's own flag asks for. */
+  readonly tcp?: TcpPolicy;
+  /** The gate's script (see gate.ts); for restores. */
+  readonly actionScript?: string;
+  /**
+   * Whether cmt has cut the container off itself. Default true. Without it CRIU blocks every connection with nftables,
+   * which costs about 50 ms of a dump and as much of a restore.
+   */
+  readonly fenced?: boolean;
+}
+
+/** Bytes of a file that is open but deleted, which CRIU carries in its images; beyond that it refuses. Its default is 1 MiB. */
+const GHOST_LIMIT = '512M';
+
+/**
+ * Seconds that CRIU may try to stop the processes of a round (its default is 10); they stand still meanwhile. A process caught
+ * between vfork and exec cannot be stopped: the next try finds it elsewhere.
+ */
+const STOP_LIMIT_S = 5;
+
+/**
+ * The file's text. Not in it, for a reason: `link-remap`, because its links are gone from a `--leave-running` source before
+ * files are carried; `ext-unix-sk`, because the socket's other end stays behind; `skip-in-flight`, because a retry
+ * a moment later finds the connection accepted.
+ * @throws {Error} when the script's path holds what CRIU's parser of this file cannot read (criu/config.c)
+ */
+export function criuConfigText({ tcp = 'established', actionScript, fenced = true }: CriuConfig): string {
+  const lines = [
+    `network-lock ${fenced ? 'skip' : 'nftables'}`,
+    `ghost-limit ${GHOST_LIMIT}`,
+    `timeout ${STOP_LIMIT_S}`,
+    // `runc restore` has no flag for it.
+    ...(tcp === 'close' ? ['tcp-close'] : []),
+    ...(actionScript === undefined ? [] : [`action-script ${quoted(actionScript)}`]),
+  ];
+  return lines.join('\n') + '\n';
+}
+
+function quoted(path: string): string {
+  if (/["\\\n]/.test(path)) throw new Error(`CRIU's configuration file cannot hold the path ${path}`);
+  return `"${path}"`;
+}

@@ -1,0 +1,201 @@
+/**
+ * The gate: CRIU's `post-restore` action script holds a restored container, complete but not running, until somebody says
+ * `open` or `abort` (criu(8), --action-script; a script that fails makes CRIU kill what it restored).
+ *
+ * INVARIANTS
+ * - Only the word `open` lets the container run. The script holds the FIFO open for writing itself, so the death of any
+ *   other writer is no end of file and opens nothing; whatever goes wrong in the script is an abort.
+ * - `held` is written after the FIFO is open for reading: who sees it can speak at once.
+ * - An abort before the container is held is kept in a file and read by the script after it has opened the FIFO:
+ *   either the script sees the file, or the aborter sees the reader.
+ * - Gate and restore need no living worker: any process that can write the directory can speak.
+ */
+import { constants, watch } from 'node:fs';
+import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { isThere } from '../mounts.ts';
+import { run } from '../process.ts';
+
+/** `opened` and `aborted` are what the script was last told, written by itself before it ended. */
+export type GateState = 'absent' | 'armed' | 'held' | 'opened' | 'aborted';
+
+const SCRIPT = 'gate.sh';
+const FIFO = 'word';
+const HELD = 'held';
+const ABORT = 'abort';
+const VERDICTS = { open: 'opened', abort: 'aborted' } as const;
+type Word = keyof typeof VERDICTS;
+
+const MKFIFO_LIMIT_MS = 5_000;
+/** How long a script that has been told may take to write its verdict. */
+const ANSWER_LIMIT_MS = 2_000;
+const LOOK_EVERY_MS = 1;
+
+/** Nobody reads: the script has not come that far, or it is gone with its CRIU. */
+export class GateUnattended extends Error {
+  constructor(readonly directory: string) {
+    super(`nobody waits at the gate ${directory}`);
+    this.name = 'GateUnattended';
+  }
+}
+
+/** Makes the gate afresh in a directory, which is made if need be, and returns the script for CRIU's configuration. */
+export async function prepareGate(directory: string): Promise<{ actionScript: string }> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const files = [SCRIPT, FIFO, HELD, ABORT, ...Object.values(VERDICTS)];
+  await Promise.all(files.map((file) => rm(join(directory, file), { force: true })));
+  await run('mkfifo', ['-m', '600', join(directory, FIFO)], { timeoutMs: MKFIFO_LIMIT_MS });
+  const actionScript = join(directory, SCRIPT);
+  await writeFile(actionScript, gateScript(directory), { mode: 0o700 });
+  return { actionScript };
+}
+
+/** The script: POSIX sh, built-in commands only, for every process started here is part of the blackout. */
+export function gateScript(directory: string): string {
+  return `#!/bin/sh
+# Holds a restored container until it is told to open. CRIU calls it for every action; only one is held.
+[ "$CRTOOLS_SCRIPT_ACTION" = post-restore ] || exit 0
+umask 077
+cd ${shellQuoted(directory)} || exit 1
+exec 3<> ${FIFO} || exit 1
+echo "$CRTOOLS_INIT_PID" > ${HELD} || exit 1
+word=
+if [ -e ${ABORT} ]; then word=abort; fi
+while [ "$word" != open ] && [ "$word" != abort ]; do
+  IFS= read -r word <&3 || exit 1
+done
+if [ "$word" = open ]; then
+  : > ${VERDICTS.open}
+  exit 0
+fi
+: > ${VERDICTS.abort}
+exit 1
+`;
+}
+
+/** Everything literal for sh, a quote included. */
+const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** A container behind its gate: process id of its init on this host, and milliseconds since 1970 at which it was held. */
+export interface Held {
+  readonly initPid: number;
+  readonly heldAt: number;
+}
+
+/** Resolves when the container is held. The caller watches the restore itself: one that fails never comes here. */
+export async function waitHeld(directory: string, signal: AbortSignal): Promise<Held> {
+  signal.throwIfAborted();
+  let done = (): void => undefined;
+  try {
+    return await new Promise<Held>((resolve, reject) => {
+      const look = (): void => void readHeld(directory).then((held) => held && resolve(held), reject);
+      const stop = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+      const watcher = watch(directory, { persistent: false }, look).on('error', reject);
+      signal.addEventListener('abort', stop, { once: true });
+      done = () => {
+        watcher.close();
+        signal.removeEventListener('abort', stop);
+      };
+      look();
+    });
+  } finally {
+    done();
+  }
+}
+
+/** Null until the script has written the whole line. */
+async function readHeld(directory: string): Promise<Held | null> {
+  const path = join(directory, HELD);
+  const text = await contentOf(path);
+  const initPid = /^(\d+)\n$/.exec(text ?? '')?.[1];
+  if (initPid === undefined) return null;
+  return { initPid: Number(initPid), heldAt: (await stat(path)).mtimeMs };
+}
+
+/** Lets the container run. Again after it was opened is fine. @throws {GateUnattended} when nobody is held, or it was aborted */
+export async function openGate(directory: string): Promise<void> {
+  if ((await say(directory, 'open')) !== 'opened') throw new GateUnattended(directory);
+}
+
+/**
+ * Has the container killed by its CRIU, now or as soon as it comes to be held. Returns false when the gate was
+ * opened before. The restore's own end is the proof that nothing is left.
+ */
+export async function abortGate(directory: string): Promise<boolean> {
+  const before = await gateState(directory);
+  if (before === 'absent') return true;
+  await writeFile(join(directory, ABORT), '', { mode: 0o600 });
+  try {
+    return (await say(directory, 'abort')) === 'aborted';
+  } catch (error) {
+    if (error instanceof GateUnattended) return true;
+    throw error;
+  }
+}
+
+/** How the gate stands by its files. `held` may also be the last word of a script that was killed: ask the restore. */
+export async function gateState(directory: string): Promise<GateState> {
+  for (const verdict of Object.values(VERDICTS)) if (await isThere(join(directory, verdict))) return verdict;
+  if ((await readHeld(directory)) !== null) return 'held';
+  return (await isThere(join(directory, SCRIPT))) ? 'armed' : 'absent';
+}
+
+/** When it was held and when it was opened, in milliseconds since 1970; null while it was not. */
+export async function gateTimes(
+  directory: string,
+): Promise<{ heldAt: number | null; openedAt: number | null }> {
+  const [heldAt, openedAt] = await Promise.all(
+    [HELD, VERDICTS.open].map((file) => changedAt(join(directory, file))),
+  );
+  return { heldAt: heldAt ?? null, openedAt: openedAt ?? null };
+}
+
+/** Gives the word and waits for the script's verdict, which may be that of an earlier word. */
+async function say(directory: string, word: Word): Promise<'opened' | 'aborted'> {
+  const limit = performance.now() + ANSWER_LIMIT_MS;
+  for (let told = false; ;) {
+    const state = await gateState(directory);
+    if (state === 'opened' || state === 'aborted') return state;
+    told ||= await tell(directory, word);
+    if (!told || performance.now() > limit) throw new GateUnattended(directory);
+    await wait(LOOK_EVERY_MS);
+  }
+}
+
+/** False when nobody has the FIFO open for reading. Eight bytes at most are written as one (pipe(7), PIPE_BUF). */
+async function tell(directory: string, word: Word): Promise<boolean> {
+  try {
+    const fifo = await open(join(directory, FIFO), constants.O_WRONLY | constants.O_NONBLOCK);
+    try {
+      await fifo.write(`${word}\n`);
+    } finally {
+      await fifo.close();
+    }
+    return true;
+  } catch (error) {
+    if (isCode(error, 'ENXIO') || isCode(error, 'ENOENT') || isCode(error, 'EPIPE')) return false;
+    throw error;
+  }
+}
+
+async function changedAt(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return null;
+    throw error;
+  }
+}
+
+async function contentOf(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return null;
+    throw error;
+  }
+}
+
+const isCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code;

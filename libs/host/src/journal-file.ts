@@ -1,0 +1,175 @@
+/**
+ * The journal as one small JSON file per migration.
+ *
+ * INVARIANTS
+ * - An entry is replaced by rename, after its bytes are on disk; a torn write leaves the old entry and a `.tmp` nobody reads.
+ * - Writes of one migration happen one after the other, and each looks at the epoch on disk first.
+ * - An entry that cannot be read is never taken for none: reading, writing and `busyWith` fail with JOURNAL_FAILED.
+ */
+import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CmtError, type HostName, type MigrationId } from '@cmt/contracts';
+import { JournalEntry, type Journal } from './journal.ts';
+
+export interface JournalPlace {
+  /** Made with mode 0700 when it is not there. */
+  readonly directory: string;
+  /** For the sentences of failures. */
+  readonly host: HostName;
+}
+
+/** Opens the journal of this host. @throws CmtError JOURNAL_FAILED when the directory cannot be made. */
+export async function openJournal(place: JournalPlace): Promise<FileJournal> {
+  await durably(place, place.directory, () => mkdir(place.directory, { recursive: true, mode: 0o700 }));
+  return new FileJournal(place);
+}
+
+/** Use {@link openJournal}. */
+export class FileJournal implements Journal {
+  private readonly lastWrite = new Map<MigrationId, Promise<void>>();
+
+  constructor(private readonly place: JournalPlace) {}
+
+  async read(migration: MigrationId): Promise<JournalEntry | null> {
+    const path = this.path(migration);
+    const text = await durably(this.place, path, () => readIfThere(path));
+    return text === null ? null : this.parse(path, text);
+  }
+
+  async write(entry: JournalEntry): Promise<void> {
+    const before = this.lastWrite.get(entry.migration) ?? Promise.resolve();
+    const now = before.then(() => this.replace(entry));
+    const settled = now.catch(() => undefined);
+    this.lastWrite.set(entry.migration, settled);
+    try {
+      await now;
+    } finally {
+      if (this.lastWrite.get(entry.migration) === settled) this.lastWrite.delete(entry.migration);
+    }
+  }
+
+  async open(): Promise<JournalEntry[]> {
+    return (await this.all()).filter((entry) => !entry.closed);
+  }
+
+  async busyWith(container: string): Promise<MigrationId | null> {
+    const unreadable = await this.unreadable();
+    if (unreadable[0]) throw unreadable[0];
+    return (await this.open()).find((entry) => entry.container === container)?.migration ?? null;
+  }
+
+  async unreadable(): Promise<CmtError[]> {
+    const outcomes = await this.readAll();
+    return outcomes.filter((outcome) => outcome instanceof CmtError);
+  }
+
+  async prune(olderThanMs: number): Promise<void> {
+    const limit = Date.now() - olderThanMs;
+    for (const entry of await this.all()) {
+      if (!entry.closed || entry.updatedAt >= limit) continue;
+      const path = this.path(entry.migration);
+      await durably(this.place, path, () => unlink(path));
+    }
+  }
+
+  private async all(): Promise<JournalEntry[]> {
+    return (await this.readAll()).filter(
+      (outcome): outcome is JournalEntry => !(outcome instanceof CmtError),
+    );
+  }
+
+  private async readAll(): Promise<(JournalEntry | CmtError)[]> {
+    const { directory } = this.place;
+    const names = await durably(this.place, directory, () => readdir(directory));
+    const outcomes: (JournalEntry | CmtError)[] = [];
+    for (const name of names.filter((each) => each.endsWith('.json')).sort()) {
+      const path = join(directory, name);
+      const text = await durably(this.place, path, () => readIfThere(path));
+      if (text !== null) outcomes.push(this.tryParse(path, text));
+    }
+    return outcomes;
+  }
+
+  private async replace(entry: JournalEntry): Promise<void> {
+    const current = await this.read(entry.migration);
+    if (current && current.epoch > entry.epoch) throw this.stale(entry, current);
+    const path = this.path(entry.migration);
+    await durably(this.place, path, async () => {
+      await writeThrough(`${path}.tmp`, `${JSON.stringify(entry)}\n`);
+      await rename(`${path}.tmp`, path);
+      await syncDirectory(this.place.directory);
+    });
+  }
+
+  private stale(entry: JournalEntry, current: JournalEntry): CmtError {
+    const { host } = this.place;
+    return new CmtError('STALE_EPOCH', {
+      host,
+      step: `phase ${entry.phase}`,
+      epoch: entry.epoch,
+      current: `epoch ${current.epoch}, ${current.phase}`,
+    });
+  }
+
+  private parse(path: string, text: string): JournalEntry {
+    const outcome = this.tryParse(path, text);
+    if (outcome instanceof CmtError) throw outcome;
+    return outcome;
+  }
+
+  private tryParse(path: string, text: string): JournalEntry | CmtError {
+    try {
+      return JournalEntry.parse(JSON.parse(text));
+    } catch (error) {
+      const reason = `it is not a journal entry (${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'})`;
+      return new CmtError('JOURNAL_FAILED', { host: this.place.host, path, reason });
+    }
+  }
+
+  private path(migration: MigrationId): string {
+    return join(this.place.directory, `${migration}.json`);
+  }
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+async function writeThrough(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Turns a disk error into JOURNAL_FAILED. */
+async function durably<T>({ host }: JournalPlace, path: string, effect: () => Promise<T>): Promise<T> {
+  try {
+    return await effect();
+  } catch (error) {
+    if (error instanceof CmtError) throw error;
+    throw new CmtError('JOURNAL_FAILED', { host, path, reason: codeOf(error) });
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,26 @@
+/** Where a migration's things lie on a host: every path is made from the configuration, the migration and the epoch alone. */
+import { join } from 'node:path';
+import type { Epoch, MigrationId, WorkerConfig } from '@cmt/contracts';
+
+type Roots = Pick<WorkerConfig, 'imagesDir' | 'stateDir'>;
+
+/** Everything that lives only while the migration does; on tmpfs, gone with the machine's memory like the processes themselves. */
+export const volatileDir = (roots: Roots, migration: MigrationId): string => join(roots.imagesDir, migration);
+
+/** `1/`, `2/`, … `final/` of one epoch. */
+export const imagesDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
+  join(volatileDir(roots, migration), String(epoch));
+
+/** The action script of a held restore and what it waits on. */
+export const gateDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
+  join(volatileDir(roots, migration), `${epoch}-gate`);
+
+/** Outputs of finished steps and CRIU configuration files. */
+export const notesDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
+  join(volatileDir(roots, migration), `${epoch}-notes`);
+
+/** Where the tools' logs of one operation (`dump-1`, `dump-final`, `restore`) are kept after the migration has ended. */
+export const logDir = (roots: Roots, migration: MigrationId, epoch: Epoch, operation: string): string =>
+  join(roots.stateDir, 'logs', migration, String(epoch), operation);
+
+export const journalDir = (roots: Pick<Roots, 'stateDir'>): string => join(roots.stateDir, 'journal');

@@ -1,0 +1,47 @@
+/** What this host offers: tools, kernel, memory, space. Gathered afresh for every migration. */
+import os from 'node:os';
+import type { HostFacts, RuntimeName, WorkerConfig } from '@cmt/contracts';
+import { criuProblem, criuVersion } from '../criu/check.ts';
+import { criuFeatures } from '../criu/features.ts';
+import type { Runtimes } from '../runtimes/runtime.ts';
+import { freeBytes } from './disk.ts';
+import { hostMemory } from './memory.ts';
+
+export async function gatherFacts(
+  config: Pick<WorkerConfig, 'name' | 'imagesDir'>,
+  runtimes: Runtimes,
+  signal: AbortSignal,
+): Promise<HostFacts> {
+  const [criu, versions, memory, imagesFree] = await Promise.all([
+    criuFacts(signal),
+    runtimeVersions(runtimes, signal),
+    hostMemory(),
+    freeBytes(config.imagesDir),
+  ]);
+  return {
+    name: config.name,
+    kernel: os.release(),
+    arch: os.arch(),
+    ...criu,
+    runtimes: versions,
+    cpus: os.availableParallelism(),
+    memoryTotal: memory.total,
+    memoryAvailable: memory.available,
+    imagesFree,
+  };
+}
+
+async function criuFacts(signal: AbortSignal): Promise<Pick<HostFacts, 'criu' | 'criuProblem' | 'features'>> {
+  const criu = await criuVersion(signal);
+  if (criu === null) return { criu, criuProblem: null, features: { dirtyTracking: false, lazyPages: false } };
+  const [problem, features] = await Promise.all([criuProblem(signal), criuFeatures(signal)]);
+  return { criu, criuProblem: problem, features };
+}
+
+async function runtimeVersions(runtimes: Runtimes, signal: AbortSignal): Promise<HostFacts['runtimes']> {
+  const found = await Promise.all(
+    runtimes.all().map(async (runtime) => [runtime.name, await runtime.version(signal)] as const),
+  );
+  const installed = found.filter((entry): entry is readonly [RuntimeName, string] => entry[1] !== null);
+  return Object.fromEntries(installed);
+}

@@ -1,0 +1,34 @@
+/** Processes told apart across reuse of their ids: pid and start time name one process for ever (proc_pid_stat(5)). */
+import { readFile } from 'node:fs/promises';
+
+/** Field 22 of /proc/PID/stat, clock ticks since boot; null when there is no such process, or only its zombie. */
+export async function startTimeOf(pid: number): Promise<string | null> {
+  if (pid <= 0) return null;
+  try {
+    return parseStat(await readFile(`/proc/${pid}/stat`, 'utf8'));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
+      return null;
+    throw error;
+  }
+}
+
+/** Whether the very process that had this id and start time is still there. */
+export const isAlive = async (who: { readonly pid: number; readonly startTime: string }): Promise<boolean> =>
+  (await startTimeOf(who.pid)) === who.startTime;
+
+/** Milliseconds since 1970 at which a process began, as exact as the kernel's clock ticks (10 ms). */
+export async function beganAt(startTime: string): Promise<number> {
+  const uptime = await readFile('/proc/uptime', 'utf8');
+  const bootedAt = Date.now() - Number(uptime.split(' ')[0]) * 1000;
+  return bootedAt + Number(startTime) * TICK_MS;
+}
+
+/** USER_HZ is 100 on every Linux that CRIU runs on. */
+const TICK_MS = 10;
+
+/** The start time in a line of /proc/PID/stat, null for a zombie. The command's name may hold spaces and parentheses. */
+export function parseStat(stat: string): string | null {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+}

@@ -1,0 +1,280 @@
+/**
+ * The runc driver. Seen with runc 1.3.6 and criu 4.2.1 on cgroup2.
+ *
+ * INVARIANTS
+ * - runc never inherits this process's standard streams: CRIU could dump no container that it started.
+ * - Checkpoint and restore run in a mount namespace of their own: what a killed one leaves mounted goes with it.
+ * - A dump that fails leaves the container frozen, as it found it. CRIU thaws it to dump it and, when it fails, may let it
+ *   run for a moment: no image of such a dump is complete, so no second copy can come of it.
+ * - CRIU is not killed while it dumps: it would take the container with it. A dump is stopped by taking its images away.
+ * - A restore outlives this process, and waits at its gate.
+ * - `runc delete` is called only when nothing is mounted in its state directory and every process is dead.
+ */
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CmtError, type ContainerId, type ContainerSummary, type HostName } from '@cmt/contracts';
+import { explainDump, RUNTIME_LOG } from '../criu/log.ts';
+import { isThere, removeTree } from '../mounts.ts';
+import { startTimeOf } from '../proc.ts';
+import { ProcessError, run, start, tryRun, type Finished } from '../process.ts';
+import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup } from './cgroup.ts';
+import { unmountWithin } from './leftover-mounts.ts';
+import { endOperation, hasEnded, isOrphan, operationsOn, startedByThisProcess } from './operations.ts';
+import { parseCgroup, parseList, parsePids, parseState, parseVersion } from './runc-output.ts';
+import type { ContainerState, DumpPlan, RestorePlan, RestoreUnderWay, Runtime } from './runtime.ts';
+
+export interface RuncOptions {
+  /** The name under which failures speak of this host. */
+  readonly host: HostName;
+  /** runc's state directory (`--root`). Default that of root. */
+  readonly root?: string;
+}
+
+/** Limits in milliseconds. runc itself gives up freezing, and waiting for a killed process, after 10 s. */
+const QUERY_LIMIT_MS = 10_000;
+const FREEZE_LIMIT_MS = 15_000;
+const DESTROY_LIMIT_MS = 15_000;
+/** A terabyte at half a gigabyte a second. The step's own limit is shorter. */
+const DUMP_LIMIT_MS = 2_000_000;
+/** How long a dump that was stopped may go on before CRIU is killed: until the end of the file it writes. */
+const STOP_LIMIT_MS = 60_000;
+/** How long the dump of a worker that died may go on before it is ended. */
+const ORPHAN_LIMIT_MS = 20_000;
+
+/** What runc does to mounts stays in a namespace that ends with it; mounts made meanwhile outside are still seen. */
+const OWN_MOUNTS = ['--mount', '--propagation', 'slave', '--'] as const;
+
+export class Runc implements Runtime {
+  readonly name = 'runc';
+  readonly #host: HostName;
+  readonly #root: string;
+  /** Containers whose checkpoints of an earlier worker are known to have ended; later ones are this process's own. */
+  readonly #withoutOrphans = new Set<ContainerId>();
+
+  constructor({ host, root = '/run/runc' }: RuncOptions) {
+    this.#host = host;
+    this.#root = root;
+  }
+
+  async version(signal: AbortSignal): Promise<string | null> {
+    try {
+      return parseVersion((await run('runc', ['--version'], { timeoutMs: QUERY_LIMIT_MS, signal })).stdout);
+    } catch (error) {
+      if (error instanceof ProcessError && error.finished.code === null && !signal.aborted) return null;
+      throw error;
+    }
+  }
+
+  async list(signal: AbortSignal): Promise<ContainerSummary[]> {
+    // Before the first container there is no state directory, and runc fails for want of it.
+    if (!(await isThere(this.#root))) return [];
+    return parseList((await this.#query(['list', '-f', 'json'], signal)).stdout);
+  }
+
+  async state(container: ContainerId, signal: AbortSignal): Promise<ContainerState | null> {
+    const finished = await this.#try(['state', container], QUERY_LIMIT_MS, signal);
+    if (isMissing(finished)) return null;
+    const state = parseState(successOf(finished).stdout);
+    const cgroup = await this.#cgroup(container);
+    return { ...state, cgroup: cgroup !== null && (await isIn(cgroup, state.pid)) ? cgroup : null };
+  }
+
+  async pause(container: ContainerId, signal: AbortSignal): Promise<void> {
+    await this.#endOrphans(container, signal);
+    await this.#freeze(container, signal);
+  }
+
+  async resume(container: ContainerId, signal: AbortSignal): Promise<void> {
+    await this.#endOrphans(container, signal);
+    const finished = await this.#try(['resume', container], FREEZE_LIMIT_MS, signal);
+    if (finished.code === 0) return;
+    const state = await this.state(container, signal);
+    if (state?.status === 'running') return;
+    if (state?.status === 'paused') throw new ProcessError(finished);
+    throw new CmtError('CONTAINER_NOT_RUNNING', {
+      container,
+      host: this.#host,
+      status: state?.status ?? 'gone',
+    });
+  }
+
+  async preDump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void> {
+    await this.#endOrphans(container, signal);
+    await this.#checkpoint(container, plan, ['--pre-dump'], signal);
+  }
+
+  async dump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#checkpoint(container, plan, ['--leave-running'], signal);
+    } catch (error) {
+      await this.#freeze(container, AbortSignal.timeout(FREEZE_LIMIT_MS)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async restore(container: ContainerId, plan: RestorePlan): Promise<RestoreUnderWay> {
+    const args = ['--bundle', plan.bundle, '--detach', ...criuFlags(plan)];
+    const child = start('unshare', [...OWN_MOUNTS, ...this.#argv('restore', plan.work, args, container)], {
+      detached: true,
+      stdio: 'ignore',
+      env: await this.#environment(plan.criuConfig),
+    });
+    const ended = child.then((result) => ({ code: result.exitCode ?? null }));
+    if (child.pid === undefined) throw new Error(`unshare cannot be started: ${(await child).message}`);
+    // Without a start time it is over already, and nobody will find it by this one.
+    return { pid: child.pid, startTime: (await startTimeOf(child.pid)) ?? 'over', ended };
+  }
+
+  async destroy(container: ContainerId, signal: AbortSignal): Promise<void> {
+    const directory = join(this.#root, container);
+    // Once a restore has begun its cgroup exists, but runc cannot name it before it is nearly complete.
+    const hadBegun = await isThere(directory);
+    for (const operation of await operationsOn(this.#root, container)) await endOperation(operation);
+    const state = await this.state(container, signal);
+    if (state !== null) await this.#killAll(state, signal);
+    await unmountWithin(directory, signal);
+    const finished = await this.#try(['delete', '--force', container], DESTROY_LIMIT_MS, signal);
+    if (!isMissing(finished)) successOf(finished);
+    await removeTree(directory);
+    if (hadBegun && state === null) await removeLeftCgroup(container, signal);
+  }
+
+  /** Frozen already is fine. By the cgroup alone where there is one: that is all that runc does, and it knows no vfork. */
+  async #freeze(container: ContainerId, signal: AbortSignal): Promise<void> {
+    const cgroup = await this.#cgroup(container);
+    if (cgroup === null) return await this.#freezeByRunc(container, signal);
+    try {
+      await freezeCgroup(cgroup, within(FREEZE_LIMIT_MS, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new CmtError('FREEZE_FAILED', { container, host: this.#host, reason });
+    }
+  }
+
+  async #freezeByRunc(container: ContainerId, signal: AbortSignal): Promise<void> {
+    const finished = await this.#try(['pause', container], FREEZE_LIMIT_MS, signal);
+    if (finished.code === 0) return;
+    const state = await this.state(container, signal);
+    if (state?.status === 'paused') return;
+    const reason = finished.timedOut ? `not within ${FREEZE_LIMIT_MS} ms` : lastLine(finished.stderr);
+    throw new CmtError('FREEZE_FAILED', { container, host: this.#host, reason });
+  }
+
+  async #checkpoint(
+    container: ContainerId,
+    plan: DumpPlan,
+    mode: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted();
+    const parent = plan.parent === null ? [] : ['--parent-path', plan.parent];
+    const args = [...mode, ...parent, ...criuFlags(plan)];
+    const child = start('unshare', [...OWN_MOUNTS, ...this.#argv('checkpoint', plan.work, args, container)], {
+      stdio: 'ignore',
+      env: await this.#environment(plan.criuConfig),
+    });
+    const code = await endedOrStopped(child, plan.images, within(DUMP_LIMIT_MS, signal));
+    if (code === 0) return;
+    signal.throwIfAborted();
+    throw await explainDump(plan.work, { host: this.#host, container });
+  }
+
+  /** A checkpoint that goes on behind this process's back would freeze again what is resumed here. */
+  async #endOrphans(container: ContainerId, signal: AbortSignal): Promise<void> {
+    if (this.#withoutOrphans.has(container)) return;
+    for (const operation of await operationsOn(this.#root, container)) {
+      if (operation.kind === 'restore' || !(await isOrphan(operation))) continue;
+      if (!(await hasEnded(operation, ORPHAN_LIMIT_MS, signal))) await endOperation(operation);
+    }
+    this.#withoutOrphans.add(container);
+  }
+
+  /** Frozen processes die without running an instruction. On cgroup v1 that takes all of them to be killed before the thaw. */
+  async #killAll(state: ContainerState, signal: AbortSignal): Promise<void> {
+    if (state.cgroup !== null) return await killCgroup(state.cgroup, within(DESTROY_LIMIT_MS, signal));
+    const finished = await this.#try(['ps', '-f', 'json', state.id], QUERY_LIMIT_MS, signal);
+    if (finished.code !== 0) return;
+    for (const pid of parsePids(finished.stdout)) process.kill(pid, 'SIGKILL');
+  }
+
+  /** The container's cgroup2, or null on cgroup v1 and for a container that is gone or half made. */
+  async #cgroup(container: ContainerId): Promise<string | null> {
+    const file = await readFile(join(this.#root, container, 'state.json'), 'utf8').catch(() => null);
+    return file === null ? null : parseCgroup(file);
+  }
+
+  #argv(command: string, work: string, args: readonly string[], container: ContainerId): string[] {
+    const log = ['--log', join(work, RUNTIME_LOG), '--log-format', 'json'];
+    return ['runc', '--root', this.#root, ...log, command, ...args, container];
+  }
+
+  async #environment(criuConfig: string): Promise<Record<string, string>> {
+    return { CRIU_CONFIG_FILE: criuConfig, ...(await startedByThisProcess()) };
+  }
+
+  async #query(args: readonly string[], signal: AbortSignal): Promise<Finished> {
+    return successOf(await this.#try(args, QUERY_LIMIT_MS, signal));
+  }
+
+  async #try(args: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<Finished> {
+    const finished = await tryRun('runc', ['--root', this.#root, ...args], { timeoutMs, signal });
+    signal.throwIfAborted();
+    return finished;
+  }
+}
+
+/** CRIU's flags that dump and restore share. A lock that was dumped is lost silently by a restore without `--file-locks`. */
+const criuFlags = ({ images, work, tcp }: DumpPlan | RestorePlan): string[] => [
+  ...['--image-path', images, '--work-path', work, '--file-locks'],
+  ...(tcp === 'established' ? ['--tcp-established'] : []),
+];
+
+/**
+ * The exit code of a checkpoint, which is stopped by taking its images directory away: CRIU fails at the next file it
+ * makes and lets go of the container in good order. Killed, it leaves a process that it is working on to die.
+ */
+async function endedOrStopped(
+  child: ReturnType<typeof start>,
+  images: string,
+  signal: AbortSignal,
+): Promise<number | null> {
+  const startTime = child.pid === undefined ? null : await startTimeOf(child.pid);
+  let kill: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    void rm(images, { recursive: true, force: true }).catch(() => undefined);
+    kill = setTimeout(() => {
+      if (child.pid !== undefined && startTime !== null) void endOperation({ pid: child.pid, startTime });
+    }, STOP_LIMIT_MS);
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  try {
+    return (await child).exitCode ?? null;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    clearTimeout(kill);
+  }
+}
+
+/** The cgroup of a restore that died half-way, processes in it included. */
+async function removeLeftCgroup(container: ContainerId, signal: AbortSignal): Promise<void> {
+  const cgroup = await defaultCgroup(container);
+  if (cgroup === null) return;
+  await killCgroup(cgroup, within(DESTROY_LIMIT_MS, signal));
+  await removeCgroup(cgroup);
+}
+
+const within = (ms: number, signal: AbortSignal): AbortSignal =>
+  AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+
+/** runc's words for a container that it does not know (libcontainer, ErrNotExist). */
+const isMissing = ({ code, stderr }: Finished): boolean =>
+  code !== 0 && stderr.includes('container does not exist');
+
+function successOf(finished: Finished): Finished {
+  if (finished.code !== 0) throw new ProcessError(finished);
+  return finished;
+}
+
+const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';

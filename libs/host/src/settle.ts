@@ -1,0 +1,103 @@
+/**
+ * What a worker does first: every hand-over that its journal says is open is settled as far as one host may settle it.
+ *
+ * INVARIANTS
+ * - What was journalled is finished (COMMITTED opens, DISCARDED and RETIRED are taken away, RESUMED runs on); nothing new is begun.
+ * - A held copy waits for the record; a frozen source waits to be told. Neither chooses by itself (DESIGN H2, H5).
+ * - One entry that cannot be settled does not keep the others from it.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Decision, MigrationId, WorkerConfig } from '@cmt/contracts';
+import type { StepContext } from './context.ts';
+import type { Journal, JournalEntry, Phase } from './journal.ts';
+import { steps } from './steps/index.ts';
+
+/** What became of one entry. */
+export interface Settlement {
+  readonly migration: MigrationId;
+  readonly container: string;
+  readonly phase: Phase;
+  readonly outcome: 'finished' | 'waits' | 'failed';
+  /** For the log: what was done, what it waits for, or what went wrong. */
+  readonly text: string;
+}
+
+/** What an open entry asks for. */
+export type Claim = 'release' | 'discard' | 'resume' | 'retire' | 'wait';
+
+/** Longest wait for the record of a held copy; the coordinator asks again anyway. Milliseconds. */
+const DECISION_LIMIT_MS = 5_000;
+
+/** What this host alone may do about an entry. Pure. */
+export function claimOf(entry: Pick<JournalEntry, 'phase'>, decision: Decision | null): Claim {
+  switch (entry.phase) {
+    case 'COMMITTED':
+      return 'release';
+    case 'HELD':
+      return decision === 'COMMIT' ? 'release' : decision === 'ABORT' ? 'discard' : 'wait';
+    case 'DISCARDED':
+      return 'discard';
+    case 'RESUMED':
+      return 'resume';
+    case 'RETIRED':
+      return 'retire';
+    case 'SENDING':
+    case 'FROZEN':
+    case 'PREPARED':
+    case 'RUNNING':
+      return 'wait';
+  }
+}
+
+/** Settles all open entries, one after the other. `contextFor` gives each a context of its own migration and epoch. */
+export async function settle(
+  journal: Journal,
+  contextFor: (entry: JournalEntry) => StepContext,
+): Promise<Settlement[]> {
+  const settlements: Settlement[] = [];
+  for (const entry of await journal.open()) settlements.push(await settleEntry(entry, contextFor(entry)));
+  return settlements;
+}
+
+async function settleEntry(entry: JournalEntry, context: StepContext): Promise<Settlement> {
+  const { migration, container, phase } = entry;
+  try {
+    const claim = claimOf(entry, phase === 'HELD' ? await decisionOf(entry, context) : null);
+    if (claim === 'wait') return { migration, container, phase, outcome: 'waits', text: WAITING[phase] };
+    const { runtime, bundle, network } = entry;
+    await steps[claim]({ subject: { runtime, container, bundle }, network }, context);
+    return { migration, container, phase, outcome: 'finished', text: `${claim} was finished` };
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    return { migration, container, phase, outcome: 'failed', text };
+  }
+}
+
+async function decisionOf(entry: JournalEntry, context: StepContext): Promise<Decision | null> {
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(DECISION_LIMIT_MS)]);
+  try {
+    return await context.decisions.read(entry.migration, entry.epoch, signal);
+  } catch {
+    return null;
+  }
+}
+
+const WAITING: Record<Phase, string> = {
+  SENDING: 'the container runs; the coordinator goes on with it',
+  FROZEN: 'the container stands frozen until the coordinator has it resumed or retired',
+  PREPARED: 'the coordinator prepares or discards it again',
+  HELD: 'the restored copy is held: no decision can be read yet',
+  RUNNING: 'the container runs; the coordinator confirms it',
+  COMMITTED: '',
+  RETIRED: '',
+  RESUMED: '',
+  DISCARDED: '',
+};
+
+/** Images on this host that no open entry of the journal speaks of: left by a crash before the first entry, or by hand. */
+export async function orphans(config: WorkerConfig, journal: Journal): Promise<string[]> {
+  const known = new Set((await journal.open()).map(({ migration }) => migration));
+  const names = await readdir(config.imagesDir).catch(() => []);
+  return names.filter((name) => !known.has(name)).map((name) => join(config.imagesDir, name));
+}

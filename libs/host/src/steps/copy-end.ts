@@ -1,0 +1,89 @@
+/**
+ * How the target's copy ends being held: let go, or taken back.
+ *
+ * INVARIANTS
+ * - The gate is opened by `letGo` alone, and that is called only after COMMITTED is journalled.
+ * - A container that was not restored by this migration is never touched (`isOurs`).
+ */
+import { CmtError } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import { abortGate, GateUnattended, gateTimes, openGate } from '../criu/gate.ts';
+import type { JournalEntry } from '../journal.ts';
+import { gateDir } from '../places.ts';
+import { beganAt, startTimeOf } from '../proc.ts';
+import { endOperation } from '../runtimes/operations.ts';
+import type { ContainerState } from '../runtimes/runtime.ts';
+import { restoreEnded, restoresOf } from './restores.ts';
+
+/** Milliseconds that a restore gets to end once its gate was opened or aborted. */
+const END_LIMIT_MS = 5_000;
+
+/** Milliseconds for all of taking a copy back. */
+const REMOVE_LIMIT_MS = 20_000;
+
+/** Start times are counted in ticks of 10 ms, and the clock may have been set a little. Milliseconds. */
+const CLOCK_SLACK_MS = 2_000;
+
+/**
+ * Opens the gate. Resolves when the runtime has done its part, with the time at which the copy ran, in milliseconds since 1970;
+ * null when the copy is provably dead. A copy that runs already is left as it is.
+ */
+export async function letGo(entry: JournalEntry, context: StepContext): Promise<number | null> {
+  const gate = gateDir(context.config, entry.migration, entry.epoch);
+  const toldAt = Date.now();
+  await openGate(gate).catch(unlessUnattended);
+  await restoreEnded(entry, context.journal, AbortSignal.timeout(END_LIMIT_MS));
+  if (await isDead(entry, context)) return null;
+  return (await gateTimes(gate)).openedAt ?? toldAt;
+}
+
+/** Nobody is held there: it was opened before, or it is dead. Which of them, the runtime says. */
+function unlessUnattended(error: unknown): void {
+  if (!(error instanceof GateUnattended)) throw error;
+}
+
+/** No restore under way, no process, no state but a stopped one's. @throws CmtError NAME_TAKEN when somebody else's is there. */
+async function isDead(entry: JournalEntry, context: StepContext): Promise<boolean> {
+  const state = await stateOf(entry, context);
+  if (state === null) return true;
+  if (!(await isOurs(state, entry)))
+    throw new CmtError('NAME_TAKEN', { host: context.config.name, container: entry.container });
+  return state.status === 'stopped';
+}
+
+/**
+ * Takes the copy back: the gate says no, CRIU kills the tree, and what the runtime still knows of it is destroyed.
+ * Does so to its end also for a step that was stopped.
+ */
+export async function removeCopy(entry: JournalEntry, stoppable: StepContext): Promise<void> {
+  if (entry.restoreOrderedAt === null) return;
+  const context = { ...stoppable, signal: AbortSignal.timeout(REMOVE_LIMIT_MS) };
+  await abortGate(gateDir(context.config, entry.migration, entry.epoch));
+  await endRestore(entry, context);
+  restoresOf(context.journal).delete(entry.migration);
+  const state = await stateOf(entry, context);
+  if (state !== null && (await isOurs(state, entry)))
+    await context.runtimes.get(entry.runtime).destroy(entry.container, context.signal);
+}
+
+/** A restore that does not end by itself is killed, CRIU first: it takes what it restored with it. */
+async function endRestore(entry: JournalEntry, context: StepContext): Promise<void> {
+  try {
+    await restoreEnded(entry, context.journal, AbortSignal.timeout(END_LIMIT_MS));
+  } catch {
+    if (entry.restore !== null) await endOperation(entry.restore);
+  }
+}
+
+/** Younger than the order to restore; of a stopped one only its bundle can tell. */
+async function isOurs(state: ContainerState, entry: JournalEntry): Promise<boolean> {
+  if (entry.restoreOrderedAt === null) return false;
+  const startTime = await startTimeOf(state.pid);
+  if (startTime === null) return state.bundle === entry.bundle;
+  return (await beganAt(startTime)) >= entry.restoreOrderedAt - CLOCK_SLACK_MS;
+}
+
+const stateOf = (
+  { runtime, container }: JournalEntry,
+  context: StepContext,
+): Promise<ContainerState | null> => context.runtimes.get(runtime).state(container, context.signal);

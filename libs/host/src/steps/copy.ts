@@ -1,0 +1,92 @@
+/**
+ * The target's copy of a container: ordered, restored, held behind its gate.
+ *
+ * INVARIANTS
+ * - That a restore was ordered, and when, is journalled before CRIU is started: whatever exists afterwards is found again.
+ * - A restore that did not come as far as its gate leaves nothing behind.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StepInput } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import { criuConfigText } from '../criu/config.ts';
+import { gateState, prepareGate, waitHeld } from '../criu/gate.ts';
+import { explainRestore } from '../criu/log.ts';
+import type { JournalEntry } from '../journal.ts';
+import { removeTree } from '../mounts.ts';
+import { gateDir, imagesDir, logDir, notesDir } from '../places.ts';
+import { isAlive } from '../proc.ts';
+import type { RestorePlan, RestoreUnderWay } from '../runtimes/runtime.ts';
+import { removeCopy } from './copy-end.ts';
+import { record } from './entry.ts';
+import { restoresOf } from './restores.ts';
+
+/** Makes gate and directories and journals the order. Nothing of it needs to happen inside the blackout. */
+export async function orderRestore(
+  entry: JournalEntry,
+  { subject, network, tcp }: Omit<StepInput<'restore-and-hold'>, 'rounds'>,
+  context: StepContext,
+): Promise<{ entry: JournalEntry; plan: RestorePlan }> {
+  const { config, migration, epoch } = context;
+  const gate = gateDir(config, migration, epoch);
+  const work = logDir(config, migration, epoch, 'restore');
+  const notes = notesDir(config, migration, epoch);
+  await Promise.all([removeTree(gate), removeTree(work)]);
+  await Promise.all([gate, work, notes].map((path) => mkdir(path, { recursive: true, mode: 0o700 })));
+  const criuConfig = join(notes, 'restore.conf');
+  const { actionScript } = await prepareGate(gate);
+  const text = criuConfigText({ tcp, actionScript, fenced: network.kind !== 'host' });
+  await writeFile(criuConfig, text, { mode: 0o600 });
+  const images = join(imagesDir(config, migration, epoch), 'final');
+  const ordered = await record('restore-and-hold', context, { ...entry, restoreOrderedAt: Date.now() });
+  return { entry: ordered, plan: { bundle: subject.bundle, images, work, tcp, criuConfig } };
+}
+
+/**
+ * Starts the restore and resolves when the copy is complete and held, not one instruction run.
+ * @throws CmtError RESTORE_FAILED, RESTORE_REFUSED; nothing of the copy is left then
+ */
+export async function restoreUntilHeld(
+  entry: JournalEntry,
+  plan: RestorePlan,
+  context: StepContext,
+): Promise<JournalEntry> {
+  const runtime = context.runtimes.get(entry.runtime);
+  const restore = await runtime.restore(entry.container, plan);
+  restoresOf(context.journal).set(entry.migration, restore);
+  const started = { ...entry, restore: { pid: restore.pid, startTime: restore.startTime } };
+  try {
+    const held = heldOrFailed(started, restore, plan, context);
+    const [known] = await Promise.all([record('restore-and-hold', context, started), held]);
+    return known;
+  } catch (error) {
+    await removeCopy(started, context);
+    throw error;
+  }
+}
+
+async function heldOrFailed(
+  entry: JournalEntry,
+  restore: RestoreUnderWay,
+  plan: RestorePlan,
+  context: StepContext,
+): Promise<void> {
+  const stop = new AbortController();
+  const failed = restore.ended.then(async () => {
+    if (stop.signal.aborted) return;
+    throw await explainRestore(plan.work, { host: context.config.name, container: entry.container });
+  });
+  failed.catch(() => undefined);
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  try {
+    await Promise.race([waitHeld(gateDir(context.config, entry.migration, entry.epoch), signal), failed]);
+  } finally {
+    stop.abort();
+  }
+}
+
+/** Whether the copy of this entry is complete and held at this moment. */
+export async function isHeld(entry: JournalEntry, { config }: StepContext): Promise<boolean> {
+  if (entry.restore === null || !(await isAlive(entry.restore))) return false;
+  return (await gateState(gateDir(config, entry.migration, entry.epoch))) === 'held';
+}

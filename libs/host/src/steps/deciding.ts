@@ -1,0 +1,38 @@
+/** Asking for the write-once decision, for as long as the step's time lasts: a host never chooses by itself (DESIGN H5). */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Decision, Epoch } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+
+/** Milliseconds before the next try; doubled each time. */
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 1000;
+
+/** Votes COMMIT for this epoch and returns what was decided; asks until Redis answers or the signal aborts. */
+export const voteCommit = (context: StepContext): Promise<Decision> =>
+  untilAnswered(context, () =>
+    context.decisions.settle(context.migration, context.epoch, 'COMMIT', context.signal),
+  );
+
+/** Votes ABORT for this epoch and returns what was decided. */
+export const voteAbort = (context: StepContext): Promise<Decision> =>
+  untilAnswered(context, () =>
+    context.decisions.settle(context.migration, context.epoch, 'ABORT', context.signal),
+  );
+
+/** The decision of an epoch, or null while there is none; asks until Redis answers or the signal aborts. */
+export const readDecision = (context: StepContext, epoch: Epoch): Promise<Decision | null> =>
+  untilAnswered(context, () => context.decisions.read(context.migration, epoch, context.signal));
+
+async function untilAnswered<T>(context: StepContext, ask: () => Promise<T>): Promise<T> {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    context.signal.throwIfAborted();
+    try {
+      return await ask();
+    } catch (error) {
+      context.signal.throwIfAborted();
+      const reason = error instanceof Error ? error.message : String(error);
+      context.tell({ kind: 'warning', text: `the decision cannot be asked for: ${reason}` });
+    }
+    await wait(pause, undefined, { signal: context.signal }).catch(() => context.signal.throwIfAborted());
+  }
+}

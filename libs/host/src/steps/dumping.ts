@@ -1,0 +1,72 @@
+/** One dump, its images on their way to the target while CRIU still writes them. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { DumpFigures, TcpPolicy } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import { criuConfigText } from '../criu/config.ts';
+import { readDumpStats } from '../criu/stats.ts';
+import { removeTree } from '../mounts.ts';
+import { imagesDir, logDir, notesDir } from '../places.ts';
+import type { DumpPlan } from '../runtimes/runtime.ts';
+import type { Link } from '../transports/transport.ts';
+import { afterGrace, CRIU_GRACE_MS } from './grace.ts';
+
+export interface DumpRound {
+  /** `1`, `2`, … or `final`. */
+  readonly name: string;
+  /** The round it builds upon; 0 for none. */
+  readonly parent: number;
+  readonly tcp: TcpPolicy;
+  /** Whether cmt itself cuts the container off; CRIU's own lock is slow. */
+  readonly fenced: boolean;
+}
+
+/** Makes the directories of one round, or of the `final` dump. All of it before the freeze. */
+export async function planDump(context: StepContext, round: DumpRound): Promise<DumpPlan> {
+  const { config, migration, epoch } = context;
+  const images = join(imagesDir(config, migration, epoch), round.name);
+  const work = logDir(config, migration, epoch, `dump-${round.name}`);
+  const notes = notesDir(config, migration, epoch);
+  await Promise.all([removeTree(images), removeTree(work)]);
+  await Promise.all([images, work, notes].map((path) => mkdir(path, { recursive: true, mode: 0o700 })));
+  const criuConfig = join(notes, `dump-${round.name}.conf`);
+  await writeFile(criuConfig, criuConfigText({ tcp: round.tcp, fenced: round.fenced }), { mode: 0o600 });
+  return { images, work, parent: round.parent > 0 ? `../${round.parent}` : null, tcp: round.tcp, criuConfig };
+}
+
+/**
+ * Runs a dump and sends what it writes at the same time.
+ * @throws CmtError DUMP_FAILED, DUMP_REFUSED, TRANSFER_BROKEN, TRANSFER_CORRUPT; not before CRIU has ended
+ */
+export async function dumpAndSend(
+  context: StepContext,
+  link: Link,
+  plan: DumpPlan,
+  dump: (signal: AbortSignal) => Promise<void>,
+): Promise<{ figures: DumpFigures; dumpMs: number }> {
+  const started = performance.now();
+  const sending = link.sendImages(basename(plan.images), plan.images, context.signal);
+  try {
+    await dump(afterGrace(context.signal, CRIU_GRACE_MS));
+    context.signal.throwIfAborted();
+  } catch (error) {
+    sending.cancel();
+    throw error;
+  }
+  const dumpMs = performance.now() - started;
+  const [{ bytesSent, sendMs }, stats] = await Promise.all([sending.finish(), statsOf(plan, context)]);
+  return { dumpMs, figures: { ...stats, bytesSent, sendMs } };
+}
+
+type Stats = Omit<DumpFigures, 'bytesSent' | 'sendMs'>;
+
+/** CRIU's own figures. A dump is none the worse for lacking them. */
+async function statsOf({ work }: DumpPlan, { tell }: StepContext): Promise<Stats> {
+  try {
+    const { freezingMs, frozenMs, pagesWritten, pagesSkipped } = await readDumpStats(work);
+    return { freezingMs, frozenMs, pagesWritten, pagesSkipped };
+  } catch (error) {
+    tell({ kind: 'warning', text: `CRIU's figures cannot be read: ${String(error)}` });
+    return { freezingMs: 0, frozenMs: 0, pagesWritten: 0, pagesSkipped: 0 };
+  }
+}

@@ -1,0 +1,20 @@
+/** Step `final-sync`: the files that changed since `sync-files`, then the word to restore. Inside the blackout. */
+import { requireEntry } from './entry.ts';
+import { recall, remember } from './outcomes.ts';
+import type { Step } from './step.ts';
+
+export const finalSync: Step<'final-sync'> = async ({ subject, route, carry }, context) => {
+  await requireEntry('final-sync', context, ['FROZEN']);
+  const before = await recall(context, 'final-sync');
+  if (before !== null) return before;
+  const started = performance.now();
+  const link = await context.links.get(context.migration, context.epoch, route, context.signal);
+  try {
+    const { bytes } = carry ? await link.syncFiles(subject.bundle, context.signal) : { bytes: 0 };
+    await link.go(context.signal);
+    return await remember(context, 'final-sync', { bytes, ms: performance.now() - started });
+  } catch (error) {
+    link.abandon('the last files could not be carried');
+    throw error;
+  }
+};

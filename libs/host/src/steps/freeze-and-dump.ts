@@ -1,0 +1,131 @@
+/**
+ * Step `freeze-and-dump`: the blackout begins. The source stands frozen in memory, cut off from the network, and its images stream
+ * to the target while CRIU writes them.
+ *
+ * INVARIANTS
+ * - Whatever can be made ready is ready before the freeze: link, channels, directories, the target's armed restorer.
+ * - FROZEN is journalled before the network is cut and the processes stop.
+ * - A failure leaves the copy frozen: only `resume`, with ABORT on record, lets it run on. The target is told at once to wait no longer.
+ * - CRIU is not killed in the middle of a dump unless it will not end.
+ */
+import { CmtError, type StepInput, type StepOutput } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import type { JournalEntry } from '../journal.ts';
+import type { ContainerState, DumpPlan } from '../runtimes/runtime.ts';
+import type { Link } from '../transports/transport.ts';
+import { dumpAndSend, planDump } from './dumping.ts';
+import { record } from './entry.ts';
+import { touchMappedFiles } from './mapped-files.ts';
+import { recall, remember } from './outcomes.ts';
+import { sendingEntry } from './source-entry.ts';
+import type { Step } from './step.ts';
+
+type Input = StepInput<'freeze-and-dump'>;
+
+/** Milliseconds that the target's worker gets to pick its leg up. Nothing stands still meanwhile. */
+const RESTORER_LIMIT_MS = 20_000;
+
+export const freezeAndDump: Step<'freeze-and-dump'> = async (input, context) => {
+  const whom = { subject: input.subject, peer: input.route.peer };
+  const entry = await sendingEntry('freeze-and-dump', context, whom, ['SENDING', 'FROZEN']);
+  const before = entry.phase === 'FROZEN' ? await recall(context, 'freeze-and-dump') : null;
+  if (before !== null) return before;
+
+  const link = await context.links.get(context.migration, context.epoch, input.route, context.signal);
+  try {
+    const ready = await makeReady(input, entry, link, context);
+    const output = await blackout({ input, entry, link, ...ready }, context);
+    return await remember(context, 'freeze-and-dump', output);
+  } catch (error) {
+    link.abandon(error instanceof Error ? error.message : String(error));
+    throw error;
+  }
+};
+
+/** All that needs no frozen container. */
+async function makeReady(
+  input: Input,
+  entry: JournalEntry,
+  link: Link,
+  context: StepContext,
+): Promise<Pick<Ready, 'plan' | 'state'>> {
+  const [plan, state] = await Promise.all([
+    planDump(context, {
+      ...{ name: 'final', parent: input.rounds, tcp: input.tcp },
+      fenced: input.network.kind !== 'host',
+    }),
+    requireThere(input, entry, context),
+    link.warmUp(context.signal),
+    input.awaitRestorer ? restorerArmed(link, input, context) : undefined,
+  ]);
+  context.signal.throwIfAborted();
+  return { plan, state };
+}
+
+/** Running, or frozen by an earlier start of this very step. */
+async function requireThere(
+  { subject: { runtime, container } }: Input,
+  { phase }: JournalEntry,
+  { runtimes, config, signal }: StepContext,
+): Promise<ContainerState> {
+  const state = await runtimes.get(runtime).state(container, signal);
+  const host = config.name;
+  if (state === null) throw new CmtError('CONTAINER_UNKNOWN', { container, host });
+  if (state.status !== 'running' && phase !== 'FROZEN')
+    throw new CmtError('CONTAINER_NOT_RUNNING', { container, host, status: state.status });
+  return state;
+}
+
+async function restorerArmed(link: Link, { route }: Input, context: StepContext): Promise<void> {
+  const limit = AbortSignal.timeout(RESTORER_LIMIT_MS);
+  try {
+    await link.restorerArmed(AbortSignal.any([context.signal, limit]));
+  } catch (error) {
+    if (context.signal.aborted || !limit.aborted) throw error;
+    throw new CmtError('SESSION_LOST', { host: route.peer, migration: context.migration });
+  }
+}
+
+interface Ready {
+  readonly input: Input;
+  readonly entry: JournalEntry;
+  readonly link: Link;
+  readonly plan: DumpPlan;
+  readonly state: ContainerState;
+}
+
+async function blackout(
+  { input, entry, link, plan, state }: Ready,
+  context: StepContext,
+): Promise<StepOutput<'freeze-and-dump'>> {
+  const { subject, network } = input;
+  const runtime = context.runtimes.get(subject.runtime);
+  await record('freeze-and-dump', context, {
+    ...entry,
+    phase: 'FROZEN',
+    network,
+    frozenAt: entry.frozenAt ?? Date.now(),
+  });
+
+  const frozenAt = entry.frozenAt ?? Date.now();
+  const ordered = performance.now();
+  await bothOf(
+    context.network.fence(network, context.signal),
+    runtime.pause(subject.container, context.signal),
+  );
+  const pauseMs = performance.now() - ordered;
+  const touched = touchMappedFiles(state);
+  touched.catch(() => undefined);
+  const { figures, dumpMs } = await dumpAndSend(context, link, plan, (signal) =>
+    runtime.dump(subject.container, plan, signal),
+  );
+  await touched;
+  return { frozenAt, clockOffsetMs: link.clockOffsetMs, pauseMs, dumpMs, figures };
+}
+
+/** Cut and freeze at the same time; the dump begins when both are done, and neither is left running behind a failure. */
+async function bothOf(...work: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work);
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}

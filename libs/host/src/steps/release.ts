@@ -1,0 +1,100 @@
+/**
+ * Step `release`: the decision is made if nobody has, written down, and the copy runs. The blackout ends.
+ *
+ * INVARIANTS
+ * - The gate opens only with COMMITTED of this epoch in the journal, and that is written only on a COMMIT of this epoch (H1, H3, H4).
+ * - Without an answer nothing is chosen: the copy stays held (H5).
+ * - Once committed nothing stops this step, neither a cancel nor its own time limit: it is finished, or done again.
+ * - A committed copy is restored again only when it is provably dead: its restore has ended and no process or state of it is there.
+ */
+import { CmtError, type StepOutput } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import type { JournalEntry } from '../journal.ts';
+import { letGo, removeCopy } from './copy-end.ts';
+import { isHeld, orderRestore, restoreUntilHeld } from './copy.ts';
+import { voteCommit } from './deciding.ts';
+import { record, requireEntry } from './entry.ts';
+import { recall, remember } from './outcomes.ts';
+import { heldCopyDied } from './restore-and-hold.ts';
+import { keptPlan } from './restore-plan.ts';
+import type { Step } from './step.ts';
+import { undoTarget } from './undo-target.ts';
+
+/** Milliseconds for what must be finished once COMMITTED is journalled. */
+const FINISH_LIMIT_MS = 60_000;
+
+export const release: Step<'release'> = async (_input, context) => {
+  const entry = await requireEntry('release', context, ['HELD', 'COMMITTED', 'RUNNING', 'DISCARDED']);
+  switch (entry.phase) {
+    case 'DISCARDED':
+      return aborted(0);
+    case 'RUNNING':
+      return (await recall(context, 'release')) ?? committed(entry.updatedAt, 0, 0);
+    case 'COMMITTED':
+      return await open(entry, 0, context);
+    default:
+      return await decide(entry, context);
+  }
+};
+
+async function decide(entry: JournalEntry, context: StepContext): Promise<StepOutput<'release'>> {
+  if (!(await isHeld(entry, context))) throw heldCopyDied(entry, context);
+  const started = performance.now();
+  const decision = await voteCommit(context);
+  if (decision === 'ABORT') {
+    const discarded = await record('release', context, { ...entry, phase: 'DISCARDED' });
+    await undoTarget(discarded, context);
+    return aborted(performance.now() - started);
+  }
+  const known = await record('release', context, { ...entry, phase: 'COMMITTED' });
+  return await open(known, performance.now() - started, context);
+}
+
+/** Attaches the network first: what the container sends in its first millisecond must not be lost. It runs in any case. */
+async function open(
+  entry: JournalEntry,
+  decideMs: number,
+  stoppable: StepContext,
+): Promise<StepOutput<'release'>> {
+  const context = { ...stoppable, signal: AbortSignal.timeout(FINISH_LIMIT_MS) };
+  const openedAt = Date.now();
+  const [attached] = await Promise.allSettled([context.network.attach(entry.network, context.signal)]);
+  const releasedAt = (await letGo(entry, context)) ?? (await restoreAgain(entry, context));
+  if (attached.status === 'rejected') throw attached.reason;
+  const known = await requireEntry('release', context, ['COMMITTED']);
+  await record('release', context, { ...known, phase: 'RUNNING' });
+  return await remember(context, 'release', committed(releasedAt, decideMs, releasedAt - openedAt));
+}
+
+async function restoreAgain(entry: JournalEntry, context: StepContext): Promise<number> {
+  context.tell({ kind: 'warning', text: 'the committed copy is dead: it is restored again from its images' });
+  await removeCopy(entry, context);
+  const plan = await keptPlan(context);
+  const { runtime, container, bundle, network } = entry;
+  const lost = (): CmtError =>
+    new CmtError('CONTAINER_DIED', {
+      container,
+      host: context.config.name,
+      ms: Math.max(0, Date.now() - entry.updatedAt),
+    });
+  if (plan === null) throw lost();
+  const subject = { runtime, container, bundle };
+  const again = await orderRestore(entry, { subject, network, tcp: plan.tcp }, context);
+  const releasedAt = await letGo(await restoreUntilHeld(again.entry, again.plan, context), context);
+  if (releasedAt === null) throw lost();
+  return releasedAt;
+}
+
+const committed = (releasedAt: number, decideMs: number, openMs: number): StepOutput<'release'> => ({
+  decision: 'COMMIT',
+  releasedAt,
+  decideMs,
+  openMs: Math.max(0, openMs),
+});
+
+const aborted = (decideMs: number): StepOutput<'release'> => ({
+  decision: 'ABORT',
+  releasedAt: 0,
+  decideMs,
+  openMs: 0,
+});

@@ -1,0 +1,63 @@
+/**
+ * Step `restore-and-hold`: the target's copy is complete and held behind its gate; not one instruction has run.
+ *
+ * INVARIANTS
+ * - The restorer is armed only when gate, directories and the order in the journal are ready: the source freezes on that word.
+ * - HELD is journalled before this step answers, and so before anybody can vote on it.
+ * - A copy that was held and has died is reported, never silently restored again before the decision.
+ */
+import { join } from 'node:path';
+import { CmtError, type StepInput, type StepOutput } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import type { JournalEntry } from '../journal.ts';
+import { logDir } from '../places.ts';
+import { removeCopy } from './copy-end.ts';
+import { isHeld, orderRestore, restoreUntilHeld } from './copy.ts';
+import { record, requireEntry } from './entry.ts';
+import { lastLogTime } from './log-time.ts';
+import { recall, remember } from './outcomes.ts';
+import { keepPlan } from './restore-plan.ts';
+import type { Step } from './step.ts';
+
+const NAME = 'restore-and-hold';
+
+export const restoreAndHold: Step<'restore-and-hold'> = async (input, context) => {
+  const entry = await requireEntry(NAME, context, ['PREPARED', 'HELD', 'COMMITTED', 'RUNNING']);
+  if (entry.phase === 'PREPARED') return await restore(entry, input, context);
+  if (entry.phase === 'HELD' && !(await isHeld(entry, context))) throw heldCopyDied(entry, context);
+  return (await recall(context, NAME)) ?? { waitMs: 0, restoreMs: 0, criuMs: 0 };
+};
+
+async function restore(
+  entry: JournalEntry,
+  input: StepInput<'restore-and-hold'>,
+  context: StepContext,
+): Promise<StepOutput<'restore-and-hold'>> {
+  const { migration, epoch, receiver, config, signal } = context;
+  const session = receiver.session(migration, epoch);
+  if (session === null) throw new CmtError('SESSION_LOST', { host: config.name, migration });
+  await removeCopy(entry, context);
+  const { entry: ordered, plan } = await orderRestore(entry, input, context);
+  await keepPlan(plan, context);
+  session.arm();
+
+  const { lastByteAt } = await session.complete(signal);
+  const startedAt = Date.now();
+  const started = performance.now();
+  const held = await restoreUntilHeld(ordered, plan, context);
+  const restoreMs = performance.now() - started;
+  const [criuMs] = await Promise.all([
+    lastLogTime(join(plan.work, 'restore.log')),
+    record(NAME, context, { ...held, phase: 'HELD' }),
+  ]);
+  const output = { waitMs: Math.max(0, startedAt - lastByteAt), restoreMs, criuMs: criuMs ?? restoreMs };
+  return await remember(context, NAME, output);
+}
+
+/** A copy that was held is gone before it was released. */
+export const heldCopyDied = (entry: JournalEntry, { config, epoch }: StepContext): CmtError =>
+  new CmtError('HELD_COPY_DIED', {
+    container: entry.container,
+    host: config.name,
+    log: logDir(config, entry.migration, epoch, 'restore'),
+  });

@@ -1,0 +1,32 @@
+/** The plan of a restore, kept beside the images: a committed copy that died is restored once more with it. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AbsolutePath, TcpPolicy } from '@cmt/contracts';
+import { z } from 'zod';
+import type { StepContext } from '../context.ts';
+import { notesDir } from '../places.ts';
+import type { RestorePlan } from '../runtimes/runtime.ts';
+
+const Plan = z.object({
+  bundle: AbsolutePath,
+  images: AbsolutePath,
+  work: AbsolutePath,
+  tcp: TcpPolicy,
+  criuConfig: AbsolutePath,
+});
+
+export const keepPlan = (plan: RestorePlan, context: StepContext): Promise<void> =>
+  writeFile(pathOf(context), JSON.stringify(plan), { mode: 0o600 });
+
+/** Null when it is gone, and the images with it: this machine was restarted. */
+export async function keptPlan(context: StepContext): Promise<RestorePlan | null> {
+  try {
+    return Plan.parse(JSON.parse(await readFile(pathOf(context), 'utf8')));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+const pathOf = ({ config, migration, epoch }: StepContext): string =>
+  join(notesDir(config, migration, epoch), 'restore-plan.json');

@@ -1,0 +1,37 @@
+/** Restores that this process started: their end can be awaited instead of looked for. Empty after a restart of the worker. */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Journal, JournalEntry } from '../journal.ts';
+import { isAlive } from '../proc.ts';
+import type { RestoreUnderWay } from '../runtimes/runtime.ts';
+
+const underWay = new WeakMap<Journal, Map<string, RestoreUnderWay>>();
+
+const LOOK_EVERY_MS = 10;
+
+/** By migration. */
+export function restoresOf(journal: Journal): Map<string, RestoreUnderWay> {
+  const known = underWay.get(journal) ?? new Map<string, RestoreUnderWay>();
+  underWay.set(journal, known);
+  return known;
+}
+
+/** Resolves when the runtime's process of that restore has ended, whoever started it. Rejects when the signal aborts. */
+export async function restoreEnded(
+  entry: JournalEntry,
+  journal: Journal,
+  signal: AbortSignal,
+): Promise<void> {
+  if (entry.restore === null) return;
+  const { pid, startTime } = entry.restore;
+  const own = restoresOf(journal).get(entry.migration);
+  const isOwn = own?.pid === pid && own.startTime === startTime;
+  if (!isOwn) return await gone(entry.restore, signal);
+  await new Promise<void>((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('the restore has not ended')), { once: true });
+    void own.ended.then(() => resolve());
+  });
+}
+
+async function gone(who: { pid: number; startTime: string }, signal: AbortSignal): Promise<void> {
+  while (await isAlive(who)) await wait(LOOK_EVERY_MS, undefined, { signal });
+}

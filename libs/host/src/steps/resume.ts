@@ -1,0 +1,54 @@
+/**
+ * Step `resume`, undo of `freeze-and-dump`: the container runs on at the source, its network attached again.
+ *
+ * INVARIANTS
+ * - What was frozen runs on only with ABORT of the epoch of the freeze on record (DESIGN H2).
+ * - RESUMED is journalled before anything runs, and for a container that was never frozen as well: a late `freeze-and-dump` is refused.
+ */
+import { CmtError, type StepInput } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import type { JournalEntry } from '../journal.ts';
+import { readDecision } from './deciding.ts';
+import { newEntry, readEntry, record } from './entry.ts';
+import type { Step } from './step.ts';
+
+export const resume: Step<'resume'> = async (input, context) => {
+  const entry = await readEntry('resume', context);
+  if (entry === null || entry.frozenAt === null || isOverSince(entry, context))
+    return await neverFrozen(entry, input, context);
+  const frozenAt = entry.frozenAt;
+  if (entry.closed) return { wasFrozen: true, frozenMs: entry.updatedAt - frozenAt };
+
+  const resumed = await markResumed(entry, context);
+  try {
+    await context.network.unfence(resumed.network, context.signal);
+  } finally {
+    await context.runtimes.get(input.subject.runtime).resume(input.subject.container, context.signal);
+  }
+  return { wasFrozen: true, frozenMs: Math.max(0, resumed.updatedAt - frozenAt) };
+};
+
+const isOverSince = (entry: JournalEntry, context: StepContext): boolean =>
+  entry.phase === 'RESUMED' && entry.epoch < context.epoch;
+
+/** RESUMED of the epoch of the freeze, allowed by its own ABORT. */
+async function markResumed(entry: JournalEntry, context: StepContext): Promise<JournalEntry> {
+  if (entry.phase === 'RESUMED') return entry;
+  const { container, epoch } = entry;
+  const decision = entry.phase === 'FROZEN' ? await readDecision(context, epoch) : null;
+  if (decision !== 'ABORT')
+    throw new CmtError('NOT_ABORTED', { host: context.config.name, container, epoch });
+  return await record('resume', context, { ...entry, phase: 'RESUMED' });
+}
+
+async function neverFrozen(
+  entry: JournalEntry | null,
+  { subject, network }: StepInput<'resume'>,
+  context: StepContext,
+): Promise<{ wasFrozen: false; frozenMs: 0 }> {
+  const base = entry ?? newEntry(context, subject, { side: 'source', phase: 'RESUMED' });
+  if (base.closed && base.epoch === context.epoch) return { wasFrozen: false, frozenMs: 0 };
+  const over = { ...base, epoch: context.epoch, phase: 'RESUMED', network, frozenAt: null } as const;
+  await record('resume', context, over);
+  return { wasFrozen: false, frozenMs: 0 };
+}

@@ -1,0 +1,35 @@
+/**
+ * Step `retire`: the frozen source copy dies, cut off from the network, now that the target's copy has been confirmed.
+ *
+ * INVARIANT: nothing is destroyed here without COMMIT of this very epoch on record, or RETIRED in the journal, which says the same.
+ */
+import { CmtError } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import type { JournalEntry } from '../journal.ts';
+import { rememberBundle } from '../preflight/bundles.ts';
+import { readDecision } from './deciding.ts';
+import { record, requireEntry } from './entry.ts';
+import type { Step } from './step.ts';
+
+export const retire: Step<'retire'> = async ({ subject, network }, context) => {
+  const entry = await requireEntry('retire', context, ['FROZEN', 'RETIRED']);
+  if (entry.closed) return {};
+  await requireCommit(entry, context);
+  await record('retire', context, { ...entry, phase: 'RETIRED', network });
+
+  const runtime = context.runtimes.get(subject.runtime);
+  if ((await runtime.state(subject.container, context.signal)) !== null) {
+    await context.network.fence(network, context.signal);
+    await runtime.destroy(subject.container, context.signal);
+  }
+  await context.network.remove(network, context.signal);
+  await rememberBundle(context.config.stateDir, entry.bundle, entry.container);
+  return {};
+};
+
+async function requireCommit(entry: JournalEntry, context: StepContext): Promise<void> {
+  if (entry.phase === 'RETIRED') return;
+  const decision = await readDecision(context, entry.epoch);
+  if (decision !== 'COMMIT')
+    throw new CmtError('UNDECIDED', { host: entry.peer, container: entry.container });
+}

@@ -1,0 +1,11 @@
+/** Step `sync-files`: the source carries bundle and root filesystem to the target while the container runs. */
+import { sendingEntry } from './source-entry.ts';
+import type { Step } from './step.ts';
+
+export const syncFiles: Step<'sync-files'> = async ({ subject, route }, context) => {
+  await sendingEntry('sync-files', context, { subject, peer: route.peer });
+  const started = performance.now();
+  const link = await context.links.get(context.migration, context.epoch, route, context.signal);
+  const { bytes } = await link.syncFiles(subject.bundle, context.signal);
+  return { bytes, ms: performance.now() - started };
+};

@@ -1,0 +1,22 @@
+/**
+ * Takes back what a migration made on the target, and nothing else. Also after a crash, also twice.
+ *
+ * INVARIANTS
+ * - A container is destroyed only if a restore was ordered and its processes are younger than that order.
+ * - The network is removed only if the journal says that it was about to be built.
+ * - The bundle is removed only if it was not there before. Nothing is deleted through a mount.
+ */
+import type { StepContext } from '../context.ts';
+import type { JournalEntry } from '../journal.ts';
+import { removeTree } from '../mounts.ts';
+import { volatileDir } from '../places.ts';
+import { removeCopy } from './copy-end.ts';
+
+/** Everything of that entry is gone when it resolves. The entry itself is the caller's business. */
+export async function undoTarget(entry: JournalEntry, context: StepContext): Promise<void> {
+  await context.receiver.forget(entry.migration);
+  await removeCopy(entry, context);
+  await context.network.remove(entry.network, context.signal);
+  await removeTree(volatileDir(context.config, entry.migration));
+  if (!entry.bundleExisted) await removeTree(entry.bundle);
+}

@@ -1,0 +1,90 @@
+/**
+ * The links of this worker: one per migration, of its newest epoch, made when first asked for and kept over the steps of a leg.
+ */
+import type { Epoch, HostName, MigrationId, Route, TransportName } from '@cmt/contracts';
+import type { Identity } from '../identity.ts';
+import { DEFAULT_TIMINGS } from './limits.ts';
+import type { Timings } from './limits.ts';
+import { openLink } from './link.ts';
+import type { HostLink } from './link.ts';
+import { createSshTransport } from './ssh.ts';
+import { createTcpTransport } from './tcp.ts';
+import type { Link, Links, Transport } from './transport.ts';
+
+export interface LinksOptions {
+  readonly host: HostName;
+  readonly identity: Identity;
+  /** Private key file; without it ssh-agent at `agent`. */
+  readonly sshKey?: string | undefined;
+  /** Socket of ssh-agent, usually SSH_AUTH_SOCK. */
+  readonly agent?: string | undefined;
+  /** known_hosts file with pins beside those of the route. */
+  readonly knownHosts?: string | undefined;
+  readonly timings?: Timings;
+}
+
+interface Entry {
+  readonly epoch: Epoch;
+  readonly route: string;
+  readonly opening: Promise<HostLink>;
+  link: HostLink | null;
+}
+
+/** The links of this host. Nothing is connected before `get`. */
+export function createLinks(options: LinksOptions): Links {
+  return new HostLinks(options);
+}
+
+class HostLinks implements Links {
+  readonly #options: LinksOptions;
+  readonly #timings: Timings;
+  readonly #transports: Readonly<Record<TransportName, Transport>>;
+  readonly #entries = new Map<MigrationId, Entry>();
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    this.#timings = options.timings ?? DEFAULT_TIMINGS;
+    this.#transports = {
+      ssh: createSshTransport({ ...options, timeoutMs: this.#timings.handshake }),
+      tcp: createTcpTransport({ host: options.host, timeoutMs: this.#timings.handshake }),
+    };
+  }
+
+  async get(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Link> {
+    const known = this.#entries.get(migration);
+    if (known?.epoch === epoch && known.route === JSON.stringify(route)) {
+      const link = await known.opening;
+      if (link.isOpen) return link;
+    }
+    await this.drop(migration);
+    const { host, identity } = this.#options;
+    const asker = { host, identity, migration, epoch, route };
+    const opening = openLink(asker, this.#transports[route.transport], this.#timings, signal);
+    const entry: Entry = { epoch, route: JSON.stringify(route), opening, link: null };
+    this.#entries.set(migration, entry);
+    try {
+      entry.link = await opening;
+      return entry.link;
+    } catch (error) {
+      if (this.#entries.get(migration) === entry) this.#entries.delete(migration);
+      throw error;
+    }
+  }
+
+  peek(migration: MigrationId): Link | null {
+    const link = this.#entries.get(migration)?.link ?? null;
+    return link?.isOpen ? link : null;
+  }
+
+  async drop(migration: MigrationId): Promise<void> {
+    const entry = this.#entries.get(migration);
+    if (entry === undefined) return;
+    this.#entries.delete(migration);
+    const link = await entry.opening.catch(() => null);
+    await link?.close();
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#entries.keys()].map((migration) => this.drop(migration)));
+  }
+}

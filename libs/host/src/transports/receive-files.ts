@@ -1,0 +1,84 @@
+/**
+ * Target: rsync's end of a files channel. The server process is rsync's daemon over this one stream (rsync(1), "USING
+ * RSYNC-DAEMON FEATURES VIA A REMOTE-SHELL CONNECTION") with a configuration whose only module is the session's bundle:
+ * write only, and a chroot, so neither an argument nor a symbolic link of the sender leads out of it.
+ */
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import type { Duplex } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { start } from '../process.ts';
+
+export const RSYNC_MODULE = 'bundle';
+
+/** An rsync daemon that waits for its client. */
+export interface FileServer {
+  /** Joins it with a client's stream and resolves when either has ended. Never rejects. */
+  serve(stream: Duplex, onBytes: (count: number) => void): Promise<void>;
+  /** Stops it and removes its private files. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Starts the server ahead of its client, so that the blackout does not pay for it. */
+export async function startFileServer(bundle: string, runDir: string): Promise<FileServer> {
+  const directory = await mkdtemp(join(runDir, 'rsync-'));
+  await symlink(bundle, join(directory, RSYNC_MODULE));
+  const config = join(directory, 'rsyncd.conf');
+  await writeFile(config, configuration(directory), { mode: 0o600 });
+  const child = start('rsync', ['--server', '--daemon', `--config=${config}`, '.'], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    buffer: { stdout: false },
+  });
+  const gone = child.then(() => undefined);
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await gone;
+    await rm(directory, { recursive: true, force: true });
+  };
+  const { stdin, stdout } = child;
+  if (stdin === null || stdout === null) {
+    await stop();
+    throw new Error('rsync was started without streams');
+  }
+  return {
+    serve: async (stream, onBytes) => {
+      const toServer = pipeline(stream, counter(onBytes), stdin);
+      const toClient = pipeline(stdout, stream);
+      const bothEnded = Promise.allSettled([toServer, toClient]);
+      await Promise.race([bothEnded, gone.then(() => Promise.allSettled([toClient]))]);
+    },
+    stop,
+  };
+}
+
+/**
+ * The module's path is a link beside the configuration because a path may hold what the file's syntax gives a
+ * meaning (`%`, a trailing space). Links inside the bundle stay as they are: the chroot confines them.
+ */
+function configuration(directory: string): string {
+  return [
+    `log file = ${join(directory, 'log')}`,
+    'reverse lookup = no',
+    'list = no',
+    `[${RSYNC_MODULE}]`,
+    `path = ${join(directory, RSYNC_MODULE)}`,
+    'use chroot = yes',
+    'munge symlinks = no',
+    'numeric ids = yes',
+    'uid = 0',
+    'gid = 0',
+    'read only = no',
+    'write only = yes',
+    '',
+  ].join('\n');
+}
+
+function counter(onBytes: (count: number) => void): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      onBytes(chunk.length);
+      done(null, chunk);
+    },
+  });
+}

@@ -1,0 +1,200 @@
+/**
+ * The target's end of the data connection: doors, handshakes, and one handler per channel.
+ *
+ * INVARIANTS
+ * - Before a valid signature of the session's source a connection costs a few KiB and ends after the handshake's time limit.
+ * - A channel reaches only the session of its own migration, epoch, source key and door.
+ * - Per session there is one channel of each purpose and name; a newer one starts when the older has ended.
+ * - The TCP door is open only while a session asks for it.
+ */
+import type { Duplex } from 'node:stream';
+import { CmtError } from '@cmt/contracts';
+import type { Epoch, HostName, MigrationId, TransportName } from '@cmt/contracts';
+import type { Identity } from '../identity.ts';
+import { Channel } from './channel.ts';
+import { openTcpDoor, openUnixDoor } from './doors.ts';
+import type { Door } from './doors.ts';
+import { challenge } from './handshake.ts';
+import type { Asked } from './handshake.ts';
+import { DEFAULT_TIMINGS } from './limits.ts';
+import type { Timings } from './limits.ts';
+import { STRANGER_LIMITS } from './messages.ts';
+import type { Purpose } from './messages.ts';
+import type { Expectation, Receiver, Session } from './receiver.ts';
+import { serveControl, serveFiles, serveImages } from './serve.ts';
+import { TargetSession } from './session.ts';
+
+export interface ReceiverOptions {
+  readonly host: HostName;
+  readonly identity: Identity;
+  /** Unix socket of the ssh door; its directory becomes 0700 and also holds rsync's private files. */
+  readonly socket: string;
+  /** The plain door, for `--transport tcp`. */
+  readonly address: string;
+  readonly port: number;
+  readonly timings?: Timings;
+  /** Told about connections that were turned away. */
+  readonly onRefused?: (reason: string) => void;
+}
+
+/** The receiver of this host. Nothing is open before `listen`. */
+export function createReceiver(options: ReceiverOptions): Receiver {
+  return new HostReceiver(options);
+}
+
+interface Running {
+  readonly channel: Channel;
+  readonly done: Promise<void>;
+}
+
+interface Prepared {
+  readonly session: TargetSession;
+  /** By purpose and name. */
+  readonly running: Map<string, Running>;
+}
+
+class HostReceiver implements Receiver {
+  readonly #options: ReceiverOptions;
+  readonly #timings: Timings;
+  readonly #prepared = new Map<MigrationId, Prepared>();
+  readonly #strangers = new Set<Channel>();
+  #unix: Door | null = null;
+  #tcp: Promise<Door> | null = null;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    this.#timings = options.timings ?? DEFAULT_TIMINGS;
+  }
+
+  async listen(): Promise<void> {
+    this.#unix ??= await openUnixDoor(this.#options.socket, (stream) => void this.#greet(stream, 'ssh'));
+  }
+
+  async expect(expectation: Expectation): Promise<Session> {
+    const { migration, epoch, transport } = expectation;
+    const current = this.#prepared.get(migration)?.session.expectation.epoch ?? 0;
+    if (current > epoch) throw this.#stale('prepare', epoch, current);
+    await this.forget(migration);
+    const session = new TargetSession(expectation, this.#options.host, this.#timings.grace);
+    this.#prepared.set(migration, { session, running: new Map() });
+    if (transport === 'tcp') await this.#openTcp(migration);
+    return session;
+  }
+
+  session(migration: MigrationId, epoch: Epoch): Session | null {
+    const session = this.#prepared.get(migration)?.session;
+    return session?.expectation.epoch === epoch ? session : null;
+  }
+
+  async forget(migration: MigrationId): Promise<void> {
+    const prepared = this.#prepared.get(migration);
+    if (prepared === undefined) return;
+    this.#prepared.delete(migration);
+    prepared.session.end(this.#lost(migration));
+    await Promise.all([...prepared.running.values()].map(stopRunning));
+    const anyTcp = [...this.#prepared.values()].some(
+      ({ session }) => session.expectation.transport === 'tcp',
+    );
+    if (!anyTcp) await this.#closeTcp();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#prepared.keys()].map((migration) => this.forget(migration)));
+    for (const stranger of this.#strangers) stranger.destroy();
+    await this.#unix?.close();
+    this.#unix = null;
+  }
+
+  async #openTcp(migration: MigrationId): Promise<void> {
+    const { address, port } = this.#options;
+    this.#tcp ??= openTcpDoor(address, port, (stream) => void this.#greet(stream, 'tcp'));
+    try {
+      await this.#tcp;
+    } catch (error) {
+      this.#tcp = null;
+      await this.forget(migration);
+      throw error;
+    }
+  }
+
+  async #closeTcp(): Promise<void> {
+    const door = this.#tcp;
+    this.#tcp = null;
+    await (await door)?.close();
+  }
+
+  /** A connection from its first byte to its last. Never rejects. */
+  async #greet(stream: Duplex, door: TransportName): Promise<void> {
+    const channel = new Channel(stream, STRANGER_LIMITS);
+    this.#strangers.add(channel);
+    try {
+      const asked = await challenge(channel, this.#options.identity, { ms: this.#timings.handshake });
+      const prepared = this.#admit(asked, door);
+      this.#strangers.delete(channel);
+      await this.#run(channel, prepared, asked);
+    } catch (error) {
+      this.#options.onRefused?.((error as Error).message);
+      if (error instanceof CmtError) channel.send({ type: 'failed', failure: error.failure });
+      this.#dismiss(channel);
+    } finally {
+      this.#strangers.delete(channel);
+    }
+  }
+
+  /** The session that the asker may reach. @throws CmtError SESSION_LOST, STALE_EPOCH, TRANSFER_BROKEN */
+  #admit({ open, isFrom }: Asked, door: TransportName): Prepared {
+    const prepared = this.#prepared.get(open.migration);
+    if (prepared === undefined) throw this.#lost(open.migration);
+    const { expectation } = prepared.session;
+    if (!isFrom(expectation.sourceKey))
+      throw prepared.session.broken('its key is not the one that was prepared for');
+    if (open.epoch < expectation.epoch) throw this.#stale(open.purpose.kind, open.epoch, expectation.epoch);
+    if (open.epoch > expectation.epoch || door !== expectation.transport) throw this.#lost(open.migration);
+    return prepared;
+  }
+
+  async #run(channel: Channel, prepared: Prepared, asked: Asked & { accept: () => void }): Promise<void> {
+    const { session, running } = prepared;
+    const { purpose, host } = asked.open;
+    const key = keyOf(purpose);
+    const older = running.get(key);
+    const done = (async () => {
+      if (older !== undefined) await stopRunning(older);
+      const scene = { channel, session, source: host, host: this.#options.host, timings: this.#timings };
+      if (purpose.kind === 'control') await serveControl(scene, asked.accept);
+      else if (purpose.kind === 'images') await serveImages(scene, purpose.name, asked.accept);
+      else await serveFiles(scene, this.#options.socket, asked.accept);
+    })();
+    const entry = { channel, done: done.catch(() => undefined) };
+    running.set(key, entry);
+    try {
+      await done;
+    } finally {
+      if (running.get(key) === entry) running.delete(key);
+    }
+  }
+
+  /** What was said last still arrives; then the connection goes, whether the other side closes it or not. */
+  #dismiss(channel: Channel): void {
+    channel.endAndIgnore();
+    const timer = setTimeout(() => channel.destroy(), 1000);
+    void channel.closed.then(() => clearTimeout(timer));
+  }
+
+  #lost(migration: MigrationId): CmtError {
+    return new CmtError('SESSION_LOST', { host: this.#options.host, migration });
+  }
+
+  #stale(step: string, epoch: Epoch, current: Epoch): CmtError {
+    return new CmtError('STALE_EPOCH', { host: this.#options.host, step, epoch, current });
+  }
+}
+
+async function stopRunning({ channel, done }: Running): Promise<void> {
+  channel.destroy();
+  await done;
+}
+
+function keyOf(purpose: Purpose): string {
+  return purpose.kind === 'images' ? `images/${purpose.name}` : purpose.kind;
+}

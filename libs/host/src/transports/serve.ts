@@ -1,0 +1,92 @@
+/** Target: what happens on a channel once it is admitted, one function per purpose. */
+import { dirname, join } from 'node:path';
+import { CmtError } from '@cmt/contracts';
+import type { HostName } from '@cmt/contracts';
+import type { Channel } from './channel.ts';
+import { errnoOf } from './errno.ts';
+import { expectMessage } from './handshake.ts';
+import type { Timings } from './limits.ts';
+import { ControlToTarget } from './messages.ts';
+import { freshDirectory, receiveImages } from './receive-images.ts';
+import { startFileServer } from './receive-files.ts';
+import type { TargetSession } from './session.ts';
+
+/** An admitted channel and all that serving it needs. */
+export interface Scene {
+  readonly channel: Channel;
+  readonly session: TargetSession;
+  /** Name the source gave itself, and this host's. */
+  readonly source: HostName;
+  readonly host: HostName;
+  readonly timings: Timings;
+}
+
+/** Echoes, go and abandon, until the source leaves or falls silent. @throws ChannelError */
+export async function serveControl(scene: Scene, accept: () => void): Promise<void> {
+  const { channel, session, timings } = scene;
+  accept();
+  session.connected(channel, scene.source);
+  try {
+    while (channel.isOpen) {
+      const message = await expectMessage(channel, ControlToTarget, { ms: timings.silence });
+      obey(message, scene);
+    }
+  } finally {
+    session.disconnected(channel);
+  }
+}
+
+function obey(message: ControlToTarget, { channel, session }: Scene): void {
+  if (message.type === 'echo') channel.send({ type: 'echo', sentAt: message.sentAt, at: Date.now() });
+  else if (message.type === 'abandon') session.abandon(message.reason);
+  else {
+    try {
+      session.go();
+    } catch (error) {
+      if (!(error instanceof CmtError)) throw error;
+      channel.send({ type: 'failed', failure: error.failure });
+    }
+  }
+}
+
+/** One directory of images, verified. @throws CmtError TRANSFER_CORRUPT, TARGET_FULL @throws ChannelError */
+export async function serveImages(
+  { channel, session, host }: Scene,
+  name: string,
+  accept: () => void,
+): Promise<void> {
+  await freshDirectory(join(session.expectation.images, name));
+  session.imagesBegin(name);
+  accept();
+  channel.allow({ messageBytes: 4096, chunks: true });
+  try {
+    const received = await receiveImages(channel, session, name, host);
+    session.imagesVerified(name);
+    channel.send({ type: 'received', ...received });
+    channel.end();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOSPC') throw error;
+    const { images, quota } = session.expectation;
+    throw new CmtError('TARGET_FULL', { host, free: 0, path: images, need: quota });
+  }
+}
+
+/** One pass of rsync into the session's bundle. @throws CmtError FILES_FAILED */
+export async function serveFiles(scene: Scene, socket: string, accept: () => void): Promise<void> {
+  const { channel, session, source, host } = scene;
+  const { bundle } = session.expectation;
+  if (bundle === null)
+    throw new CmtError('FILES_FAILED', {
+      container: session.expectation.migration,
+      host: source,
+      peer: host,
+      reason: 'both hosts share the files',
+    });
+  const server = await startFileServer(bundle, dirname(socket));
+  try {
+    accept();
+    await server.serve(channel.detach(), (count) => session.byteArrived(count));
+  } finally {
+    await server.stop();
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The coordinator's side of the queue: hands each migration to a handler, in one process at a time, until it has ended.
+ *
+ * INVARIANTS
+ * - The handler is active as long as its migration: it awaits its legs, and does not park in `waiting-children`.
+ * - A migration is done when its handler returns. When it throws, the migration goes back to the queue and is handed
+ *   out again, here or elsewhere.
+ * - A request that does not open is never handed out; it ends as refused.
+ */
+import {
+  CmtError,
+  isEnd,
+  keys,
+  messageOf,
+  MigrationRequest,
+  MIGRATIONS_QUEUE,
+  remedyOf,
+  type Failure,
+  type MigrationId,
+} from '@cmt/contracts';
+import type { Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { obeying, within } from './bounded.ts';
+import { Bus } from './bus.ts';
+import { Dispatcher } from './dispatch.ts';
+import { FencedWorker } from './fenced-worker.ts';
+import { MIGRATION_FRESH_MS, staleness } from './freshness.ts';
+import type { KeyPair } from './key-pair.ts';
+import { Lease } from './lease.ts';
+import { Ledger } from './ledger.ts';
+import { cutChildrenLoose, migrationJobId, migrationOf, pendingLegs } from './migration-job.ts';
+import type { LockTiming, Ownership } from './ownership.ts';
+import { Reconciler } from './reconcile.ts';
+import { openSealed } from './seal.ts';
+import { claimLease, readSaga, saveSaga } from './store.ts';
+import type { Trust } from './trust.ts';
+
+export interface CoordinatorOptions {
+  /** Of role `worker`. Closed by the caller, after `close`. */
+  readonly redis: Redis;
+  readonly concurrency: number;
+  /** Whose requests are obeyed. */
+  readonly trust: Trust;
+  /** Signs the legs. */
+  readonly keys: KeyPair;
+  /** Names this coordinator in events, errors and Bull Board. */
+  readonly name: string;
+  readonly logger: Logger;
+  /** Directory of its own below the state directory: what has ended here. */
+  readonly ledgerDir: string;
+  readonly timing?: LockTiming;
+}
+
+export type MigrationHandler = (request: MigrationRequest, lease: Lease) => Promise<void>;
+
+export interface Consumer {
+  /** Takes no more, gives those under way `graceMs`, then hands them back. Ends whether Redis answers or not. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Milliseconds: a coordinator's sign of life, and how long it lasts. */
+const ALIVE_MS = 4_000;
+const ALIVE_FOR_MS = 12_000;
+const GOOD_BYE_MS = 1_000;
+
+/** Takes migrations from the queue until it is closed. */
+export function consumeMigrations(options: CoordinatorOptions, handler: MigrationHandler): Consumer {
+  const coordinator = new Coordinator(options, handler);
+  return { close: (graceMs) => coordinator.close(graceMs) };
+}
+
+class Coordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #handler: MigrationHandler;
+  readonly #bus: Bus;
+  readonly #dispatcher: Dispatcher;
+  readonly #worker: FencedWorker;
+  readonly #reconciler: Reconciler;
+  readonly #ended: Ledger<{ endedAt: number }>;
+  readonly #leases = new Map<string, Lease>();
+  readonly #heart: NodeJS.Timeout;
+
+  constructor(options: CoordinatorOptions, handler: MigrationHandler) {
+    const { redis, logger } = options;
+    this.#options = options;
+    this.#handler = handler;
+    this.#ended = new Ledger(options.ledgerDir, z.object({ endedAt: z.number() }));
+    this.#bus = new Bus(redis, ['control', 'wake'], logger);
+    this.#dispatcher = new Dispatcher(redis, this.#bus, options.keys);
+    this.#worker = new FencedWorker({ ...options, queueName: MIGRATIONS_QUEUE }, (job, ownership, token) =>
+      this.#run(job, ownership, token),
+    );
+    this.#reconciler = new Reconciler(redis, logger);
+    this.#bus.onControl((control) => {
+      if (control.kind === 'cancel') lookForCancel(this.#leases.get(control.migration));
+    });
+    this.#heart = setInterval(() => this.#beat(), ALIVE_MS);
+    this.#beat();
+  }
+
+  async close(graceMs: number): Promise<void> {
+    clearInterval(this.#heart);
+    this.#reconciler.close();
+    await this.#worker.close(graceMs);
+    this.#bus.close();
+    await within(
+      this.#goodBye().catch(() => undefined),
+      GOOD_BYE_MS,
+      () => undefined,
+    );
+  }
+
+  async #run(job: Job<unknown>, ownership: Ownership, token: string): Promise<{ refused?: Failure }> {
+    const opened = await this.#open(job);
+    if (opened instanceof CmtError) return await this.#refuse(job, token, opened);
+    if ((await this.#ended.find(opened.id)) === null) {
+      await this.#hold(opened, ownership, token);
+      await this.#assertEnded(opened.id, ownership);
+      await this.#ended.record(opened.id, { endedAt: Date.now() });
+    }
+    await obeying(this.#letGoOfLegs(opened.id, token), ownership.signal);
+    return {};
+  }
+
+  /** The request, or why it is not obeyed. */
+  async #open(job: Job<unknown>): Promise<MigrationRequest | CmtError> {
+    const { redis, trust, name } = this.#options;
+    const forged = (problem: string) =>
+      new CmtError('REQUEST_FORGED', { queue: MIGRATIONS_QUEUE, host: name, problem });
+    try {
+      const opener = { trust, host: name };
+      const request = await openSealed(MIGRATIONS_QUEUE, job.data, MigrationRequest, opener);
+      if (migrationJobId(request.id) !== job.id) return forged(`it is a copy of migration ${request.id}`);
+      const saga = await readSaga(redis, request.id);
+      const ended = saga !== null && isEnd(saga.report.state);
+      if (!ended && (await this.#ended.find(request.id)) !== null) return forged('this migration has ended');
+      const stale = saga?.state == null && staleness(request.requestedAt, MIGRATION_FRESH_MS, Date.now());
+      return stale ? forged(stale) : request;
+    } catch (error) {
+      if (error instanceof CmtError) return error;
+      throw error;
+    }
+  }
+
+  async #hold(request: MigrationRequest, ownership: Ownership, token: string): Promise<void> {
+    const { redis, name } = this.#options;
+    const number = await obeying(claimLease(redis, token, request.id), ownership.signal);
+    const dispatcher = this.#dispatcher;
+    const lease = new Lease({
+      migration: request.id,
+      number,
+      token,
+      ownership,
+      redis,
+      dispatcher,
+      host: name,
+    });
+    this.#leases.set(request.id, lease);
+    try {
+      await obeying(lease.lookForCancel(), ownership.signal);
+      await this.#handler(request, lease);
+      lease.assertOwned();
+    } finally {
+      this.#leases.delete(request.id);
+    }
+  }
+
+  async #assertEnded(id: MigrationId, { signal }: Ownership): Promise<void> {
+    const saga = await obeying(readSaga(this.#options.redis, id), signal);
+    if (saga === null || !isEnd(saga.report.state)) throw new Error(`${id} was left before it had ended`);
+  }
+
+  /** Its state is left alone; who asked sees why nothing more happens. */
+  async #refuse(job: Job<unknown>, token: string, error: CmtError): Promise<{ refused: Failure }> {
+    const { redis, name, logger } = this.#options;
+    const { failure } = error;
+    logger.warn({ job: job.id, err: error }, 'a request is refused');
+    const saga = await readSaga(redis, migrationOf(job.id ?? ''));
+    if (saga !== null && !isEnd(saga.report.state)) {
+      const state = saga.state === null ? 'refused' : 'needs-operator';
+      const told = { failure, message: messageOf(failure), remedy: remedyOf(failure) };
+      await saveSaga(redis, token, saga.state, { ...saga.report, ...told, state }, name);
+    }
+    return { refused: failure };
+  }
+
+  async #letGoOfLegs(id: MigrationId, token: string): Promise<void> {
+    const { redis } = this.#options;
+    for (const [host, leg] of await pendingLegs(redis, id)) await this.#dispatcher.withdraw(host, leg);
+    await cutChildrenLoose(redis, id, token);
+  }
+
+  async #goodBye(): Promise<void> {
+    const { redis, name } = this.#options;
+    if ((await redis.get(keys.coordinator)) === name) await redis.del(keys.coordinator);
+  }
+
+  #beat(): void {
+    const { redis, name } = this.#options;
+    void redis.set(keys.coordinator, name, 'PX', ALIVE_FOR_MS).catch(() => undefined);
+    for (const lease of this.#leases.values()) lookForCancel(lease);
+  }
+}
+
+/** A message may be lost, so this is asked now and then as well. */
+function lookForCancel(lease: Lease | undefined): void {
+  void lease?.lookForCancel().catch(() => undefined);
+}

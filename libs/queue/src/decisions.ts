@@ -1,0 +1,99 @@
+/**
+ * COMMIT or ABORT of one epoch: written once, by whoever is first (DESIGN H3).
+ *
+ * INVARIANTS
+ * - The first vote is the decision for ever: it has no expiry and no second writer.
+ * - Every call ends within `ANSWER_MS`. One that was rejected may still have been counted, so whoever voted asks again
+ *   before acting; it is never sent again by itself.
+ */
+import { Decision, keys, type Epoch, type MigrationId } from '@cmt/contracts';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { obeying } from './bounded.ts';
+import { openConnection, unreachable, type RedisAddress } from './connection.ts';
+import { keepsEveryWrite, redisFacts } from './redis-facts.ts';
+import { runScript } from './script.ts';
+
+/** Milliseconds. */
+const ANSWER_MS = 2_000;
+
+const SETTLE = `
+local first = redis.call('GET', KEYS[1])
+if first then return first end
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]
+`;
+
+export class DecisionRecord {
+  readonly #redis: Redis;
+  readonly #shown: string;
+
+  /** Opens a connection of its own: a vote must not wait behind anything. */
+  constructor(address: RedisAddress, logger: Logger) {
+    this.#redis = openConnection(address, 'producer', logger).setMaxListeners(0);
+    this.#shown = address.shown;
+  }
+
+  /** The decision of that epoch, or null while there is none. @throws {CmtError} REDIS_UNREACHABLE after two seconds */
+  read(migration: MigrationId, epoch: Epoch, signal: AbortSignal): Promise<Decision | null> {
+    return this.#ask(signal, async () =>
+      Decision.nullable().parse(await this.#redis.get(keys.decision(migration, epoch))),
+    );
+  }
+
+  /** Votes, and returns whichever vote was first. @throws {CmtError} REDIS_UNREACHABLE after two seconds */
+  settle(migration: MigrationId, epoch: Epoch, vote: Decision, signal: AbortSignal): Promise<Decision> {
+    return this.#ask(signal, async () =>
+      Decision.parse(await runScript(this.#redis, SETTLE, [keys.decision(migration, epoch)], [vote])),
+    );
+  }
+
+  /**
+   * A mark of this very run of Redis, or null when it may lose an acknowledged write (DESIGN H6).
+   * Two equal marks mean that nothing was lost between them.
+   */
+  continuityMark(signal: AbortSignal): Promise<string | null> {
+    return this.#ask(signal, async () => {
+      const facts = await redisFacts(this.#redis);
+      return keepsEveryWrite(facts) ? facts.runId : null;
+    });
+  }
+
+  /** True when Redis has provably lost nothing since it gave `mark`. */
+  async isContinuous(mark: string | null, signal: AbortSignal): Promise<boolean> {
+    return mark !== null && (await this.continuityMark(signal)) === mark;
+  }
+
+  close(): void {
+    this.#redis.disconnect();
+  }
+
+  async #ask<T>(signal: AbortSignal, question: () => Promise<T>): Promise<T> {
+    const late = AbortSignal.timeout(ANSWER_MS);
+    const either = AbortSignal.any([signal, late]);
+    try {
+      await becomesReady(this.#redis, either);
+      return await obeying(question(), either);
+    } catch (error) {
+      signal.throwIfAborted();
+      const reason = late.aborted ? `no answer within ${ANSWER_MS} ms` : String(error);
+      throw unreachable(this.#shown, reason);
+    }
+  }
+}
+
+/** Resolves once the connection is usable. Rejects with the signal's reason. */
+function becomesReady(redis: Redis, signal: AbortSignal): Promise<void> {
+  if (redis.status === 'ready') return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const settle = () => {
+      redis.off('ready', settle);
+      signal.removeEventListener('abort', settle);
+      if (signal.aborted) reject(signal.reason as Error);
+      else resolve();
+    };
+    redis.on('ready', settle);
+    signal.addEventListener('abort', settle);
+    if (signal.aborted) settle();
+  });
+}

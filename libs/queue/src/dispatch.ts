@@ -1,0 +1,167 @@
+/**
+ * Runs a leg on its host and waits for its result.
+ *
+ * INVARIANTS
+ * - A leg is looked up before it is added: a coordinator that takes over finds what its predecessor asked for.
+ * - An id that has failed is never added again (BullMQ would leave its parent waiting for ever).
+ * - Losing the migration stops the waiting, never the leg: the next coordinator joins it.
+ */
+import {
+  CmtError,
+  hostQueue,
+  keys,
+  MIGRATIONS_QUEUE,
+  PREFIX,
+  type HostName,
+  type Leg,
+  type LegResult,
+} from '@cmt/contracts';
+import type { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { obeying, pause } from './bounded.ts';
+import { sendControl, type Bus } from './bus.ts';
+import type { KeyPair } from './key-pair.ts';
+import { LegWatch, type DispatchLimits } from './leg-watch.ts';
+import { addLeg, legId, legStatus, openHostQueue, type LegStatus } from './leg-job.ts';
+import { migrationJobId } from './migration-job.ts';
+import { runScript } from './script.ts';
+import { seal } from './seal.ts';
+
+/** Whose leg it is, and when waiting for it ends. */
+export interface Claim {
+  readonly lease: number;
+  /** Aborts when the migration is no longer ours. */
+  readonly owned: AbortSignal;
+  /** Somebody does not want the leg any more. A CmtError as its reason stops the leg itself, anything else only the waiting. */
+  readonly stop: AbortSignal;
+}
+
+/** Milliseconds between looks at a leg while nobody says that it has ended. */
+const LOOK_MS = 1_000;
+/** Seconds that a request to stop is kept. */
+const STOP_KEPT_S = 3600;
+
+/** What the present owner of a migration wants is not refused as a late order of the one before. */
+const ADOPT = `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'adopted', ARGV[1])
+return 1
+`;
+
+export class Dispatcher {
+  readonly #redis: Redis;
+  readonly #bus: Bus;
+  readonly #keys: KeyPair;
+  readonly #queues = new Map<HostName, Queue>();
+
+  constructor(redis: Redis, bus: Bus, signingKeys: KeyPair) {
+    this.#redis = redis;
+    this.#bus = bus;
+    this.#keys = signingKeys;
+  }
+
+  /**
+   * The result of the leg, whoever asked for it first.
+   * @throws {CmtError} HOST_UNREACHABLE when it did not end in time: whether it ran is unknown; INTERNAL when its job broke
+   */
+  async dispatch(leg: Leg, claim: Claim, limits: DispatchLimits): Promise<LegResult> {
+    const { owned } = claim;
+    const there = await obeying(legStatus(this.#redis, leg.host, legId(leg)), owned);
+    if (there === null) await obeying(this.#add(leg, claim.lease), owned);
+    else await obeying(this.#adopt(leg, claim.lease), owned);
+    return await this.#result(leg, claim, limits);
+  }
+
+  /** Takes a leg that no worker has begun out of its queue. @returns false when one has */
+  async withdraw(host: HostName, id: string): Promise<boolean> {
+    const status = await legStatus(this.#redis, host, id);
+    if (status?.phase !== 'waiting') return status === null;
+    return (await this.#queue(host).remove(id)) === 1;
+  }
+
+  async #add(leg: Leg, lease: number): Promise<void> {
+    await addLeg(this.#queue(leg.host), {
+      leg,
+      lease,
+      sealed: seal(hostQueue(leg.host), leg, this.#keys),
+      parent: { id: migrationJobId(leg.migration), queue: `${PREFIX}:${MIGRATIONS_QUEUE}` },
+    });
+  }
+
+  async #adopt(leg: Leg, lease: number): Promise<void> {
+    const key = `${PREFIX}:${hostQueue(leg.host)}:${legId(leg)}`;
+    await runScript(this.#redis, ADOPT, [key], [lease]);
+  }
+
+  async #result(leg: Leg, claim: Claim, limits: DispatchLimits): Promise<LegResult> {
+    const { owned, stop } = claim;
+    const watch = new LegWatch(limits, performance.now());
+    let ended = new AbortController();
+    const unsubscribe = this.#bus.onWake(leg.host, legId(leg), () => ended.abort());
+    let stopped = false;
+    try {
+      for (;;) {
+        // Before the look, so that an end between look and pause is not missed.
+        ended = new AbortController();
+        const status = await obeying(legStatus(this.#redis, leg.host, legId(leg)), owned);
+        if (status === null) throw internal(leg, 'its job has vanished');
+        const result = resultOf(leg, status);
+        if (result !== null) return result;
+        if (stop.aborted && !stopped) {
+          const withdrawn = await obeying(this.#stop(leg, stop.reason), owned);
+          if (withdrawn !== null) return withdrawn;
+          stopped = true;
+        }
+        if (watch.isLost(status, performance.now())) await obeying(this.#giveUp(leg), owned);
+        const wakers = [ended.signal, owned, ...(stopped ? [] : [stop])];
+        await pause(LOOK_MS, AbortSignal.any(wakers));
+      }
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  /** Withdraws a leg, or asks its worker to stop it. @returns its result when it was withdrawn */
+  async #stop(leg: Leg, reason: unknown): Promise<LegResult | null> {
+    if (!(reason instanceof CmtError)) throw reason;
+    const id = legId(leg);
+    const why = String(reason.failure.details.reason ?? reason.message);
+    if (await this.withdraw(leg.host, id)) return cancelled(leg, why);
+    await this.#redis.set(keys.stop(leg.host, id), why, 'EX', STOP_KEPT_S);
+    await sendControl(this.#redis, { kind: 'stop', host: leg.host, leg: id, reason: why });
+    return null;
+  }
+
+  /** Nobody answers. What can be kept from running later is. */
+  async #giveUp(leg: Leg): Promise<never> {
+    const gone = new CmtError('CANCELLED', { reason: 'nobody waits for it any more' });
+    await this.#stop(leg, gone);
+    await this.#queue(leg.host).remove(legId(leg));
+    throw new CmtError('HOST_UNREACHABLE', { host: leg.host });
+  }
+
+  #queue(host: HostName): Queue {
+    const known = this.#queues.get(host);
+    if (known) return known;
+    const queue = openHostQueue(this.#redis, host);
+    queue.on('error', () => undefined);
+    this.#queues.set(host, queue);
+    return queue;
+  }
+}
+
+/** The result of a leg that has ended, or null. */
+function resultOf(leg: Leg, { phase, result, failedReason }: LegStatus): LegResult | null {
+  if (phase === 'completed' && result !== null) return result;
+  if (phase === 'completed') throw internal(leg, 'its result is not readable');
+  if (phase === 'failed') throw internal(leg, failedReason ?? 'its job failed');
+  return null;
+}
+
+const internal = (leg: Leg, reason: string): CmtError =>
+  new CmtError('INTERNAL', { host: leg.host, step: leg.task, reason });
+
+function cancelled(leg: Leg, reason: string): LegResult {
+  const step = leg.calls[0]?.step ?? 'inspect';
+  return { v: 1, results: [{ ok: false, step, failure: { code: 'CANCELLED', details: { reason } }, ms: 0 }] };
+}

@@ -1,0 +1,94 @@
+/** A migration's events: a Redis stream that hosts and coordinators write and anybody follows. */
+import { isEnd, keys, MigrationEvent, MigrationState, type MigrationId } from '@cmt/contracts';
+import type { Redis } from 'ioredis';
+
+/** Events that a stream keeps, about; and milliseconds that it lives after the last one: 7 days. */
+export const EVENTS_KEPT = 2000;
+const LIFETIME_MS = 7 * 24 * 3600 * 1000;
+/** Longest wait for an event before the migration itself is looked at, in milliseconds. */
+const BLOCK_MS = 1000;
+
+/** Tells those who watch. A state is told by who stores it, in the same step (store.ts). */
+export async function tell(redis: Redis, event: MigrationEvent): Promise<void> {
+  const stream = keys.events(event.migration);
+  await redis
+    .pipeline()
+    .xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', JSON.stringify(event))
+    .pexpire(stream, LIFETIME_MS)
+    .exec();
+}
+
+/**
+ * The events of a migration as they come, on a connection of its own; ends after the one that tells the end.
+ * @param fromStart false: only what comes from now on
+ */
+export async function* follow(
+  redis: Redis,
+  id: MigrationId,
+  fromStart: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<MigrationEvent, void, undefined> {
+  const reader = redis.duplicate({
+    enableOfflineQueue: true,
+    maxRetriesPerRequest: null,
+    autoResendUnfulfilledCommands: true,
+    commandTimeout: undefined,
+  });
+  reader.on('error', () => undefined);
+  const stop = () => reader.disconnect();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    if (signal.aborted) return;
+    for await (const event of read(reader, id, fromStart ? '0' : await lastId(reader, id))) {
+      yield event;
+      if (tellsEnd(event)) return;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    reader.disconnect();
+  }
+}
+
+async function* read(reader: Redis, id: MigrationId, from: string): AsyncGenerator<MigrationEvent> {
+  let last = from;
+  for (;;) {
+    // Looked at before reading: what has ended by now has written its last event.
+    const ended = await hasEnded(reader, id);
+    const answer = ended
+      ? await reader.xread('STREAMS', keys.events(id), last)
+      : await reader.xread('BLOCK', BLOCK_MS, 'STREAMS', keys.events(id), last);
+    const entries = answer?.[0]?.[1] ?? [];
+    for (const [entryId, fields] of entries) {
+      last = entryId;
+      const event = parseEvent(fields[1]);
+      if (event !== null) yield event;
+    }
+    if (ended && entries.length === 0) return;
+  }
+}
+
+async function lastId(reader: Redis, id: MigrationId): Promise<string> {
+  const [newest] = await reader.xrevrange(keys.events(id), '+', '-', 'COUNT', 1);
+  return newest?.[0] ?? '0';
+}
+
+async function hasEnded(reader: Redis, id: MigrationId): Promise<boolean> {
+  const status = MigrationState.safeParse(await reader.hget(keys.saga(id), 'status'));
+  return status.success && isEnd(status.data);
+}
+
+function tellsEnd(event: MigrationEvent): boolean {
+  const state = MigrationState.safeParse(event.text);
+  return event.kind === 'state' && state.success && isEnd(state.data);
+}
+
+function parseEvent(text: string | undefined): MigrationEvent | null {
+  try {
+    const parsed = MigrationEvent.safeParse(JSON.parse(text ?? ''));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}

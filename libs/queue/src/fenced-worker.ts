@@ -1,0 +1,165 @@
+/**
+ * A BullMQ worker whose jobs are worked on by one process at a time (FINDINGS, "BullMQ").
+ *
+ * INVARIANTS
+ * - A job is handled only while its lock is ours; `Ownership` gives it up before the lock can expire.
+ * - Within this process, a second start of a job waits for the end of the first.
+ * - Stalls never fail a job: who gives up is decided by the saga, not by BullMQ.
+ * - A job that was not finished goes back to its queue; it is never marked failed.
+ * - `close` ends within its grace and a few seconds, whether Redis answers or not.
+ */
+import { PREFIX } from '@cmt/contracts';
+import { WaitingError, Worker, type Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { within } from './bounded.ts';
+import { Fenced, LOCK_TIMING, Ownership, ShuttingDown, type LockTiming } from './ownership.ts';
+import { removeUnreadable } from './unreadable.ts';
+
+export interface FencedWorkerOptions {
+  readonly queueName: string;
+  /** Of role `worker`. */
+  readonly redis: Redis;
+  /** Shown by Bull Board as the one who worked on a job. */
+  readonly name: string;
+  readonly concurrency: number;
+  readonly logger: Logger;
+  readonly timing?: LockTiming;
+}
+
+/** Returns the job's result; a rejection gives the job back to the queue. */
+export type Handle = (job: Job<unknown>, ownership: Ownership, token: string) => Promise<unknown>;
+
+interface Run {
+  readonly ownership: Ownership;
+  readonly ended: Promise<void>;
+}
+
+/** Milliseconds: between tries while Redis is away, for handing a job back, for each part of closing. */
+const RETRY_MS = 1_000;
+const HAND_BACK_MS = 2_000;
+const CLOSE_MS = 2_000;
+/** For ever: see the invariants. */
+const STALLS = 1_000_000;
+
+export class FencedWorker {
+  readonly #worker: Worker<unknown>;
+  readonly #running = new Map<string, Run>();
+  readonly #options: FencedWorkerOptions;
+  readonly #handle: Handle;
+  readonly #timing: LockTiming;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: FencedWorkerOptions, handle: Handle) {
+    this.#options = options;
+    this.#handle = handle;
+    this.#timing = options.timing ?? LOCK_TIMING;
+    this.#worker = new Worker<unknown>(options.queueName, (job, token) => this.#process(job, token ?? ''), {
+      connection: options.redis,
+      prefix: PREFIX,
+      name: options.name,
+      concurrency: options.concurrency,
+      lockDuration: this.#timing.lockMs,
+      stalledInterval: this.#timing.stalledCheckMs,
+      maxStalledCount: STALLS,
+      // Ownership renews: BullMQ's own renewal tells nobody when it hangs.
+      skipLockRenewal: true,
+      runRetryDelay: RETRY_MS,
+      removeOnComplete: { age: 7 * 24 * 3600, count: 10_000 },
+    });
+    this.#worker.on('error', (error) => this.#onError(error));
+    this.#worker.on('stalled', (id) => options.logger.warn({ job: id }, 'a job lost its worker'));
+  }
+
+  /** Calls back after a job's result is in Redis. */
+  onCompleted(listener: (jobId: string) => void): void {
+    this.#worker.on('completed', (job) => listener(job.id ?? ''));
+  }
+
+  /** The right to work on a running job, or undefined. */
+  ownershipOf(jobId: string): Ownership | undefined {
+    return this.#running.get(jobId)?.ownership;
+  }
+
+  running(): string[] {
+    return [...this.#running.keys()];
+  }
+
+  /** Takes no more jobs, waits `graceMs` for those under way, then aborts them and gives them back. */
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #process(job: Job<unknown>, token: string): Promise<unknown> {
+    const id = job.id ?? '';
+    const renew = async () => (await job.extendLock(token, this.#timing.lockMs)) === 1;
+    const ownership = await Ownership.claim(renew, this.#timing);
+    const before = this.#running.get(id)?.ended;
+    const result = this.#work(job, token, ownership, before);
+    const ended = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#running.set(id, { ownership, ended });
+    try {
+      return await result;
+    } catch (error) {
+      return await this.#handBack(job, token, error);
+    } finally {
+      ownership.end();
+      if (this.#running.get(id)?.ended === ended) this.#running.delete(id);
+    }
+  }
+
+  async #work(
+    job: Job<unknown>,
+    token: string,
+    ownership: Ownership,
+    before?: Promise<void>,
+  ): Promise<unknown> {
+    await before;
+    ownership.assertOwned();
+    return await this.#handle(job, ownership, token);
+  }
+
+  /** Ours still: back to the queue. Not ours any more: BullMQ refuses the token, and the next owner goes on. */
+  async #handBack(job: Job<unknown>, token: string, error: unknown): Promise<never> {
+    if (!(error instanceof ShuttingDown)) {
+      const level = error instanceof Fenced ? 'warn' : 'error';
+      this.#options.logger[level]({ err: error, job: job.id }, 'a job goes back to its queue');
+      throw error;
+    }
+    await within(job.moveToWait(token), HAND_BACK_MS, () => {
+      throw error;
+    });
+    throw new WaitingError();
+  }
+
+  #onError(error: Error): void {
+    this.#options.logger.debug({ err: error }, 'BullMQ reports an error');
+    if (!(error instanceof SyntaxError)) return;
+    const { queueName, redis, logger } = this.#options;
+    removeUnreadable(redis, queueName, logger).catch((cause: unknown) =>
+      logger.warn({ err: cause }, 'a broken job could not be removed'),
+    );
+  }
+
+  /** BullMQ's own connection would keep the process alive while Redis is away. */
+  #cutOff(): void {
+    this.#worker
+      .getBackend()
+      .blockingClient?.then((client) => client.disconnect())
+      .catch(() => undefined);
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const closed = this.#worker.close().catch(() => undefined);
+    const allEnded = () => Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await within(allEnded(), graceMs, () => undefined);
+    for (const { ownership } of this.#running.values()) ownership.abort(new ShuttingDown());
+    await within(allEnded(), CLOSE_MS, () => undefined);
+    await within(closed, HAND_BACK_MS + CLOSE_MS, () => this.#cutOff());
+    for (const { ownership } of this.#running.values()) ownership.end();
+  }
+}

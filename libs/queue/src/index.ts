@@ -1,0 +1,36 @@
+export type { Redis as RedisConnection } from 'ioredis';
+export {
+  connectProducer,
+  openConnection,
+  parseRedisUrl,
+  type ConnectionRole,
+  type RedisAddress,
+} from './connection.ts';
+export { keepsEveryWrite, redisFacts, type RedisFacts } from './redis-facts.ts';
+export { loadKeyPair, type KeyPair } from './key-pair.ts';
+export { trustIn, type Trust } from './trust.ts';
+export { openSealed, seal, type Opener } from './seal.ts';
+export { coordinatorAlive, requestCancel, submitMigration, type Submitted } from './publish.ts';
+export {
+  consumeMigrations,
+  type Consumer,
+  type CoordinatorOptions,
+  type MigrationHandler,
+} from './consume-migrations.ts';
+export { Lease, type LegDraft } from './lease.ts';
+export type { DispatchLimits } from './leg-watch.ts';
+export { consumeLegs, type LegLease, type LegRunner, type WorkerOptions } from './consume-legs.ts';
+export { legId } from './leg-job.ts';
+export { Fenced, LOCK_TIMING, ShuttingDown, type LockTiming } from './ownership.ts';
+export { listSagas, readSaga, type StoredSaga } from './store.ts';
+export { DecisionRecord } from './decisions.ts';
+export { follow, tell } from './events.ts';
+export {
+  announce,
+  announceOnce,
+  host,
+  hosts,
+  type Announcer,
+  type HostState,
+  type SeenHost,
+} from './registry.ts';

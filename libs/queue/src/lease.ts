@@ -1,0 +1,101 @@
+/**
+ * One coordinator's right to one migration, and all that it may do with it.
+ *
+ * INVARIANTS
+ * - Everything with an effect asserts the right first, and ends with the signal's reason once it is gone.
+ * - Nothing is written that a later owner has not been protected from: state by the token, legs by the lease's number.
+ */
+import {
+  keys,
+  Leg,
+  type LegResult,
+  type MigrationEvent,
+  type MigrationId,
+  type MigrationReport,
+} from '@cmt/contracts';
+import type { Redis } from 'ioredis';
+import { obeying } from './bounded.ts';
+import type { Dispatcher } from './dispatch.ts';
+import { tell } from './events.ts';
+import type { DispatchLimits } from './leg-watch.ts';
+import type { Ownership } from './ownership.ts';
+import { readSaga, saveSaga, type StoredSaga } from './store.ts';
+
+/** A leg as the saga wants it; format and time of issue are added here. */
+export type LegDraft = Omit<Leg, 'v' | 'issuedAt' | 'migration'>;
+
+export interface LeaseParts {
+  readonly migration: MigrationId;
+  /** How often the migration was taken over, this time included. */
+  readonly number: number;
+  readonly token: string;
+  readonly ownership: Ownership;
+  readonly redis: Redis;
+  readonly dispatcher: Dispatcher;
+  /** Who writes, as events name it. */
+  readonly host: string;
+}
+
+export class Lease {
+  readonly migration: MigrationId;
+  readonly #parts: LeaseParts;
+  readonly #cancel = new AbortController();
+
+  constructor(parts: LeaseParts) {
+    this.migration = parts.migration;
+    this.#parts = parts;
+  }
+
+  /** Aborts when this process may no longer work on the migration: fenced, or shutting down. */
+  get signal(): AbortSignal {
+    return this.#parts.ownership.signal;
+  }
+
+  /** Aborts when somebody asks for the end of the migration; its reason is their text. */
+  get cancelled(): AbortSignal {
+    return this.#cancel.signal;
+  }
+
+  /** @throws {Fenced | ShuttingDown} when the right is gone. To be called before every effect that is not one of the lease's own. */
+  assertOwned(): void {
+    this.#parts.ownership.assertOwned();
+  }
+
+  /** The migration as it was stored last. */
+  load(): Promise<StoredSaga | null> {
+    return obeying(readSaga(this.#parts.redis, this.migration), this.signal);
+  }
+
+  /** Stores state and report; a change of the report's state is told to watchers in the same step. @throws {Fenced} */
+  async save(state: unknown, report: MigrationReport): Promise<void> {
+    this.assertOwned();
+    const { redis, token, host } = this.#parts;
+    await obeying(saveSaga(redis, token, state, report, host), this.signal);
+  }
+
+  /**
+   * Runs a leg on its host, or joins it when it was asked for already.
+   * @param stop with a CmtError as its reason stops the leg (withdrawn, or aborted by its worker; the result says
+   * CANCELLED); with any other reason ends only the waiting
+   * @throws {CmtError} HOST_UNREACHABLE when it did not end in time: whether it ran is unknown
+   */
+  async dispatch(draft: LegDraft, limits: DispatchLimits, stop: AbortSignal): Promise<LegResult> {
+    this.assertOwned();
+    const leg = Leg.parse({ ...draft, v: 1, migration: this.migration, issuedAt: Date.now() });
+    const claim = { lease: this.#parts.number, owned: this.signal, stop };
+    return await this.#parts.dispatcher.dispatch(leg, claim, limits);
+  }
+
+  /** Tells those who watch. States are told by `save`. */
+  async tell(event: Omit<MigrationEvent, 'v' | 'migration' | 'at' | 'host'>): Promise<void> {
+    const { redis, host } = this.#parts;
+    const whole = { ...event, v: 1, migration: this.migration, at: Date.now(), host } as const;
+    await obeying(tell(redis, whole), this.signal);
+  }
+
+  /** Looks whether somebody has asked for the end. */
+  async lookForCancel(): Promise<void> {
+    const reason = await this.#parts.redis.get(keys.cancel(this.migration));
+    if (reason !== null && !this.cancelled.aborted) this.#cancel.abort(reason);
+  }
+}

@@ -1,0 +1,120 @@
+/** A leg as a BullMQ job: its id, how it is added below its migration, what its job says about it. */
+import {
+  hostQueue,
+  keys,
+  LegResult,
+  MAX_JOB_BYTES,
+  PREFIX,
+  type HostName,
+  type Leg,
+  type Sealed,
+} from '@cmt/contracts';
+import { Queue, type JobsOptions } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { obeying, pause } from './bounded.ts';
+
+/** Unique on its host: `<migration>_<task>`. A migration's id has no `_`, and BullMQ wants no `:`. */
+export const legId = ({ migration, task }: Pick<Leg, 'migration' | 'task'>): string => `${migration}_${task}`;
+
+/** What the job of a leg holds. `lease` is unsigned: lying about it only gets a leg refused. */
+export const LegJob = z.object({ sealed: z.unknown(), lease: z.number() });
+
+export interface LegOrder {
+  readonly leg: Leg;
+  readonly sealed: Sealed;
+  readonly lease: number;
+  /** The migration's job, above which Bull Board shows the leg. */
+  readonly parent: { readonly id: string; readonly queue: string };
+}
+
+const legOptions: JobsOptions = {
+  // A leg that fails returns a result; what is thrown is a lost lock or a shutdown, and the leg is begun again.
+  attempts: 1_000_000,
+  backoff: { type: 'fixed', delay: 1000 },
+  ignoreDependencyOnFailure: true,
+  sizeLimit: 2 * MAX_JOB_BYTES,
+  removeOnComplete: { age: 24 * 3600, count: 10_000 },
+  removeOnFail: { age: 24 * 3600, count: 10_000 },
+};
+
+/** Adds a leg to its host's queue. One that is there already, in whatever state, is left as it is. */
+export async function addLeg(queue: Queue, { leg, sealed, lease, parent }: LegOrder): Promise<void> {
+  const name = leg.calls.map(({ step }) => step).join('+');
+  await queue.add(name, { sealed, lease }, { ...legOptions, jobId: legId(leg), parent });
+}
+
+/** A host's queue as the coordinator uses it, on a shared connection. */
+export const openHostQueue = (redis: Redis, host: HostName): Queue =>
+  new Queue(hostQueue(host), { connection: redis, prefix: PREFIX, skipVersionCheck: true });
+
+export interface LegStatus {
+  readonly phase: 'waiting' | 'active' | 'completed' | 'failed';
+  /** How often a worker has begun it. */
+  readonly starts: number;
+  /** A worker holds its lock. */
+  readonly locked: boolean;
+  /** Once completed; null when it is not readable. */
+  readonly result: LegResult | null;
+  readonly failedReason: string | null;
+}
+
+/** How a leg stands, or null when there is no such job. */
+export async function legStatus(redis: Redis, host: HostName, id: string): Promise<LegStatus | null> {
+  const key = `${PREFIX}:${hostQueue(host)}:${id}`;
+  const answers = await redis
+    .pipeline()
+    .hmget(key, 'data', 'returnvalue', 'failedReason', 'finishedOn', 'ats')
+    .exists(`${key}:lock`)
+    .exec();
+  const [data, returnvalue, failedReason, finishedOn, ats] = fieldsOf(answers?.[0]);
+  if (data == null) return null;
+  const finished = finishedOn != null;
+  const locked = answers?.[1]?.[1] === 1;
+  return {
+    phase: phaseOf({ finished, returned: returnvalue != null, begun: Number(ats ?? 0) > 0 }),
+    starts: Number(ats ?? 0),
+    locked,
+    result: finished && returnvalue != null ? parseResult(returnvalue) : null,
+    failedReason: failedReason ?? null,
+  };
+}
+
+/** A leg that stalled and waits again counts as active: a worker has begun it, and it may have had effects. */
+function phaseOf(job: { finished: boolean; returned: boolean; begun: boolean }): LegStatus['phase'] {
+  if (job.finished) return job.returned ? 'completed' : 'failed';
+  return job.begun ? 'active' : 'waiting';
+}
+
+function parseResult(text: string): LegResult | null {
+  const parsed = LegResult.safeParse(JSON.parse(text));
+  return parsed.success ? parsed.data : null;
+}
+
+function fieldsOf(answer: [Error | null, unknown] | undefined): (string | null | undefined)[] {
+  if (answer?.[0]) throw answer[0];
+  return (answer?.[1] ?? []) as (string | null)[];
+}
+
+/** Milliseconds: how long a new owner may take to say that it wants its predecessor's leg, and between looks. */
+const ADOPT_MS = 5_000;
+const ADOPT_LOOK_MS = 200;
+
+/** Whether the present owner of the leg's migration asked for it, or has adopted it. */
+export async function isWanted(redis: Redis, leg: Leg, lease: number, signal: AbortSignal): Promise<boolean> {
+  const key = `${PREFIX}:${hostQueue(leg.host)}:${legId(leg)}`;
+  const deadline = performance.now() + ADOPT_MS;
+  for (;;) {
+    const [current, adopted] = await obeying(
+      Promise.all([redis.hget(keys.saga(leg.migration), 'lease'), redis.hget(key, 'adopted')]),
+      signal,
+    );
+    if (current === null || [lease, Number(adopted)].includes(Number(current))) return true;
+    if (performance.now() > deadline) return false;
+    await pause(ADOPT_LOOK_MS, signal);
+  }
+}
+
+/** Why somebody wants this leg stopped, or null. */
+export const stopReason = (redis: Redis, host: HostName, id: string): Promise<string | null> =>
+  redis.get(keys.stop(host, id));

@@ -1,0 +1,57 @@
+/** A migration as a BullMQ job, and what must be settled before its job may end. */
+import { MAX_JOB_BYTES, MIGRATIONS_QUEUE, PREFIX, type MigrationId, type Sealed } from '@cmt/contracts';
+import { Queue, type JobsOptions } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { Fenced } from './ownership.ts';
+import { runScript } from './script.ts';
+
+const migrationOptions: JobsOptions = {
+  // Who gives up is the saga. What is thrown is a lost lock, a shutdown or a broken coordinator.
+  attempts: 1_000_000,
+  backoff: { type: 'fixed', delay: 1000 },
+  sizeLimit: MAX_JOB_BYTES,
+  removeOnComplete: { age: 7 * 24 * 3600, count: 10_000 },
+};
+
+/** BullMQ keeps its own keys beside its jobs (`wait`, `failed`, `meta` …) and none has a `_`: no migration can be named like one. */
+export const migrationJobId = (id: MigrationId): string => `migration_${id}`;
+
+/** The migration of a job, whose id may be anything. */
+export const migrationOf = (jobId: string): string => jobId.replace(/^migration_/, '');
+
+/** Key of a migration's job; `…:lock` holds its owner's token, `…:dependencies` its pending legs. */
+export const migrationJobKey = (id: MigrationId): string =>
+  `${PREFIX}:${MIGRATIONS_QUEUE}:${migrationJobId(id)}`;
+
+export const openMigrationsQueue = (redis: Redis): Queue =>
+  new Queue(MIGRATIONS_QUEUE, { connection: redis, prefix: PREFIX, skipVersionCheck: true });
+
+/** Adds the job of a migration; one of that id that is there already is left as it is. */
+export async function addMigration(queue: Queue, id: MigrationId, sealed: Sealed): Promise<void> {
+  await queue.add('migrate', sealed, { ...migrationOptions, jobId: migrationJobId(id) });
+}
+
+const CUT_LOOSE = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[2])
+return 1
+`;
+
+/**
+ * Lets go of legs that nobody waits for: BullMQ fails a job that ends before its children (FINDINGS, trap 4).
+ * @throws {Fenced}
+ */
+export async function cutChildrenLoose(redis: Redis, id: MigrationId, token: string): Promise<void> {
+  const key = migrationJobKey(id);
+  const done = await runScript(redis, CUT_LOOSE, [`${key}:lock`, `${key}:dependencies`], [token]);
+  if (done === 0) throw new Fenced('another coordinator has taken the migration over');
+}
+
+/** Legs of a migration that have not ended, as `[host, leg]`. */
+export async function pendingLegs(redis: Redis, id: MigrationId): Promise<[string, string][]> {
+  const children = await redis.smembers(`${migrationJobKey(id)}:dependencies`);
+  const start = `${PREFIX}:cmt.host.`;
+  return children
+    .filter((child) => child.startsWith(start))
+    .map((child) => child.slice(start.length).split(':') as [string, string]);
+}

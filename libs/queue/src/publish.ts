@@ -1,0 +1,104 @@
+/** A client's side of the queue: asking for migrations, and for their end. */
+import {
+  CmtError,
+  isEnd,
+  keys,
+  MIGRATIONS_QUEUE,
+  type MigrationId,
+  type MigrationReport,
+  type MigrationRequest,
+  type Sealed,
+} from '@cmt/contracts';
+import type { Redis } from 'ioredis';
+import { sendControl } from './bus.ts';
+import { reaching } from './connection.ts';
+import type { KeyPair } from './key-pair.ts';
+import { addMigration, openMigrationsQueue } from './migration-job.ts';
+import { seal } from './seal.ts';
+import { readRequest, readSaga, registerSaga } from './store.ts';
+
+export interface Submitted {
+  /** False when a migration of that id was known: then nothing new was asked for, and `report` is how that one stands. */
+  readonly isNew: boolean;
+  readonly report: MigrationReport;
+}
+
+/** Seconds that a wish to cancel is kept: 7 days. */
+const CANCEL_KEPT_S = 7 * 24 * 3600;
+
+/**
+ * Asks for a migration. The same id is one migration, however often and from wherever it is asked for.
+ * @param redis of role `producer`
+ * @throws {CmtError} REQUEST_INVALID when it is too large
+ */
+export function submitMigration(
+  redis: Redis,
+  request: MigrationRequest,
+  signingKeys: KeyPair,
+): Promise<Submitted> {
+  return reaching(redis, submit(redis, request, seal(MIGRATIONS_QUEUE, request, signingKeys)));
+}
+
+async function submit(redis: Redis, request: MigrationRequest, sealed: Sealed): Promise<Submitted> {
+  const report = firstReport(request);
+  if (await registerSaga(redis, report, sealed)) {
+    await enqueue(redis, request.id, sealed);
+    return { isNew: true, report };
+  }
+  const known = (await readSaga(redis, request.id))?.report ?? report;
+  const first = await readRequest(redis, request.id);
+  // Whoever registered it may have died before queueing it. BullMQ keeps a job that is there.
+  if (!isEnd(known.state) && first !== null) await enqueue(redis, request.id, first);
+  return { isNew: false, report: known };
+}
+
+async function enqueue(redis: Redis, id: MigrationId, sealed: Sealed): Promise<void> {
+  const queue = openMigrationsQueue(redis);
+  queue.on('error', () => undefined);
+  try {
+    await addMigration(queue, id, sealed);
+  } finally {
+    await queue.close();
+  }
+}
+
+/**
+ * Asks for the end of a migration; its coordinator decides whether that is still possible.
+ * @throws {CmtError} MIGRATION_UNKNOWN, or TOO_LATE_TO_CANCEL when it has ended
+ */
+export async function requestCancel(redis: Redis, id: MigrationId, reason: string): Promise<void> {
+  const saga = await readSaga(redis, id);
+  if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
+  const { state } = saga.report;
+  if (isEnd(state)) throw new CmtError('TOO_LATE_TO_CANCEL', { migration: id, reason: `it is ${state}` });
+  await reaching(redis, redis.set(keys.cancel(id), reason, 'EX', CANCEL_KEPT_S));
+  await reaching(redis, sendControl(redis, { kind: 'cancel', migration: id }));
+}
+
+/** Whether any coordinator takes migrations. */
+export const coordinatorAlive = async (redis: Redis): Promise<boolean> =>
+  (await reaching(redis, redis.exists(keys.coordinator))) === 1;
+
+const firstReport = (request: MigrationRequest): MigrationReport => ({
+  v: 1,
+  id: request.id,
+  container: request.container ?? request.sourceBundle ?? '',
+  from: request.source,
+  to: request.target,
+  state: 'queued',
+  decision: null,
+  step: null,
+  epoch: 1,
+  rounds: 0,
+  roundsNote: null,
+  blackoutMs: null,
+  blackout: null,
+  totalMs: 0,
+  steps: [],
+  findings: [],
+  hooks: [],
+  failure: null,
+  message: null,
+  remedy: null,
+  request,
+});

@@ -1,0 +1,71 @@
+/**
+ * Finds migrations that BullMQ has let go of although they have not ended, and hands them out again:
+ * jobs marked failed (FINDINGS, trap 3: a stall limit never calls the processor), and registered ones without a job
+ * (a client that died in between, a queue that somebody cleaned by hand).
+ */
+import { isEnd, type MigrationId } from '@cmt/contracts';
+import type { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { addMigration, migrationJobKey, openMigrationsQueue } from './migration-job.ts';
+import { listSagas, readRequest } from './store.ts';
+
+/** Milliseconds between rounds, and that a client may take from registering to queueing. */
+const ROUND_MS = 5_000;
+const SUBMIT_MS = 10_000;
+const LOOKED_AT = 500;
+
+export class Reconciler {
+  readonly #redis: Redis;
+  readonly #queue: Queue;
+  readonly #logger: Logger;
+  readonly #timer: NodeJS.Timeout;
+  #busy = false;
+
+  constructor(redis: Redis, logger: Logger) {
+    this.#redis = redis;
+    this.#logger = logger;
+    this.#queue = openMigrationsQueue(redis);
+    this.#queue.on('error', () => undefined);
+    this.#timer = setInterval(() => void this.#round(), ROUND_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #round(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      await this.#retryFailed();
+      await this.#requeueLost();
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'a round of the reconciler failed');
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #retryFailed(): Promise<void> {
+    for (const job of await this.#queue.getFailed(0, LOOKED_AT - 1)) {
+      this.#logger.warn({ job: job.id, reason: job.failedReason }, 'taking a failed job up again');
+      // Another coordinator may have been quicker.
+      await job.retry('failed').catch(() => undefined);
+    }
+  }
+
+  async #requeueLost(): Promise<void> {
+    for (const { id, state, request } of await listSagas(this.#redis, LOOKED_AT)) {
+      if (isEnd(state) || Date.now() - request.requestedAt < SUBMIT_MS) continue;
+      if ((await this.#redis.exists(migrationJobKey(id))) === 0) await this.#requeue(id);
+    }
+  }
+
+  async #requeue(id: MigrationId): Promise<void> {
+    const sealed = await readRequest(this.#redis, id);
+    if (sealed === null) return;
+    this.#logger.warn({ migration: id }, 'its job had vanished; queueing it again');
+    await addMigration(this.#queue, id, sealed);
+  }
+}

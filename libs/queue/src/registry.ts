@@ -1,0 +1,121 @@
+/**
+ * Who is there: every worker announces its host, everybody can look. Ages are measured on Redis's clock alone, so the
+ * clocks of the hosts need not agree.
+ */
+import { CmtError, HostRecord, keys, type HostName } from '@cmt/contracts';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { within } from './bounded.ts';
+import { reaching } from './connection.ts';
+import { runScript } from './script.ts';
+
+/** By the age of the last announcement. */
+export type HostState = 'online' | 'unreachable' | 'offline';
+
+export interface SeenHost {
+  readonly name: HostName;
+  readonly state: HostState;
+  /** Milliseconds since the last announcement. */
+  readonly ageMs: number;
+  readonly record: HostRecord;
+}
+
+/** Milliseconds: between announcements, until a silent host counts as unreachable and as offline. */
+export const ANNOUNCE_MS = 3_000;
+const UNREACHABLE_MS = 10_000;
+const OFFLINE_MS = 60_000;
+const GOOD_BYE_MS = 1_000;
+/** A host that was never heard of again is forgotten after 30 days. */
+const FORGET_MS = 30 * 24 * 3600 * 1000;
+
+const ANNOUNCE = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], 1, now - ARGV[3])
+return now
+`;
+
+/** Announces a host once. */
+export async function announceOnce(redis: Redis, record: HostRecord): Promise<void> {
+  const { name } = record.facts;
+  await runScript(redis, ANNOUNCE, [keys.host(name), keys.hosts], [name, JSON.stringify(record), FORGET_MS]);
+}
+
+export interface Announcer {
+  /** Announces now instead of at the next turn: something has changed. */
+  now(): Promise<void>;
+  /** Stops, and says good-bye: the host is offline at once. */
+  close(): Promise<void>;
+}
+
+/** Announces a host every three seconds. `record` is asked for each time; a producer's connection fits best. */
+export function announce(
+  redis: Redis,
+  name: HostName,
+  record: () => HostRecord | Promise<HostRecord>,
+  logger: Logger,
+): Announcer {
+  let under: Promise<void> = Promise.resolve();
+  const once = async () => {
+    try {
+      await announceOnce(redis, await record());
+    } catch (error) {
+      logger.debug({ err: error }, 'this host could not be announced');
+    }
+  };
+  // One after the other: the good-bye must not be overtaken.
+  const now = () => (under = under.then(once));
+  const timer = setInterval(() => void now(), ANNOUNCE_MS);
+  void now();
+  return {
+    now,
+    close: async () => {
+      clearInterval(timer);
+      const goodBye = under.then(() => redis.zadd(keys.hosts, 0, name)).then(() => undefined);
+      await within(
+        goodBye.catch(() => undefined),
+        GOOD_BYE_MS,
+        () => undefined,
+      );
+    },
+  };
+}
+
+/** All hosts that have announced themselves, by name. */
+export const hosts = (redis: Redis): Promise<SeenHost[]> => reaching(redis, readHosts(redis));
+
+async function readHosts(redis: Redis): Promise<SeenHost[]> {
+  const [time, scored] = await Promise.all([redis.time(), redis.zrange(keys.hosts, 0, -1, 'WITHSCORES')]);
+  const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
+  const seen: SeenHost[] = [];
+  for (let at = 0; at < scored.length; at += 2) {
+    const name = scored[at] ?? '';
+    const record = parseRecord(await redis.get(keys.host(name)));
+    const ageMs = Math.max(0, now - Number(scored[at + 1]));
+    if (record !== null) seen.push({ name, state: stateAt(ageMs), ageMs, record });
+  }
+  return seen.sort((a, b) => a.name.localeCompare(b.name));
+}
+
+/** One host. @throws {CmtError} HOST_UNKNOWN */
+export async function host(redis: Redis, name: HostName): Promise<SeenHost> {
+  const all = await hosts(redis);
+  const found = all.find((seen) => seen.name === name);
+  if (found) return found;
+  const known = all.map((seen) => seen.name).join(', ') || 'none';
+  throw new CmtError('HOST_UNKNOWN', { host: name, known });
+}
+
+/** How a host of that age counts. */
+export function stateAt(ageMs: number): HostState {
+  if (ageMs < UNREACHABLE_MS) return 'online';
+  return ageMs < OFFLINE_MS ? 'unreachable' : 'offline';
+}
+
+function parseRecord(text: string | null): HostRecord | null {
+  if (text === null) return null;
+  const parsed = HostRecord.safeParse(JSON.parse(text));
+  return parsed.success ? parsed.data : null;
+}

@@ -1,0 +1,157 @@
+/**
+ * Saga state in Redis: an opaque state for the coordinator, a report beside it for everybody else.
+ *
+ * INVARIANTS
+ * - State is written only by who holds the lock of the migration's job at that moment: the script compares the token.
+ *   (BullMQ's own `updateData` does not: FINDINGS, "BullMQ".)
+ * - The event that tells of a change of state is written in the same step as the state.
+ */
+import { isEnd, keys, MigrationReport, Sealed, type MigrationEvent, type MigrationId } from '@cmt/contracts';
+import type { Redis } from 'ioredis';
+import { reaching } from './connection.ts';
+import { EVENTS_KEPT } from './events.ts';
+import { migrationJobKey } from './migration-job.ts';
+import { Fenced } from './ownership.ts';
+import { runScript } from './script.ts';
+
+/** Milliseconds that a migration can be looked up after its end: 30 days. */
+export const RETENTION_MS = 30 * 24 * 3600 * 1000;
+
+export interface StoredSaga {
+  /** What the coordinator stored last, or null before it has stored anything. */
+  readonly state: unknown;
+  readonly report: MigrationReport;
+  /** Grows with every save. */
+  readonly version: number;
+}
+
+const lockKey = (id: MigrationId): string => `${migrationJobKey(id)}:lock`;
+
+const SAVE = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local before = redis.call('HGET', KEYS[2], 'status')
+redis.call('HSET', KEYS[2], 'state', ARGV[2], 'report', ARGV[3], 'status', ARGV[4])
+if before ~= ARGV[4] then
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[6])
+end
+redis.call('ZADD', KEYS[4], 'NX', ARGV[8], ARGV[9])
+if ARGV[7] ~= '0' then
+  redis.call('PEXPIRE', KEYS[2], ARGV[7])
+  redis.call('PEXPIRE', KEYS[3], ARGV[7])
+end
+return redis.call('HINCRBY', KEYS[2], 'version', 1)
+`;
+
+/**
+ * Stores state and report, and tells watchers when the migration's state has changed.
+ * @throws {Fenced} when `token` does not hold the lock
+ */
+export async function saveSaga(
+  redis: Redis,
+  token: string,
+  state: unknown,
+  report: MigrationReport,
+  host: string,
+): Promise<void> {
+  const { id } = report;
+  const version = await runScript(
+    redis,
+    SAVE,
+    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas],
+    [
+      token,
+      JSON.stringify(state),
+      JSON.stringify(report),
+      report.state,
+      EVENTS_KEPT,
+      JSON.stringify(stateEvent(report, host)),
+      isEnd(report.state) ? RETENTION_MS : 0,
+      report.request.requestedAt,
+      id,
+    ],
+  );
+  if (version === 0) throw new Fenced('another coordinator has taken the migration over');
+}
+
+const CLAIM = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('HINCRBY', KEYS[2], 'lease', 1)
+`;
+
+/**
+ * Counts a coordinator's taking over. Legs of an earlier count that were not adopted by it are refused by workers.
+ * @throws {Fenced}
+ */
+export async function claimLease(redis: Redis, token: string, id: MigrationId): Promise<number> {
+  const lease = await runScript(redis, CLAIM, [lockKey(id), keys.saga(id)], [token]);
+  if (lease === 0) throw new Fenced('another coordinator has taken the migration over');
+  return Number(lease);
+}
+
+const REGISTER = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'report', ARGV[1], 'status', 'queued', 'sealed', ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[6])
+return 1
+`;
+
+/** Writes the first report of a migration, and its sealed request. @returns false when that id is known already. */
+export async function registerSaga(redis: Redis, report: MigrationReport, sealed: Sealed): Promise<boolean> {
+  const { id } = report;
+  const made = await runScript(
+    redis,
+    REGISTER,
+    [keys.saga(id), keys.sagas, keys.events(id)],
+    [
+      JSON.stringify(report),
+      JSON.stringify(sealed),
+      report.request.requestedAt,
+      id,
+      EVENTS_KEPT,
+      JSON.stringify(stateEvent(report, 'client')),
+    ],
+  );
+  return made === 1;
+}
+
+/** The signed request as it was registered, or null. */
+export async function readRequest(redis: Redis, id: MigrationId): Promise<Sealed | null> {
+  const text = await redis.hget(keys.saga(id), 'sealed');
+  return text === null ? null : Sealed.parse(JSON.parse(text));
+}
+
+/** A migration as it stands, or null when nobody knows it. */
+export async function readSaga(redis: Redis, id: MigrationId): Promise<StoredSaga | null> {
+  const [report, state, version] = await reaching(
+    redis,
+    redis.hmget(keys.saga(id), 'report', 'state', 'version'),
+  );
+  const parsed = parseReport(report);
+  if (parsed === null) return null;
+  return { state: state == null ? null : JSON.parse(state), report: parsed, version: Number(version ?? 0) };
+}
+
+/** The reports of the newest migrations, newest first. */
+export async function listSagas(redis: Redis, limit: number): Promise<MigrationReport[]> {
+  const ids = await reaching(redis, redis.zrevrange(keys.sagas, 0, limit - 1));
+  const reports = await Promise.all(ids.map((id) => redis.hget(keys.saga(id), 'report')));
+  const gone = ids.filter((_, index) => reports[index] === null);
+  if (gone.length > 0) await redis.zrem(keys.sagas, ...gone);
+  return reports.map(parseReport).filter((report) => report !== null);
+}
+
+function parseReport(text: string | null | undefined): MigrationReport | null {
+  if (text == null) return null;
+  const parsed = MigrationReport.safeParse(JSON.parse(text));
+  return parsed.success ? parsed.data : null;
+}
+
+const stateEvent = (report: MigrationReport, host: string): MigrationEvent => ({
+  v: 1,
+  migration: report.id,
+  at: Date.now(),
+  host,
+  kind: 'state',
+  text: report.state,
+});

@@ -1,0 +1,134 @@
+/**
+ * Bundles every app to dist/<app>.js. Does nothing when no source is newer than the last build (`--force` builds anyway).
+ *
+ * INVARIANTS
+ * - dist/.stamp carries the time at which the last good build began: a source changed meanwhile is newer than it.
+ * - Files appear complete (written aside, renamed), so that builds and starts at the same time never meet half a file.
+ * - A running daemon never loads code from dist again: only the CLI is split into chunks.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, 'dist');
+const stamp = join(dist, '.stamp');
+
+/** Old chunks live this long, for a CLI that started just before the build. */
+const CHUNK_GRACE_MS = 10 * 60_000;
+
+/** CommonJS dependencies (ssh2, ioredis) use `require` and `__dirname`, which an ES module does not have. */
+const banner = {
+  js: `import { createRequire as cmtCreateRequire } from 'node:module'; const require = cmtCreateRequire(import.meta.url);
+globalThis.__dirname ??= import.meta.dirname;`,
+};
+
+/** Native code of ssh2, several times faster than its fallback; required by this path, from dist as from its package. */
+const addon = 'crypto/build/Release/sshcrypto.node';
+const addonSource = join(root, 'node_modules/ssh2/lib/protocol', addon);
+
+const shared = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  sourcemap: true,
+  banner,
+  outdir: dist,
+  absWorkingDir: root,
+  write: false,
+  logLevel: 'error',
+  // Optional accelerators and backends that the libraries look for and do without.
+  external: ['cpu-features', '*.node', 'msgpackr-extract', 'pg', 'redis', 'bullmq-otel', 'pino-pretty'],
+};
+
+// What is built by root runs for everybody; nothing in it is secret.
+process.umask(0o022);
+
+const entries = {
+  cli: 'apps/cli/src/main.ts',
+  coordinator: 'apps/coordinator/src/main.ts',
+  worker: 'apps/worker/src/main.ts',
+  lab: 'apps/lab/src/main.ts',
+  demo: 'apps/lab/src/demo/main.ts',
+  'counting-client': 'apps/lab/src/demo/counting-client.ts',
+  'witness-process': 'apps/lab/src/demo/witness-process.ts',
+};
+
+if (process.argv.includes('--force') || !isFresh()) await build();
+
+async function build() {
+  const startedAt = new Date();
+  const { build: bundle } = await import('esbuild');
+  const there = Object.entries(entries).filter(([, file]) => existsSync(join(root, file)));
+  // One by one, so that an app that does not build keeps no other from being built.
+  const results = await Promise.allSettled(
+    there.map(([app, file]) =>
+      bundle({
+        ...shared,
+        entryPoints: { [app]: file },
+        splitting: app === 'cli',
+        chunkNames: 'chunk-[hash]',
+      }),
+    ),
+  );
+  await mkdir(dist, { recursive: true });
+  const files = results.flatMap(({ value }) => value?.outputFiles ?? []);
+  await Promise.all(files.map(({ path, contents }) => replace(path, contents)));
+  if (existsSync(addonSource)) {
+    await mkdir(dirname(join(dist, addon)), { recursive: true });
+    await replace(join(dist, addon), await readFile(addonSource));
+  }
+  await dropOldChunks(new Set(files.map(({ path }) => path)));
+  await replace(join(dist, 'package.json'), manifest());
+  // esbuild has said what is wrong; what is right is there, but counts as stale.
+  if (results.some(({ status }) => status === 'rejected')) process.exit(1);
+  await replace(stamp, '');
+  await utimes(stamp, startedAt, startedAt);
+}
+
+/** True when nothing that goes into a bundle was touched since the last build began; a deletion touches its folder. */
+function isFresh() {
+  const built = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs;
+  return built !== undefined && sources().every((path) => statSync(path).mtimeMs < built);
+}
+
+/** Makes dist a whole of its own: a lab host sees nothing else of the checkout. */
+function manifest() {
+  const { version, type } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return `${JSON.stringify({ name: 'cmt', version, type })}\n`;
+}
+
+function sources() {
+  const folders = ['apps', 'libs'].flatMap((top) =>
+    readdirSync(join(root, top)).map((name) => join(root, top, name, 'src')),
+  );
+  const inside = folders
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => [
+      folder,
+      ...readdirSync(folder, { recursive: true }).map((name) => join(folder, name)),
+    ]);
+  const bundled = inside.filter((path) => !path.endsWith('.test.ts'));
+  return [
+    ...bundled,
+    join(root, 'package.json'),
+    join(root, 'package-lock.json'),
+    fileURLToPath(import.meta.url),
+  ];
+}
+
+async function replace(path, contents) {
+  const aside = `${path}.${process.pid}`;
+  await writeFile(aside, contents, { mode: 0o644 });
+  await rename(aside, path);
+}
+
+async function dropOldChunks(kept) {
+  const names = (await readdir(dist)).filter((name) => name.startsWith('chunk-'));
+  for (const path of names.map((name) => join(dist, name)).filter((path) => !kept.has(path))) {
+    const age = Date.now() - (await stat(path).catch(() => ({ mtimeMs: 0 }))).mtimeMs;
+    if (age > CHUNK_GRACE_MS) await rm(path, { force: true });
+  }
+}

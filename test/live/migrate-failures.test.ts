@@ -1,0 +1,150 @@
+/** Whatever fails before the decision: the container runs on where it was, with its connections, and nothing is left behind. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { cutLink, restoreLink } from '@cmt/lab';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { removeContainer } from '../../apps/lab/src/demo/container.ts';
+import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
+import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
+import { shadow, takeAway, type Mend } from '../support/broken-tools.ts';
+import {
+  expectNothingBehind,
+  expectOneCopy,
+  expectOneHistory,
+  lookAtHosts,
+  type Before,
+} from '../support/expectations.ts';
+import {
+  atStartOf,
+  migrate,
+  migrateAnd,
+  newId,
+  startFleet,
+  type Fleet,
+  type Move,
+} from '../support/fleet.ts';
+import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
+import { ask, holdOpen, startWorkload } from '../support/workloads.ts';
+
+const LIMIT = { timeout: 150_000 };
+const id = 'moved';
+let fleet: Fleet;
+let peer: Peer;
+let witness: Observer<CopiesReport>;
+let before: Before;
+let hooksDir: string;
+let mend: Mend | undefined;
+
+beforeAll(async () => {
+  fleet = await startFleet('fail');
+}, 300_000);
+afterAll(() => fleet.stop(), 60_000);
+
+beforeEach(async () => {
+  const { lab } = fleet;
+  hooksDir = await mkdtemp(join(tmpdir(), 'cmt-hooks-'));
+  const address = `10.77.${lab.index}.101`;
+  peer = await startPeer(lab, address);
+  // Memory enough for a transfer that can be met in the middle.
+  const args = [...peer.args, '160'];
+  await startWorkload(lab, 'host1', { id, program: 'network', net: { kind: 'bridge', address }, args });
+  await conversationGoesOn(peer);
+  before = await lookAtHosts(lab);
+  witness = await startWitness(lab, id);
+}, 60_000);
+
+afterEach(async () => {
+  await mend?.();
+  mend = undefined;
+  peer.kill();
+  witness.kill();
+  for (const { name } of fleet.lab.hosts) await removeContainer(fleet.lab, name, id);
+  await rm(hooksDir, { recursive: true, force: true });
+});
+
+const move = (...flags: string[]): Move => ({
+  id: newId(),
+  container: id,
+  from: 'host1',
+  to: 'host2',
+  flags,
+});
+
+/** It runs on host1, everybody it talks with has noticed nothing but a pause, and both hosts are as before. */
+async function expectUntouched(): Promise<void> {
+  await conversationGoesOn(peer);
+  const said = await peer.report();
+  expect(said).toMatchObject({ connectionsLost: 0, called: { wrong: 0 }, served: { connections: 1 } });
+  expect(await ask(fleet.lab, 'host1', id, 'state')).toMatchObject({ calls: { wrong: 0, lost: null } });
+  await expectOneCopy(witness);
+  await expectOneHistory(fleet.lab, id, 'host1');
+  await expectNothingBehind(fleet.lab, before);
+}
+
+describe('the source runs on untouched', () => {
+  test('when the target has no runc', LIMIT, async () => {
+    mend = await takeAway(fleet.lab, 'host2', '/usr/sbin/runc');
+    const { code, migration } = await migrate(fleet, move());
+    expect([migration.state, code]).toEqual(['refused', 3]);
+    await mend();
+    mend = undefined;
+    await expectUntouched();
+  });
+
+  test('when CRIU refuses to dump', LIMIT, async () => {
+    let held: Awaited<ReturnType<typeof holdOpen>> | undefined;
+    const report = await migrateAnd(fleet, move(), atStartOf('sync-files'), async () => {
+      held = await holdOpen(fleet.lab, 'host1', id);
+    });
+    held?.destroy();
+    expect([report.state, report.failure?.code]).toEqual(['rolled-back', 'DUMP_REFUSED']);
+    await expectUntouched();
+  });
+
+  test('when the transfer is cut in the middle', LIMIT, async () => {
+    const report = await migrateAnd(fleet, move(), atStartOf('freeze-and-dump'), async () => {
+      await cutLink(fleet.lab, 'host2');
+      await pause(15_000);
+      await restoreLink(fleet.lab, 'host2');
+    });
+    expect(report.state).toBe('rolled-back');
+    await expectUntouched();
+  });
+
+  test('when the restore fails', LIMIT, async () => {
+    mend = await shadow(fleet.lab, 'host2', 'criu', '[ "$1" != swrk ] || exit 1');
+    const { code, migration } = await migrate(fleet, move());
+    expect([migration.state, code]).toEqual(['rolled-back', 4]);
+    expect(migration.failure?.code).toMatch(/^RESTORE_/);
+    await mend();
+    mend = undefined;
+    await expectUntouched();
+  });
+
+  test('when the pre-restore hook fails, and the hooks for that are run', LIMIT, async () => {
+    const [failed, rolledBack] = [join(hooksDir, 'failed'), join(hooksDir, 'rolled-back')];
+    const { code, migration } = await migrate(
+      fleet,
+      move(
+        ...['--hook-pre-restore', '/bin/false', '--hook-failed-restore', `/usr/bin/touch ${failed}`],
+        ...['--hook-rolled-back', `/usr/bin/touch ${rolledBack}`],
+      ),
+    );
+    expect([migration.state, code, migration.failure?.code]).toEqual(['rolled-back', 4, 'HOOK_FAILED']);
+    expect([existsSync(failed), existsSync(rolledBack)]).toEqual([true, true]);
+    await expectUntouched();
+  });
+
+  test.each(['sync-files', 'freeze-and-dump'])('when it is cancelled at %s', LIMIT, async (row) => {
+    const asked = move();
+    const report = await migrateAnd(fleet, asked, atStartOf(row), async () => {
+      const { ok, error } = await fleet.cmt(['cancel', asked.id], 20_000);
+      expect([ok, error]).toEqual([true, undefined]);
+    });
+    expect([report.state, report.failure?.code]).toEqual(['cancelled', 'CANCELLED']);
+    await expectUntouched();
+  });
+});

@@ -1,0 +1,186 @@
+/**
+ * A whole host in this process: real journal, real steps, real receiver and links over loopback TCP, real rsync; a paper runtime and
+ * a network that only remembers. `restarted()` is the same host with a worker that has just started.
+ */
+import type { ContainerNetwork, Decision, Route, WorkerConfig } from '@cmt/contracts';
+import { createServer } from 'node:net';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Decisions, StepContext, Told } from '../../libs/host/src/context.ts';
+import { loadIdentity } from '../../libs/host/src/identity.ts';
+import { openJournal } from '../../libs/host/src/journal-file.ts';
+import type { Journal } from '../../libs/host/src/journal.ts';
+import type { Network } from '../../libs/host/src/network/network.ts';
+import { journalDir } from '../../libs/host/src/places.ts';
+import { isAlive } from '../../libs/host/src/proc.ts';
+import { hostEndpoint } from '../../libs/host/src/transports/endpoint.ts';
+import { createLinks } from '../../libs/host/src/transports/links.ts';
+import { createReceiver } from '../../libs/host/src/transports/receiver-server.ts';
+import { PaperRuntime } from './paper-runtime.ts';
+
+/** The record that both hosts ask; `away` while Redis does not answer. */
+export class PaperDecisions implements Decisions {
+  readonly made = new Map<string, Decision>();
+  away = false;
+  #asked: (() => void)[] = [];
+
+  /** Resolves when somebody has asked in vain. */
+  askedInVain(): Promise<void> {
+    return new Promise((resolve) => this.#asked.push(resolve));
+  }
+
+  read(migration: string, epoch: number): Promise<Decision | null> {
+    this.#answer();
+    return Promise.resolve(this.made.get(`${migration} ${epoch}`) ?? null);
+  }
+
+  settle(migration: string, epoch: number, vote: Decision): Promise<Decision> {
+    this.#answer();
+    const key = `${migration} ${epoch}`;
+    this.made.set(key, this.made.get(key) ?? vote);
+    return Promise.resolve(this.made.get(key) ?? vote);
+  }
+
+  #answer(): void {
+    if (!this.away) return;
+    this.#asked.splice(0).forEach((tell) => tell());
+    throw new Error('Redis does not answer');
+  }
+}
+
+/** What was done to each container network, and how it stands now. */
+export class PaperNetwork implements Network {
+  readonly state = new Set<'fenced' | 'built' | 'attached'>();
+  addressesTaken: string[] = [];
+
+  describe(): Promise<ContainerNetwork> {
+    return Promise.resolve({ kind: 'none' });
+  }
+  fence = () => this.put('fenced');
+  unfence = () => this.drop('fenced');
+  build = (network: ContainerNetwork) => (network.kind === 'bridge' ? this.put('built') : Promise.resolve());
+  attach = () => this.put('attached');
+  remove = (network: ContainerNetwork) =>
+    network.kind === 'bridge' ? this.drop('fenced', 'built', 'attached') : Promise.resolve();
+  conflicts = () => Promise.resolve({ addressesTaken: this.addressesTaken, missingBridges: [] });
+
+  private put(what: 'fenced' | 'built' | 'attached'): Promise<void> {
+    this.state.add(what);
+    return Promise.resolve();
+  }
+  private drop(...what: ('fenced' | 'built' | 'attached')[]): Promise<void> {
+    what.forEach((each) => this.state.delete(each));
+    return Promise.resolve();
+  }
+}
+
+export interface PaperHost {
+  readonly name: string;
+  readonly root: string;
+  readonly journal: Journal;
+  readonly runtime: PaperRuntime;
+  readonly network: PaperNetwork;
+  readonly told: Told[];
+  readonly parts: Omit<StepContext, 'migration' | 'epoch' | 'signal'>;
+  context(epoch?: number, signal?: AbortSignal): StepContext;
+  route(): Route;
+  /** Names of what lies where images go. */
+  images(): Promise<string[]>;
+  /** The worker ends without a word, and another one starts on what is there. */
+  restarted(): Promise<PaperHost>;
+  close(): Promise<void>;
+}
+
+export const MIGRATION = 'm1';
+
+export async function openPaperHost(name: string, decisions: PaperDecisions): Promise<PaperHost> {
+  const root = await mkdtemp(join(tmpdir(), `cmt-${name}-`));
+  await mkdir(join(root, 'etc'));
+  return await startWorker({ name, root, decisions, network: new PaperNetwork() });
+}
+
+interface Machine {
+  readonly name: string;
+  readonly root: string;
+  readonly decisions: PaperDecisions;
+  readonly network: PaperNetwork;
+}
+
+async function startWorker(machine: Machine): Promise<PaperHost> {
+  const { name, root, decisions, network } = machine;
+  const config = configOf(name, root, await freePort());
+  const identity = await loadIdentity(config.stateDir);
+  const journal = await openJournal({ directory: journalDir(config), host: name });
+  const endpoint = await hostEndpoint(config, identity, join(root, 'etc'));
+  const { address, receivePort: port } = config;
+  const receiver = createReceiver({ host: name, identity, socket: endpoint.receiveSocket, address, port });
+  await receiver.listen();
+  const links = createLinks({ host: name, identity });
+  const runtime = new PaperRuntime(join(root, 'containers'), name);
+  const told: Told[] = [];
+  const runtimes = { get: () => runtime, all: () => [runtime] };
+  const tell = (what: Told) => void told.push(what);
+  const parts = { config, endpoint, journal, decisions, runtimes, network, links, receiver, tell };
+  const closeWorker = async () => {
+    await links.closeAll();
+    await receiver.close();
+  };
+  return {
+    ...{ name, root, journal, runtime, network, told, parts },
+    context: (epoch = 1, signal = new AbortController().signal) => ({
+      ...parts,
+      migration: MIGRATION,
+      epoch,
+      signal,
+    }),
+    route: () => ({ transport: 'tcp', peer: name, endpoint }),
+    images: () => readdir(config.imagesDir).catch(() => []),
+    restarted: async () => {
+      await closeWorker();
+      return await startWorker(machine);
+    },
+    close: async () => {
+      await closeWorker();
+      for (const { restore } of await journal.open())
+        if (restore && (await isAlive(restore))) process.kill(restore.pid, 'SIGKILL');
+      for (const { id } of await runtime.list()) await runtime.destroy(id);
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+const configOf = (name: string, root: string, receivePort: number): WorkerConfig => ({
+  logLevel: 'silent',
+  stateDir: join(root, 'state'),
+  healthPort: 0,
+  hooks: [],
+  name,
+  address: '127.0.0.1',
+  sshPort: 22,
+  sshUser: 'root',
+  receivePort,
+  imagesDir: join(root, 'images'),
+  labels: {},
+  concurrency: 8,
+});
+
+/** A bundle with a few files. */
+export async function writeBundle(path: string): Promise<void> {
+  await mkdir(join(path, 'rootfs', 'data'), { recursive: true });
+  await writeFile(join(path, 'config.json'), '{}');
+  await writeFile(join(path, 'rootfs', 'data', 'file'), 'before');
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+}
