@@ -1,10 +1,18 @@
 /** A worker that is killed and started again in the middle of a hand-over. */
+import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { isAlive } from '../../libs/host/src/proc.ts';
 import { settle } from '../../libs/host/src/settle.ts';
 import { MIGRATION } from '../support/paper-host.ts';
 import { container, failure, useTwoHosts } from '../support/two-hosts.ts';
 
 const hosts = useTwoHosts();
+
+/** Kills a process; resolves when it is dead, which no event tells of another's child. */
+async function killed(who: { pid: number; startTime: string }): Promise<void> {
+  process.kill(who.pid, 'SIGKILL');
+  while (await isAlive(who)) await wait(1);
+}
 
 describe('a worker that is killed and started again', () => {
   const settleTarget = () =>
@@ -50,7 +58,7 @@ describe('a worker that is killed and started again', () => {
     const entry = await hosts().target.journal.read(MIGRATION);
     await hosts().target.journal.write({ ...entry!, phase: 'COMMITTED' });
     hosts().target = await hosts().target.restarted();
-    process.kill(entry!.restore!.pid, 'SIGKILL');
+    await killed(entry!.restore!);
     await hosts().target.runtime.destroy(container);
     expect(await settleTarget()).toMatchObject([{ phase: 'COMMITTED', outcome: 'finished' }]);
     expect(await hosts().target.runtime.executes(container)).toBe(true);
@@ -72,7 +80,7 @@ describe('a worker that is killed and started again', () => {
     await hosts().heldOnTarget();
     const entry = await hosts().target.journal.read(MIGRATION);
     hosts().target = await hosts().target.restarted();
-    process.kill(entry!.restore!.pid, 'SIGKILL');
+    await killed(entry!.restore!);
     await hosts().target.runtime.destroy(container);
     await expect(hosts().hold()).rejects.toEqual(failure('HELD_COPY_DIED'));
     await expect(hosts().release()).rejects.toEqual(failure('HELD_COPY_DIED'));

@@ -135,6 +135,12 @@ async function holdCopy(): Promise<{ before: readonly [number, number]; pid: num
   return { before, pid };
 }
 
+test('a host that never had a container has none', async () => {
+  await driver.call('destroy', id);
+  await inHost('rmdir /run/runc');
+  expect(await driver.call('list')).toEqual([]);
+});
+
 describe('the source', () => {
   test('stands frozen through a dump, and goes on with the very next instruction', async () => {
     await driver.call('pause', id);
@@ -198,6 +204,8 @@ describe('the copy', () => {
     expect(await driver.call('ended')).toEqual({ code: 0 });
     await expectExactContinuation(before);
     expect(await isLocked()).toBe(true);
+    const { pid } = await driver.call<{ pid: number }>('state', id);
+    expect(await inHost(`nsenter -t ${pid} -n ip link show lo`)).toContain('LOOPBACK,UP');
     expect(await leftoverOperations()).toEqual([]);
     expect(await driver.call('restoreStats')).toMatchObject({ restoreMs: expect.any(Number) as number });
   });

@@ -59,7 +59,8 @@ async function settled(look: () => Promise<Difference[]>): Promise<void> {
 }
 
 /** Caches of the tools, and bundles: those stay on a host that a container has left. */
-const isUsual = (line: string, of: string): boolean => of === 'bundles' || /criu\.kdat|runc\.log/.test(line);
+const isUsual = (line: string, of: string): boolean =>
+  of === 'bundles' || /criu\.kdat|runc\.log|^mount$/.test(line);
 
 function together(hosts: Before): Holdings {
   const sum = new Map<string, string[]>();

@@ -14,9 +14,10 @@ export interface Difference {
 /** One look at everything: each part prints lines without numbers that change by themselves. */
 const LOOKS: Readonly<Record<string, string>> = {
   firewall: 'nft -s list ruleset',
-  links: `ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//; s/ state .*//; s/ qlen.*//'`,
-  neighbours: 'ip -o neigh show nud permanent nud noarp',
-  addresses: `ip -o addr | awk '{print $2, $4}'`,
+  // A container's link may be called otherwise on every host.
+  links: `ip -o link | sed -E 's/^[0-9]*: //; s/@if[0-9]*//; s/ state .*//; s/^(v[a-z]+|cmt[0-9a-f]{12}):/CONTAINER:/'`,
+  neighbours: 'ip -o neigh show nud permanent',
+  addresses: `ip -o addr | awk '$4 !~ /^fe80/ {print $2, $4}'`,
   routes: 'ip route',
   netns: 'ls /run/netns',
   mounts: `awk '{print $5}' /proc/1/mountinfo`,

@@ -1,38 +1,17 @@
-/** Runs inside a lab host: calls of the network under test, one JSON array of `[method, argument]` in, answers and times out. */
+/** Runs inside a lab host: the network under test. See in-host.ts. */
 import type { ContainerNetwork } from '@cmt/contracts';
 import { createNetwork } from '../../libs/host/src/network/index.ts';
-
-export type NetworkCall =
-  | readonly ['describe', number]
-  | readonly ['fence' | 'unfence' | 'build' | 'attach' | 'remove' | 'conflicts', ContainerNetwork];
-export interface NetworkAnswer {
-  readonly value: unknown;
-  readonly error?: { readonly code?: string; readonly message: string };
-  readonly ms: number;
-}
+import { answerCalls } from './answering.ts';
 
 const network = createNetwork('this-host');
+const limit = (): AbortSignal => AbortSignal.timeout(20_000);
 
-async function answer(call: NetworkCall): Promise<NetworkAnswer> {
-  const signal = AbortSignal.timeout(20_000);
-  const started = performance.now();
-  const [method, argument] = call;
-  try {
-    const value = await (method === 'describe'
-      ? network.describe(argument, signal)
-      : network[method](argument, signal));
-    return { value: value ?? null, ms: performance.now() - started };
-  } catch (error) {
-    const code = (error as { failure?: { code: string } }).failure?.code;
-    const message = error instanceof Error ? error.message : String(error);
-    return {
-      value: null,
-      error: { ...(code === undefined ? {} : { code }), message },
-      ms: performance.now() - started,
-    };
-  }
-}
-
-const answers: NetworkAnswer[] = [];
-for (const call of JSON.parse(process.argv[2] ?? '[]') as NetworkCall[]) answers.push(await answer(call));
-process.stdout.write(JSON.stringify(answers));
+await answerCalls({
+  describe: (pid: number) => network.describe(pid, limit()),
+  fence: (given: ContainerNetwork) => network.fence(given, limit()),
+  unfence: (given: ContainerNetwork) => network.unfence(given, limit()),
+  build: (given: ContainerNetwork) => network.build(given, limit()),
+  attach: (given: ContainerNetwork) => network.attach(given, limit()),
+  remove: (given: ContainerNetwork) => network.remove(given, limit()),
+  conflicts: (given: ContainerNetwork) => network.conflicts(given, limit()),
+});

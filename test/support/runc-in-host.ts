@@ -45,7 +45,7 @@ const methods = {
     await removeTree(work);
     await directories();
     const criuConfig = join(work, 'restore.conf');
-    await writeFile(criuConfig, criuConfigText(await prepareGate(gate)));
+    await writeFile(criuConfig, criuConfigText(await prepareGate(gate, { loopback: true })));
     const startedAt = Date.now();
     restore = await runtime.restore(id, { bundle, images, work, tcp: 'established', criuConfig });
     return { pid: restore.pid, startTime: restore.startTime, startedAt };

@@ -9,6 +9,8 @@ import type { Expectation, Identity, Links, Receiver, Session, Timings } from '@
 import { expect } from 'vitest';
 import { freePort } from './sshd.ts';
 
+export { codeOf } from './transfer-codes.ts';
+
 export const NEVER = new AbortController().signal;
 
 export const QUICK: Timings = { handshake: 3000, heartbeat: 100, silence: 1500, grace: 300, stall: 3000 };
@@ -99,16 +101,6 @@ export async function contentOf(directory: string): Promise<Record<string, strin
     return [name, bytes.toString('base64')] as const;
   });
   return Object.fromEntries(await Promise.all(contents));
-}
-
-/** The code of the CmtError that a promise rejects with; fails when it does not reject. */
-export async function codeOf(work: Promise<unknown>): Promise<string> {
-  const error: unknown = await work.then(
-    () => 'it did not fail',
-    (why: unknown) => why,
-  );
-  const failure = (error as { failure?: { code: string } }).failure;
-  return failure?.code ?? String(error);
 }
 
 /** Looks again every few milliseconds; the test's own time limit ends it. */

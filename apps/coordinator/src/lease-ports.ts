@@ -1,14 +1,20 @@
 /** The ports of a running migration on top of its lease: BullMQ, Redis and hooks behind the saga's words. */
 import { CmtError, type MigrationRequest } from '@cmt/contracts';
 import { runHook } from '@cmt/host';
-import { host, type DecisionRecord, type Lease, type LegDraft, type SeenHost } from '@cmt/queue';
+import {
+  host,
+  type DecisionRecord,
+  type Lease,
+  type LegDraft,
+  type RedisConnection,
+  type SeenHost,
+} from '@cmt/queue';
 import type { Peer } from '@cmt/saga';
-import type { Redis } from 'ioredis';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LegOrder, Ports } from './ports.ts';
 
 export interface PortParts {
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly lease: Lease;
   readonly decisions: DecisionRecord;
   readonly allowedHooks: 'any' | readonly string[];
@@ -49,7 +55,10 @@ const draftOf = ({ task, host, epoch, try: attempt, calls }: LegOrder): LegDraft
   calls: [...calls],
 });
 
-async function lookUp(redis: Redis, request: MigrationRequest): Promise<{ source: Peer; target: Peer }> {
+async function lookUp(
+  redis: RedisConnection,
+  request: MigrationRequest,
+): Promise<{ source: Peer; target: Peer }> {
   if (request.source === request.target) throw new CmtError('SAME_HOST', { host: request.source });
   const [source, target] = [await host(redis, request.source), await host(redis, request.target)];
   for (const seen of [source, target])

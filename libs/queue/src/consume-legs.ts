@@ -91,10 +91,15 @@ class LegConsumer {
     const id = job.id ?? '';
     try {
       const leg = await this.#open(job);
-      const earlier = await this.#ended.find(id);
+      const { redis, host } = this.#options;
+      const [earlier, stop] = await Promise.all([
+        this.#ended.find(id),
+        stopReason(redis, host, id),
+        this.#assertWanted(leg, job, ownership),
+      ]);
       if (earlier !== null) return earlier;
-      await this.#assertWanted(leg, job, ownership);
-      const result = await this.#runOnce(leg, ownership);
+      const result =
+        stop === null ? await this.#runOnce(leg, ownership) : failed(firstStep(leg), cancelled(stop));
       await this.#ended.record(id, result);
       return result;
     } catch (error) {
@@ -129,9 +134,7 @@ class LegConsumer {
 
   async #runOnce(leg: Leg, ownership: Ownership): Promise<LegResult> {
     const id = legId(leg);
-    const { redis, host } = this.#options;
-    const stop = await stopReason(redis, host, id);
-    if (stop !== null) return failed(firstStep(leg), cancelled(stop));
+    const { host } = this.#options;
     try {
       const lease = { legId: id, signal: ownership.signal, assertOwned: () => ownership.assertOwned() };
       const result = await this.#run(leg, lease);

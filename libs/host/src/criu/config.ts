@@ -23,9 +23,9 @@ const GHOST_LIMIT = '512M';
 const STOP_LIMIT_S = 5;
 
 /**
- * The file's text. Not in it, for a reason: `link-remap`, because its links are gone from a `--leave-running` source before
- * files are carried; `ext-unix-sk`, because the socket's other end stays behind; `skip-in-flight`, because a retry
- * a moment later finds the connection accepted.
+ * The file's text. Not in it, for a reason: `link-remap`, because CRIU removes its links from a `--leave-running` source when
+ * the dump has ended, before files are carried, and no restore finds them (seen with 4.2.1); `ext-unix-sk`, because the socket's
+ * other end stays behind; `skip-in-flight`, because runc's own word for it wins over this file.
  * @throws {Error} when the script's path holds what CRIU's parser of this file cannot read (criu/config.c)
  */
 export function criuConfigText({ tcp = 'established', actionScript, fenced = true }: CriuConfig): string {

@@ -27,7 +27,7 @@ const restore = () => start(actionScript, [], { env: action('post-restore'), std
 
 describe('the gate', () => {
   test('lets every other action pass at once', async () => {
-    for (const name of ['pre-restore', 'network-unlock', 'pre-resume', ''])
+    for (const name of ['pre-restore', 'setup-namespaces', 'network-unlock', 'pre-resume', ''])
       await run(actionScript, [], { env: action(name), timeoutMs: 5000 });
     expect(await gateState(directory)).toBe('armed');
   });

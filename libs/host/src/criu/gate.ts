@@ -40,22 +40,38 @@ export class GateUnattended extends Error {
   }
 }
 
+export interface GateOptions {
+  /**
+   * For a container whose network namespace runc makes: CRIU restores it with its loopback down, and a connection within the
+   * container then cannot be restored at all. Default false; costs two processes.
+   */
+  readonly loopback?: boolean;
+}
+
 /** Makes the gate afresh in a directory, which is made if need be, and returns the script for CRIU's configuration. */
-export async function prepareGate(directory: string): Promise<{ actionScript: string }> {
+export async function prepareGate(
+  directory: string,
+  options: GateOptions = {},
+): Promise<{ actionScript: string }> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = [SCRIPT, FIFO, HELD, ABORT, ...Object.values(VERDICTS)];
   await Promise.all(files.map((file) => rm(join(directory, file), { force: true })));
   await run('mkfifo', ['-m', '600', join(directory, FIFO)], { timeoutMs: MKFIFO_LIMIT_MS });
   const actionScript = join(directory, SCRIPT);
-  await writeFile(actionScript, gateScript(directory), { mode: 0o700 });
+  await writeFile(actionScript, gateScript(directory, options), { mode: 0o700 });
   return { actionScript };
 }
 
-/** The script: POSIX sh, built-in commands only, for every process started here is part of the blackout. */
-export function gateScript(directory: string): string {
+const LOOPBACK = `if [ "$CRTOOLS_SCRIPT_ACTION" = setup-namespaces ]; then
+  exec nsenter --target "$CRTOOLS_INIT_PID" --net ip link set lo up
+fi
+`;
+
+/** The script: POSIX sh, at the gate built-in commands only, for every process started here is part of the blackout. */
+export function gateScript(directory: string, { loopback = false }: GateOptions = {}): string {
   return `#!/bin/sh
 # Holds a restored container until it is told to open. CRIU calls it for every action; only one is held.
-[ "$CRTOOLS_SCRIPT_ACTION" = post-restore ] || exit 0
+${loopback ? LOOPBACK : ''}[ "$CRTOOLS_SCRIPT_ACTION" = post-restore ] || exit 0
 umask 077
 cd ${shellQuoted(directory)} || exit 1
 exec 3<> ${FIFO} || exit 1

@@ -67,13 +67,14 @@ export async function hasEnded(operation: Operation, limitMs: number, signal: Ab
   return true;
 }
 
-/** Null for a process that is no `runc --root ROOT … checkpoint|restore … ID`. */
+/** Null for a process that is no `[unshare … --] runc --root ROOT … checkpoint|restore … ID`. */
 async function operationOf(pid: number, root: string): Promise<Operation | null> {
   const argv = (await textIn(`/proc/${pid}/cmdline`)).split('\0').slice(0, -1);
-  const [program = '', ...args] = argv;
+  // One that was started this moment may still be the program that becomes runc.
+  const args = argv.slice(argv.findIndex((argument) => basename(argument) === 'runc'));
   const kind = (['checkpoint', 'restore'] as const).find((name) => args.includes(name));
   const container = args.at(-1);
-  const isOurs = basename(program) === 'runc' && args[args.indexOf('--root') + 1] === root;
+  const isOurs = basename(args[0] ?? '') === 'runc' && args[args.indexOf('--root') + 1] === root;
   if (!isOurs || kind === undefined || container === undefined) return null;
   const startTime = await startTimeOf(pid);
   return startTime === null ? null : { kind, container, pid, startTime };

@@ -38,8 +38,8 @@ const DESTROY_LIMIT_MS = 15_000;
 const DUMP_LIMIT_MS = 2_000_000;
 /** How long a dump that was stopped may go on before CRIU is killed: until the end of the file it writes. */
 const STOP_LIMIT_MS = 60_000;
-/** How long the dump of a worker that died may go on before it is ended. */
-const ORPHAN_LIMIT_MS = 20_000;
+/** How long the dump of a worker that died may go on before CRIU is killed after all. The step's own limit is shorter. */
+const ORPHAN_LIMIT_MS = 300_000;
 
 /** What runc does to mounts stays in a namespace that ends with it; mounts made meanwhile outside are still seen. */
 const OWN_MOUNTS = ['--mount', '--propagation', 'slave', '--'] as const;
@@ -66,9 +66,11 @@ export class Runc implements Runtime {
   }
 
   async list(signal: AbortSignal): Promise<ContainerSummary[]> {
+    const finished = await this.#try(['list', '-f', 'json'], QUERY_LIMIT_MS, signal);
     // Before the first container there is no state directory, and runc fails for want of it.
-    if (!(await isThere(this.#root))) return [];
-    return parseList((await this.#query(['list', '-f', 'json'], signal)).stdout);
+    if (finished.code !== 0 && finished.stderr.includes(`${this.#root}: no such file or directory`))
+      return [];
+    return parseList(successOf(finished).stdout);
   }
 
   async state(container: ContainerId, signal: AbortSignal): Promise<ContainerState | null> {
@@ -169,7 +171,9 @@ export class Runc implements Runtime {
   ): Promise<void> {
     signal.throwIfAborted();
     const parent = plan.parent === null ? [] : ['--parent-path', plan.parent];
-    const args = [...mode, ...parent, ...criuFlags(plan)];
+    // Connections that nobody has accepted yet are refused by default, and may be lost only where all of them are.
+    const inFlight = plan.tcp === 'close' ? ['--tcp-skip-in-flight'] : [];
+    const args = [...mode, ...parent, ...inFlight, ...criuFlags(plan)];
     const child = start('unshare', [...OWN_MOUNTS, ...this.#argv('checkpoint', plan.work, args, container)], {
       stdio: 'ignore',
       env: await this.#environment(plan.criuConfig),
@@ -211,10 +215,6 @@ export class Runc implements Runtime {
 
   async #environment(criuConfig: string): Promise<Record<string, string>> {
     return { CRIU_CONFIG_FILE: criuConfig, ...(await startedByThisProcess()) };
-  }
-
-  async #query(args: readonly string[], signal: AbortSignal): Promise<Finished> {
-    return successOf(await this.#try(args, QUERY_LIMIT_MS, signal));
   }
 
   async #try(args: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<Finished> {

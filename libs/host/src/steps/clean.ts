@@ -22,7 +22,7 @@ export const clean: Step<'clean'> = async (input, context) => {
   else await context.receiver.forget(context.migration);
   await removeTree(volatileDir(context.config, context.migration));
   if (input.outcome === 'moved' && input.side === 'target')
-    await forgetBundle(context.config.stateDir, entry.bundle);
+    await forgetBundle(context.config, entry.bundle);
   await record('clean', context, { ...entry, closed: true });
   return {};
 };

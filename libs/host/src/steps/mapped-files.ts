@@ -3,13 +3,13 @@
  * until the page is written back, so rsync would take the file for unchanged: their times are set to now.
  */
 import { readFile, utimes } from 'node:fs/promises';
-import { pidsOf } from '../preflight/inspect.ts';
+import { containerPids } from '../preflight/container-processes.ts';
 import type { ContainerState } from '../runtimes/runtime.ts';
 
 /** Sets the modification time of every such file of a container's processes. */
 export async function touchMappedFiles(state: ContainerState): Promise<void> {
   const now = new Date();
-  const pids = await pidsOf(state);
+  const pids = await containerPids(state);
   const mapped = (await Promise.all(pids.map(mappedBy))).flat();
   await Promise.all(mapped.map((path) => utimes(path, now, now).catch(unlessGone)));
 }

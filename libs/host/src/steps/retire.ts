@@ -23,7 +23,7 @@ export const retire: Step<'retire'> = async ({ subject, network }, context) => {
     await runtime.destroy(subject.container, context.signal);
   }
   await context.network.remove(network, context.signal);
-  await rememberBundle(context.config.stateDir, entry.bundle, entry.container);
+  await rememberBundle(context.config, entry.bundle, entry.container);
   return {};
 };
 

@@ -1,6 +1,6 @@
 /** Room on a file system, asked before anything is written there. */
 import { CmtError, type HostName } from '@cmt/contracts';
-import { freeBytes } from '../preflight/facts.ts';
+import { freeBytes } from '../preflight/disk.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,0 +1,109 @@
+/** The data connection between two lab hosts through their own sshd: it carries, and both ends notice when the cable is cut. */
+import { createInterface } from 'node:readline';
+import { join } from 'node:path';
+import type { HostEndpoint, Route } from '@cmt/contracts';
+import { start } from '@cmt/host';
+import { cutLink, labDown, labExec, labExecArgv, labUp, restoreLink, type Lab } from '@cmt/lab';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const name = `ttransport${process.pid}`;
+const root = join(import.meta.dirname, '../..');
+let lab: Lab;
+let source: End;
+let target: End;
+
+/** One end of the transfer, in its host. */
+class End {
+  readonly #process;
+  readonly #waiting = new Map<number, (answer: { value?: unknown; code?: string }) => void>();
+
+  constructor(host: string, address: string) {
+    const tsx = join(root, 'node_modules/tsx/dist/esm/index.mjs');
+    const program = ['node', '--import', tsx, join(root, 'test/support/transfer-in-host.ts')];
+    const argv = labExecArgv(lab, host, [...program, host, address, '/root/.ssh/id_ed25519']);
+    this.#process = start('sh', ['-c', 'exec "$@"', 'sh', ...argv], { stdio: ['pipe', 'pipe', 'inherit'] });
+    if (this.#process.stdout === null) throw new Error('no output');
+    createInterface({ input: this.#process.stdout }).on('line', (line) => {
+      const answer = JSON.parse(line) as { id: number; value?: unknown; code?: string };
+      this.#waiting.get(answer.id)?.(answer);
+    });
+  }
+
+  /** A method of test/support/transfer-in-host.ts: its value, or `{code}` of its failure. */
+  call(method: string, arg: unknown = null): Promise<{ value?: unknown; code?: string }> {
+    const id = this.#waiting.size;
+    this.#process.stdin?.write(`${JSON.stringify({ id, method, arg })}\n`);
+    return new Promise((resolve) => this.#waiting.set(id, resolve));
+  }
+
+  async value<T>(method: string, arg: unknown = null): Promise<T> {
+    const answer = await this.call(method, arg);
+    if (answer.code !== undefined) throw new Error(`${method}: ${answer.code}`);
+    return answer.value as T;
+  }
+
+  async end(): Promise<void> {
+    this.#process.stdin?.end();
+    await this.#process;
+  }
+}
+
+const inHost = async (host: string, script: string): Promise<string> =>
+  (await labExec(lab, host, ['sh', '-c', script])).stdout.trim();
+
+beforeAll(async () => {
+  lab = await labUp({ name, hosts: 2, share: [root] });
+  const [one, two] = lab.hosts;
+  source = new End('host1', one!.address);
+  target = new End('host2', two!.address);
+  const endpoint = await target.value<HostEndpoint>('endpoint');
+  await source.value('route', { transport: 'ssh', peer: 'host2', endpoint } satisfies Route);
+  await inHost(
+    'host1',
+    `mkdir '/run/out box' && cd '/run/out box' && head -c 64M /dev/urandom > pages-1.img && echo core > core-1.img`,
+  );
+}, 300_000);
+afterAll(async () => {
+  await Promise.all([source.end(), target.end()]);
+  await labDown({ name });
+});
+
+const digests = (host: string, directory: string): Promise<string> =>
+  inHost(host, `cd '${directory}' && sha256sum *`);
+
+async function prepare(): Promise<void> {
+  const { publicKey } = await source.value<HostEndpoint>('endpoint');
+  await target.value('prepare', publicKey);
+}
+
+describe('between two hosts', () => {
+  it('images and files arrive as they were', async () => {
+    await prepare();
+    const complete = target.call('complete');
+    expect(await source.call('images', '/run/out box')).toMatchObject({
+      value: { bytesSent: 64 * 2 ** 20 + 5 },
+    });
+    await source.value('files', '/run/out box');
+    await source.value('go');
+    expect(await complete).toMatchObject({ value: { lastByteAt: expect.any(Number) as number } });
+    const sent = await digests('host1', '/run/out box');
+    expect(await digests('host2', '/run/transfer images/final')).toBe(sent);
+    expect(await digests('host2', '/run/transfer bundle')).toBe(sent);
+  }, 60_000);
+
+  it('a cable that is cut ends the wait of both, and the same session goes on when it is back', async () => {
+    await prepare();
+    await source.value('connect');
+    const waiting = target.call('complete');
+    const armed = source.call('armed');
+    await cutLink(lab, 'host1');
+    expect(await armed).toMatchObject({ code: 'TRANSFER_BROKEN' });
+    expect(await waiting).toMatchObject({ code: 'TRANSFER_BROKEN' });
+    expect(await source.call('connect')).toMatchObject({ code: 'PEER_UNREACHABLE' });
+    await restoreLink(lab, 'host1');
+    const complete = target.call('complete');
+    await source.value('images', '/run/out box');
+    await source.value('go');
+    expect(await complete).toMatchObject({ value: { lastByteAt: expect.any(Number) as number } });
+  }, 60_000);
+});
