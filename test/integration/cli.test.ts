@@ -1,4 +1,5 @@
 /** The bundled `cmt` against a real Redis, with a coordinator that plays a part. */
+import { tryRun } from '@cmt/host';
 import { announceOnce } from '@cmt/queue';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -231,5 +232,20 @@ describe('help', () => {
   it('comes on standard error, with 2, when nothing was typed', async () => {
     const { code, stdout, stderr } = await run();
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining('Usage: cmt')]);
+  });
+});
+
+describe('completion', () => {
+  it.each([
+    [['cmt', ''], 'migrate validate ps'],
+    [['cmt', 'lab', 'u'], 'up'],
+    [['cmt', 'migrate', 'redis', '--mode', 'pre'], 'pre-copy'],
+    [['cmt', 'status', '--li'], '--limit'],
+  ])('in bash of %j begins with %s', async (words, expected) => {
+    const { stdout: script } = await run('completion', 'bash');
+    const array = words.map((word) => `'${word}'`).join(' ');
+    const asked = `${script}\nCOMP_WORDS=(${array}) COMP_CWORD=${words.length - 1}; _cmt; echo "\${COMPREPLY[*]}"`;
+    const { stdout } = await tryRun('bash', ['-c', asked], { timeoutMs: 10_000 });
+    expect(stdout.slice(0, expected.length)).toBe(expected);
   });
 });

@@ -45,6 +45,16 @@ describe('a whole move', () => {
     expect([await hosts().source.journal.open(), await hosts().target.journal.open()]).toEqual([[], []]);
   });
 
+  test('files that both hosts share are not carried', async () => {
+    await hosts().prepare(1, { sharedRootfs: true });
+    const holding = hosts().hold();
+    await hosts().freeze();
+    expect((await hosts().finalSync(1, false)).bytes).toBe(0);
+    await holding;
+    expect(await hosts().release()).toMatchObject({ decision: 'COMMIT' });
+    expect(await isThere(bundleOn(hosts().target))).toBe(false);
+  });
+
   test('pre-dump rounds arrive beside each other, each answered once', async () => {
     await hosts().prepare();
     const round = (number: number) => hosts().preDump(number);

@@ -4,16 +4,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { cutLink, restoreLink } from '@cmt/lab';
+import { cutLink, hostOf, labExec, restoreLink } from '@cmt/lab';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { removeContainer } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
-import { shadow, takeAway, type Mend } from '../support/broken-tools.ts';
+import { refuseTransfers, shadow, takeAway, untilSent, type Mend } from '../support/broken-tools.ts';
 import {
   expectNothingBehind,
   expectOneCopy,
   expectOneHistory,
+  expectOnlyMoved,
   lookAtHosts,
   type Before,
 } from '../support/expectations.ts';
@@ -30,6 +31,9 @@ import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
 import { ask, holdOpen, startWorkload } from '../support/workloads.ts';
 
 const LIMIT = { timeout: 150_000 };
+/** Bytes: of the 160 MiB that the container has. */
+const MIDDLE = 40 << 20;
+const UNREACHABLE = /^(TRANSFER_BROKEN|PEER_UNREACHABLE|SESSION_LOST)$/;
 const id = 'moved';
 let fleet: Fleet;
 let peer: Peer;
@@ -100,17 +104,21 @@ describe('the source runs on untouched', () => {
       held = await holdOpen(fleet.lab, 'host1', id);
     });
     held?.destroy();
-    expect([report.state, report.failure?.code]).toEqual(['rolled-back', 'DUMP_REFUSED']);
+    expect([report.state, report.failure?.code], JSON.stringify(report.failure)).toEqual([
+      'rolled-back',
+      'DUMP_REFUSED',
+    ]);
     await expectUntouched();
   });
 
-  test('when the transfer is cut in the middle', LIMIT, async () => {
+  test('when the transfer is cut in the middle and cannot be taken up again', LIMIT, async () => {
     const report = await migrateAnd(fleet, move(), atStartOf('freeze-and-dump'), async () => {
-      await cutLink(fleet.lab, 'host2');
-      await pause(15_000);
-      await restoreLink(fleet.lab, 'host2');
+      await untilSent(fleet.lab, 'host1', MIDDLE);
+      mend = await refuseTransfers(fleet.lab, 'host2');
     });
-    expect(report.state).toBe('rolled-back');
+    expect([report.state, report.failure?.code]).toEqual(['rolled-back', expect.stringMatching(UNREACHABLE)]);
+    await mend?.();
+    mend = undefined;
     await expectUntouched();
   });
 
@@ -146,5 +154,30 @@ describe('the source runs on untouched', () => {
     });
     expect([report.state, report.failure?.code]).toEqual(['cancelled', 'CANCELLED']);
     await expectUntouched();
+  });
+});
+
+describe('the migration goes on', () => {
+  test.each([
+    ['every connection between the hosts is reset', ['ss', '-K', 'dst', 'HOST2'], 0],
+    ['the target is cut off for a while', [], 5000],
+  ] as const)('when %s in the middle of the transfer', LIMIT, async (_, kill, cutMs) => {
+    const { lab } = fleet;
+    const report = await migrateAnd(fleet, move(), atStartOf('freeze-and-dump'), async () => {
+      await untilSent(lab, 'host1', MIDDLE);
+      const argv = kill.map((word) => (word === 'HOST2' ? hostOf(lab, 'host2').address : word));
+      if (argv.length > 0) await labExec(lab, 'host1', argv);
+      if (cutMs > 0) {
+        await cutLink(lab, 'host2');
+        await pause(cutMs);
+        await restoreLink(lab, 'host2');
+      }
+    });
+    expect([report.state, report.message]).toEqual(['done', null]);
+    await conversationGoesOn(peer);
+    expect(await peer.report()).toMatchObject({ connectionsLost: 0, called: { wrong: 0 } });
+    await expectOneCopy(witness);
+    await expectOneHistory(lab, id, 'host2');
+    await expectOnlyMoved(lab, before);
   });
 });

@@ -1,5 +1,7 @@
-/** Tools of a lab host that fail on purpose, and are whole again afterwards. */
-import { labExec, type Lab } from '@cmt/lab';
+/** Tools and connections of a lab host that fail on purpose, and are whole again afterwards. */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { hostOf, labExec, type Lab } from '@cmt/lab';
 
 export type Mend = () => Promise<void>;
 
@@ -25,4 +27,25 @@ async function inHost(lab: Lab, host: string, script: string, input?: string): P
   const limit = { timeoutMs: 10_000, ...(input === undefined ? {} : { input }) };
   const { code, stderr } = await labExec(lab, host, ['sh', '-euc', script], limit);
   if (code !== 0) throw new Error(`${script} on ${host}: ${stderr}`);
+}
+
+/** Resets every connection for images and files that a host gets from now on, and those it has, at the next packet. */
+export async function refuseTransfers(lab: Lab, host: string): Promise<Mend> {
+  const rules = `table inet refused { chain in {
+    type filter hook input priority 0; iifname "cmt0" tcp dport { 22, 7070 } reject with tcp reset
+  } }`;
+  await inHost(lab, host, 'nft -f -', rules);
+  return () => inHost(lab, host, 'nft delete table inet refused');
+}
+
+/** Resolves when a host has sent this many bytes to the network since it was called. */
+export async function untilSent(lab: Lab, host: string, bytes: number): Promise<void> {
+  const start = await bytesSent(lab, host);
+  while ((await bytesSent(lab, host)) < start + bytes) await pause(2);
+}
+
+async function bytesSent(lab: Lab, host: string): Promise<number> {
+  const devices = await readFile(`/proc/${hostOf(lab, host).init?.pid ?? 0}/net/dev`, 'utf8');
+  const [, counters = ''] = /^\s*eth0:(.*)$/m.exec(devices) ?? [];
+  return Number(counters.trim().split(/\s+/)[8]);
 }

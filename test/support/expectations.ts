@@ -58,9 +58,14 @@ async function settled(look: () => Promise<Difference[]>): Promise<void> {
   expect(left).toEqual([]);
 }
 
-/** Caches of the tools, and bundles: those stay on a host that a container has left. */
-const isUsual = (line: string, of: string): boolean =>
-  of === 'bundles' || /criu\.kdat|runc\.log|^mount$/.test(line);
+/** Caches of the tools, directories that the first user makes and all share, and bundles: those stay where a container was. */
+const USUAL: Readonly<Record<string, RegExp>> = {
+  bundles: /./,
+  images: /criu\.kdat|^\/run\/cmt\/images$/,
+  mounts: /^\/run\/netns$/,
+  temporary: /^(mount|runc|cmt|netns|runc\.log|criu\.kdat)$/,
+};
+const isUsual = (line: string, of: string): boolean => USUAL[of]?.test(line) ?? false;
 
 function together(hosts: Before): Holdings {
   const sum = new Map<string, string[]>();

@@ -23,6 +23,28 @@ export const on = (host: PaperHost): Subject => ({ runtime: 'runc', container, b
 export const failure = (code: string): unknown =>
   expect.objectContaining({ failure: expect.objectContaining({ code }) as unknown });
 
+/** The inputs of all steps of a move between these two hosts. */
+export const inputs = (source: PaperHost, target: PaperHost) => {
+  const onSource = { subject: on(source), network: bridged };
+  const onTarget = { subject: on(target), network: bridged };
+  const route = target.route();
+  return {
+    ...{ onSource, onTarget },
+    prepare: {
+      ...onTarget,
+      ...{ source: source.name, sourceKey: source.parts.endpoint.publicKey, transport: 'tcp' },
+      ...{ memory: 1_000_000, files: 1000, sharedRootfs: false },
+    } satisfies StepInput<'prepare'>,
+    syncFiles: { subject: on(source), route } satisfies StepInput<'sync-files'>,
+    freeze: {
+      ...onSource,
+      ...{ route, tcp: 'established', rounds: 0, awaitRestorer: true },
+    } satisfies StepInput<'freeze-and-dump'>,
+    finalSync: { subject: on(source), route, carry: true } satisfies StepInput<'final-sync'>,
+    hold: { ...onTarget, tcp: 'established', rounds: 0 } satisfies StepInput<'restore-and-hold'>,
+  };
+};
+
 /** The hosts of the present test. `source` and `target` change when a worker is started again. */
 export class TwoHosts {
   constructor(
@@ -32,50 +54,27 @@ export class TwoHosts {
   ) {}
 
   prepare = (epoch = 1, more: Partial<StepInput<'prepare'>> = {}) =>
-    steps.prepare(
-      {
-        ...{ subject: on(this.target), source: 'a', network: bridged, transport: 'tcp', sharedRootfs: false },
-        ...{ sourceKey: this.source.parts.endpoint.publicKey, memory: 1_000_000, files: 1000 },
-        ...more,
-      },
-      this.target.context(epoch),
-    );
-  syncFiles = (epoch = 1) =>
-    steps['sync-files']({ subject: on(this.source), route: this.target.route() }, this.source.context(epoch));
+    steps.prepare({ ...this.#inputs().prepare, ...more }, this.target.context(epoch));
+  syncFiles = (epoch = 1) => steps['sync-files'](this.#inputs().syncFiles, this.source.context(epoch));
   preDump = (round: number) =>
-    steps['pre-dump'](
-      { subject: on(this.source), route: this.target.route(), round, tcp: 'established' },
-      this.source.context(),
-    );
+    steps['pre-dump']({ ...this.#inputs().syncFiles, round, tcp: 'established' }, this.source.context());
   freeze = (epoch = 1, signal?: AbortSignal) =>
-    steps['freeze-and-dump'](
-      {
-        ...{ subject: on(this.source), route: this.target.route(), network: bridged },
-        ...{ tcp: 'established', rounds: 0, awaitRestorer: true },
-      },
-      this.source.context(epoch, signal),
-    );
-  finalSync = (epoch = 1) =>
-    steps['final-sync'](
-      { subject: on(this.source), route: this.target.route(), carry: true },
-      this.source.context(epoch),
-    );
+    steps['freeze-and-dump'](this.#inputs().freeze, this.source.context(epoch, signal));
+  finalSync = (epoch = 1, carry = true) =>
+    steps['final-sync']({ ...this.#inputs().finalSync, carry }, this.source.context(epoch));
   hold = (epoch = 1, signal?: AbortSignal) =>
-    steps['restore-and-hold'](
-      { subject: on(this.target), network: bridged, tcp: 'established', rounds: 0 },
-      this.target.context(epoch, signal),
-    );
+    steps['restore-and-hold'](this.#inputs().hold, this.target.context(epoch, signal));
   release = (epoch = 1, signal?: AbortSignal) =>
-    steps.release(this.#onTarget(), this.target.context(epoch, signal));
+    steps.release(this.#inputs().onTarget, this.target.context(epoch, signal));
   confirm = (confirmForMs: number) =>
     steps.confirm({ subject: on(this.target), confirmForMs }, this.target.context());
-  discard = (epoch = 1) => steps.discard(this.#onTarget(), this.target.context(epoch));
-  resume = (epoch = 1) => steps.resume(this.#onSource(), this.source.context(epoch));
-  retire = () => steps.retire(this.#onSource(), this.source.context());
+  discard = (epoch = 1) => steps.discard(this.#inputs().onTarget, this.target.context(epoch));
+  resume = (epoch = 1) => steps.resume(this.#inputs().onSource, this.source.context(epoch));
+  retire = () => steps.retire(this.#inputs().onSource, this.source.context());
 
   async clean(outcome: 'moved' | 'stayed', epoch = 1): Promise<void> {
-    await steps.clean({ side: 'source', ...this.#onSource(), outcome }, this.source.context(epoch));
-    await steps.clean({ side: 'target', ...this.#onTarget(), outcome }, this.target.context(epoch));
+    await steps.clean({ side: 'source', ...this.#inputs().onSource, outcome }, this.source.context(epoch));
+    await steps.clean({ side: 'target', ...this.#inputs().onTarget, outcome }, this.target.context(epoch));
   }
 
   /** Both legs of a switch up to the held copy. */
@@ -112,8 +111,7 @@ export class TwoHosts {
     expect(await this.target.journal.open()).toEqual([]);
   }
 
-  #onTarget = () => ({ subject: on(this.target), network: bridged });
-  #onSource = () => ({ subject: on(this.source), network: bridged });
+  #inputs = () => inputs(this.source, this.target);
 }
 
 /** Two fresh hosts for every test of a file. */

@@ -42,9 +42,15 @@ export async function ensureEmbedded(stateDir: string): Promise<string> {
 
 async function ensureCoordinator(stateDir: string, config: string): Promise<void> {
   const cli = join(bundleDir(), 'cli.js');
-  const argv = [process.execPath, cli, 'coordinator', '--config', config];
+  const argv = [...withoutOurVariables(), process.execPath, cli, 'coordinator', '--config', config];
   await startDaemon({ ...coordinatorOf(stateDir), argv });
 }
+
+/** `CMT_*` of whoever starts it are about this client; to the coordinator they would stand above its file (env(1)). */
+const withoutOurVariables = (): string[] => {
+  const ours = Object.keys(process.env).filter((name) => name.startsWith('CMT_'));
+  return ['env', ...ours.flatMap((name) => ['-u', name])];
+};
 
 /** Ends both; data, keys and logs stay. */
 export async function stopEmbedded(stateDir: string): Promise<void> {

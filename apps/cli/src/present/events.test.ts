@@ -27,9 +27,10 @@ describe('events', () => {
   it('are a line each in a log', () => {
     expect(told.map((one) => eventLine(one, plain)).join('')).toMatchInlineSnapshot(`
       "1970-01-01T00:00:01.000Z host1 state running
-      1970-01-01T00:00:01.000Z host1 step-started inspect: 
-      1970-01-01T00:00:01.100Z host1 step-ended inspect: 
-      1970-01-01T00:00:01.200Z host1 step-started sync-files: 
+      1970-01-01T00:00:01.000Z host1 step-started inspect
+      1970-01-01T00:00:01.100Z host1 step-ended inspect: done
+      1970-01-01T00:00:01.150Z host1 note pre-dump: no rounds
+      1970-01-01T00:00:01.200Z host1 step-started sync-files
       1970-01-01T00:00:01.300Z host1 progress sync-files: files 5.0 MB of 20.0 MB (25 %)
       1970-01-01T00:00:01.400Z host1 warning once?[2Jmore
       "
@@ -42,6 +43,7 @@ describe('events', () => {
       [
         "+ inspect           host1           100 ms",
         "> sync-files        host1           300 ms  files 5.0 MB of 20.0 MB (25 %)",
+        "  no rounds",
         "! once?[2Jmore",
         "  running",
       ]

@@ -20,7 +20,10 @@ export function createNetwork(host: string): Network {
     unfence: (network, signal) => onBridge(network, (bridge) => bridges.unfence(bridge, signal)),
     attach: (network, signal) => onBridge(network, (bridge) => attachBridge(bridge, signal)),
     async build(network, signal) {
-      if (network.kind === 'none' && network.netns !== undefined) await buildLoopback(network.netns, signal);
+      if (network.kind === 'none' && network.netns !== undefined) {
+        await requireEmpty(host, network.netns);
+        await buildLoopback(network.netns, signal);
+      }
       await onBridge(network, (bridge) => buildBridge(host, bridge, signal));
     },
     async remove(network, signal) {

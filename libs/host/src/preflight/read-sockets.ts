@@ -45,18 +45,19 @@ export async function readUnixSockets(
  */
 const READ_PROTOCOLS = `
 use POSIX (); my $getxattr = (POSIX::uname())[4] eq "x86_64" ? 191 : 8;
+my $name = "system.sockprotoname";
 while (my $path = <STDIN>) {
   chomp $path; my $value = "\\0" x 64;
-  my $length = syscall($getxattr, $path, "system.sockprotoname", $value, 64);
+  my $length = syscall($getxattr, $path, $name, $value, 64);
   print "$path ", unpack("Z*", $value), "\\n" if $length > 0;
 }`;
 
-/** Protocol names of a container's sockets by inode; empty where there is no perl to ask. */
+/** Protocol names of a container's sockets by inode; null where there is no perl to ask. */
 export async function readProtocols(
   processes: readonly ScannedProcess[],
   proc: string,
   signal: AbortSignal,
-): Promise<Map<number, string>> {
+): Promise<Map<number, string> | null> {
   const paths = new Map<string, number>();
   for (const { pid, files } of processes)
     for (const { fd, status } of files)
@@ -66,7 +67,8 @@ export async function readProtocols(
   const finished = await tryRun('perl', ['-e', READ_PROTOCOLS], { ...limits(signal), input }).catch(
     () => null,
   );
-  const named = (finished?.stdout ?? '').split('\n').flatMap((line): [number, string][] => {
+  if (finished?.code !== 0) return null;
+  const named = finished.stdout.split('\n').flatMap((line): [number, string][] => {
     const [path = '', protocol] = line.split(' ');
     const inode = paths.get(path);
     return inode === undefined || protocol === undefined ? [] : [[inode, protocol]];

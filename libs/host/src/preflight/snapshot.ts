@@ -85,8 +85,8 @@ export interface Snapshot {
   readonly tcpSockets: readonly TcpSocket[];
   /** Inodes of sockets in the host's network namespace, when that is not the container's. */
   readonly hostSockets: ReadonlySet<number>;
-  /** Protocol names by inode (`TCP`, `MPTCP`, `AF_VSOCK`), as far as they could be read. */
-  readonly protocols: ReadonlyMap<number, string>;
+  /** Protocol names by inode (`TCP`, `MPTCP`, `AF_VSOCK`); null where nobody could read them. */
+  readonly protocols: ReadonlyMap<number, string> | null;
   /** Processes outside the container in its network namespace; none when that is the host's own. */
   readonly netnsSharers: readonly ProcessName[];
   readonly hostNamespaces: Namespaces;

@@ -50,10 +50,13 @@ export async function freezeCgroup(directory: string, signal: AbortSignal): Prom
   }
 }
 
-/** In a frozen cgroup nothing else sleeps uninterruptibly: who waited for a disk would not have been counted as frozen. */
+/**
+ * In a frozen cgroup nobody else is in D, nor in R: a caller of vfork is counted as frozen before it sleeps, everybody else
+ * after (kernel/fork.c, wait_for_vfork_done; kernel/signal.c, do_freezer_trap).
+ */
 async function someWaitsInVfork(directory: string): Promise<boolean> {
   const threads = (await readFile(join(directory, 'cgroup.threads'), 'utf8')).split('\n').filter(Boolean);
-  if (threads.some((thread) => stateOf(thread) === 'D')) return true;
+  if (threads.some((thread) => /[DR]/.test(stateOf(thread) ?? ''))) return true;
   const entries = await readdir(directory, { withFileTypes: true });
   for (const entry of entries)
     if (entry.isDirectory() && (await someWaitsInVfork(join(directory, entry.name)))) return true;

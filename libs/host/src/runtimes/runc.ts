@@ -10,7 +10,7 @@
  * - A restore outlives this process, and waits at its gate.
  * - `runc delete` is called only when nothing is mounted in its state directory and every process is dead.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CmtError, type ContainerId, type ContainerSummary, type HostName } from '@cmt/contracts';
 import { explainDump, RUNTIME_LOG } from '../criu/log.ts';
@@ -242,7 +242,7 @@ async function endedOrStopped(
   const startTime = child.pid === undefined ? null : await startTimeOf(child.pid);
   let kill: NodeJS.Timeout | undefined;
   const stop = (): void => {
-    void rm(images, { recursive: true, force: true }).catch(() => undefined);
+    void removeTree(images).catch(() => undefined);
     kill = setTimeout(() => {
       if (child.pid !== undefined && startTime !== null) void endOperation({ pid: child.pid, startTime });
     }, STOP_LIMIT_MS);

@@ -8,7 +8,7 @@ import { unsupportedMounts } from './mounts.ts';
 import { besideInit, nestedNamespaces, sharedNetns, sysvOutside } from './namespaces.ts';
 import { pipesOutside } from './pipes-outside.ts';
 import { seccompListener, tracedProcesses } from './processes.ts';
-import { pingSockets, socketsOutside, unsupportedSockets } from './sockets.ts';
+import { pingSockets, socketsOutside, uncheckedSockets, unsupportedSockets } from './sockets.ts';
 import { streamsOutside } from './streams-outside.ts';
 import { tcpConnections } from './tcp.ts';
 import { terminals } from './terminals.ts';
@@ -22,6 +22,7 @@ export const checks: readonly Check[] = [
   socketsOutside,
   unsupportedSockets,
   pingSockets,
+  uncheckedSockets,
   tcpConnections,
   openDevices,
   mappedDevices,

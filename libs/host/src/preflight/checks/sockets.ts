@@ -1,5 +1,5 @@
 /** Sockets that CRIU has no word for, and sockets that live in another network namespace than the container. */
-import { findingsByTarget, type Check } from './finding.ts';
+import { findingAbout, findingsByTarget, heldSockets, type Check } from './finding.ts';
 
 /** Protocol names (struct proto, net/) that CRIU dumps: criu/sockets.c by family, criu/sk-inet.c by protocol. */
 const SUPPORTED =
@@ -7,7 +7,7 @@ const SUPPORTED =
 
 export const unsupportedSockets: Check = (snapshot) =>
   findingsByTarget(snapshot, ({ status }) => {
-    const protocol = status?.kind === 'socket' ? snapshot.protocols.get(status.inode) : undefined;
+    const protocol = status?.kind === 'socket' ? snapshot.protocols?.get(status.inode) : undefined;
     if (protocol === undefined || SUPPORTED.test(protocol)) return null;
     return {
       code: 'SOCKET_UNSUPPORTED',
@@ -22,7 +22,7 @@ export const unsupportedSockets: Check = (snapshot) =>
 /** Restoring one needs a setting of the namespace that a fresh one does not have. */
 export const pingSockets: Check = (snapshot) =>
   findingsByTarget(snapshot, ({ status }) => {
-    const protocol = status?.kind === 'socket' ? snapshot.protocols.get(status.inode) : undefined;
+    const protocol = status?.kind === 'socket' ? snapshot.protocols?.get(status.inode) : undefined;
     if (protocol === undefined || !/^PING(v6)?$/.test(protocol)) return null;
     return {
       code: 'PING_SOCKET',
@@ -43,3 +43,23 @@ export const socketsOutside: Check = (snapshot) =>
       remedy: 'Have the container open its sockets itself instead of inheriting them.',
     };
   });
+
+/** What could not be looked at is said, not passed over. */
+export const uncheckedSockets: Check = (snapshot) => {
+  const [first] = snapshot.processes;
+  const missing = [
+    ...(snapshot.unixSockets === null
+      ? ['where unix sockets lead (no `ss`, or no unix_diag in the kernel)']
+      : []),
+    ...(snapshot.protocols === null ? ['of which protocol sockets are (no `perl`)'] : []),
+  ];
+  if (first === undefined || missing.length === 0 || heldSockets(snapshot).size === 0) return [];
+  return [
+    findingAbout(snapshot, first, [], {
+      code: 'SOCKETS_UNCHECKED',
+      severity: 'note',
+      reason: `nobody could tell ${missing.join(', nor ')}`,
+      remedy: 'Install iproute2 and perl on this host.',
+    }),
+  ];
+};
