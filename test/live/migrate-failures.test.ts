@@ -104,10 +104,8 @@ describe('the source runs on untouched', () => {
       held = await holdOpen(fleet.lab, 'host1', id);
     });
     held?.destroy();
-    expect([report.state, report.failure?.code], JSON.stringify(report.failure)).toEqual([
-      'rolled-back',
-      'DUMP_REFUSED',
-    ]);
+    expect(report.state).toBe('rolled-back');
+    expect(report.failure?.code, JSON.stringify(report.failure)).toMatch(/^DUMP_(REFUSED|FAILED)$/);
     await expectUntouched();
   });
 

@@ -9,7 +9,7 @@ export async function answerCalls(methods: Methods): Promise<void> {
 }
 
 async function answer(methods: Methods, line: string): Promise<object> {
-  const [method = '', ...args] = JSON.parse(line) as [string, ...never[]];
+  const [method, ...args] = JSON.parse(line) as [string, ...never[]];
   const started = performance.now();
   try {
     const value = await methods[method]?.(...args);

@@ -33,7 +33,8 @@ async function inHost(lab: Lab, host: string, script: string, input?: string): P
 export async function refuseTransfers(lab: Lab, host: string): Promise<Mend> {
   const rules = `table inet refused { chain in {
     type filter hook input priority 0; iifname "cmt0" tcp dport { 22, 7070 } reject with tcp reset
-  } }`;
+    }
+  }\n`;
   await inHost(lab, host, 'nft -f -', rules);
   return () => inHost(lab, host, 'nft delete table inet refused');
 }

@@ -62,7 +62,8 @@ export async function removeCopy(entry: JournalEntry, stoppable: StepContext): P
   await endRestore(entry, context);
   restoresOf(context.journal).delete(entry.migration);
   const state = await stateOf(entry, context);
-  if (state !== null && (await isOurs(state, entry)))
+  // Without a state there may still be half of one, left by a runtime that was killed early: it would block the next restore.
+  if (state === null || (await isOurs(state, entry)))
     await context.runtimes.get(entry.runtime).destroy(entry.container, context.signal);
 }
 

@@ -9,7 +9,6 @@ import { removeTree } from '../mounts.ts';
 import { imagesDir, logDir, notesDir } from '../places.ts';
 import type { DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
-import { afterGrace, CRIU_GRACE_MS } from './grace.ts';
 
 export interface DumpRound {
   /** `1`, `2`, … or `final`. */
@@ -47,7 +46,7 @@ export async function dumpAndSend(
   const started = performance.now();
   const sending = link.sendImages(basename(plan.images), plan.images, context.signal);
   try {
-    await dump(afterGrace(context.signal, CRIU_GRACE_MS));
+    await dump(context.signal);
     context.signal.throwIfAborted();
   } catch (error) {
     sending.cancel();

@@ -55,11 +55,20 @@ async function makeReady(
       fenced: input.network.kind !== 'host',
     }),
     requireThere(input, entry, context),
-    link.warmUp(context.signal),
+    warmUp(link, context),
     input.awaitRestorer ? restorerArmed(link, input, context) : undefined,
   ]);
   context.signal.throwIfAborted();
   return { plan, state };
+}
+
+/** A target that shares the files opens nothing for them. */
+async function warmUp(link: Link, { signal }: StepContext): Promise<void> {
+  try {
+    await link.warmUp(signal);
+  } catch (error) {
+    if (!(error instanceof CmtError && error.failure.code === 'FILES_FAILED')) throw error;
+  }
 }
 
 /** Running, or frozen by an earlier start of this very step. */
