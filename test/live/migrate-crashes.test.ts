@@ -29,6 +29,9 @@ let here = 'host1';
 /** Rows that are passed by here; without dirty tracking in the kernel there is no pre-dump. */
 const rows = plan.filter(({ name }) => name !== 'pre-dump');
 const steps = rows.filter(({ kind }) => kind === 'step');
+const aroundHooks = rows.filter(
+  ({ name, kind }) => kind === 'hook' || name === 'restore-and-hold' || name === 'release',
+);
 
 beforeAll(async () => {
   fleet = await startFleet('crash');
@@ -77,7 +80,8 @@ describe('SIGKILL to the coordinator', () => {
   test.each(steps.map((row) => [row.name, row] as const))('at %s', LIMIT, (_, row) =>
     crashAt(row, 'coordinator', []),
   );
-  test.each(rows.map((row) => [row.name, row] as const))('at %s, with hooks', LIMIT, (_, row) =>
+  // With a pre-restore hook the coordinator itself stands between the two halves of the switch.
+  test.each(aroundHooks.map((row) => [row.name, row] as const))('at %s, with hooks', LIMIT, (_, row) =>
     crashAt(row, 'coordinator', HOOKS),
   );
 });

@@ -2,7 +2,6 @@
  * The scan against real containers and real CRIU: each property that CRIU refuses is named beforehand, with its file, and
  * what is called hard is really refused; a container without any is really dumped.
  */
-import { createInterface } from 'node:readline';
 import type {
   ContainerNetwork,
   Finding,
@@ -11,18 +10,14 @@ import type {
   TargetSurvey,
   TcpPolicy,
 } from '@cmt/contracts';
-import { start } from '@cmt/host';
-import { labDown, labExec, labExecArgv, labUp, type Lab } from '@cmt/lab';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { bundleOf, makeBundle, pathInHost } from '../../apps/lab/src/demo/container.ts';
+import { labDown, labExec, labUp, type Lab } from '@cmt/lab';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { InHost } from '../support/in-host.ts';
+import { BUNDLE, CONTAINER, ScannedContainer } from '../support/scanned-container.ts';
 
 const name = `tpreflight${process.pid}`;
-const id = 'scanned';
-const bundle = bundleOf(id);
 let lab: Lab;
+let container: ScannedContainer;
 let source: InHost;
 let target: InHost;
 
@@ -32,107 +27,33 @@ interface Answer {
   readonly findings: Finding[];
 }
 
-/** Runs what it is given, says that it is ready, and waits. */
-const PROGRAM = `
-$| = 1;
-eval $ENV{DO}; die $@ if $@;
-open(my $ready, ">", "/data/ready") or die; close $ready;
-while (1) { sleep 1 }`;
-
 beforeAll(async () => {
   lab = await labUp({ name, hosts: 2 });
   const started = ['host1', 'host2'].map((host) => InHost.start(lab, host, 'preflight-in-host.ts'));
   [source, target] = (await Promise.all(started)) as [InHost, InHost];
-  await makeBundle(lab, 'host1', {
-    id,
-    argv: ['perl', '-e', PROGRAM],
-    env: { DO: '@DO@' },
-    net: { kind: 'none' },
-    mounts: 'usual',
-    programs: ['/usr/bin/perl', '/usr/bin/sleep'],
-  });
+  container = await ScannedContainer.make(lab);
 }, 300_000);
 afterAll(async () => {
   await Promise.all([source.end(), target.end()]);
   await labDown({ name });
 });
-afterEach(() => inHost(`runc delete --force ${id}; rm -rf ${bundle}/rootfs/data/*; rm -rf /run/dumped`));
-
-async function inHost(script: string, host = 'host1'): Promise<string> {
-  const { code, stdout, stderr } = await labExec(lab, host, ['bash', '-uc', script]);
-  expect({ script, code, stderr }).toMatchObject({ code: 0 });
-  return stdout.trim();
-}
-
-type Config = Record<string, unknown> & {
-  process: { env: string[]; terminal: boolean };
-  linux: { namespaces: { type: string; path?: string }[] };
-};
-
-/** Starts the container with a perl program, by a shell command that holds whatever it shall inherit. */
-async function startContainer(
-  perl: string,
-  { command = 'exec $RUN', change = (config: Config): object => config } = {},
-): Promise<void> {
-  const path = pathInHost(lab, 'host1', join(bundle, 'config.json'));
-  const template = path.replace('config.json', 'template.json');
-  const text = await readFile(template, 'utf8').catch(() => null);
-  const config = JSON.parse(text ?? (await readFile(path, 'utf8'))) as Config;
-  if (text === null) await writeFile(template, JSON.stringify(config));
-  const env = config.process.env.map((entry) => entry.replace('@DO@', perl));
-  await writeFile(path, JSON.stringify(change({ ...config, process: { ...config.process, env } })));
-  const runc = `RUN='runc --log /run/runc.log run -d --bundle ${bundle} ${id}'`;
-  const started = await labExec(lab, 'host1', ['bash', '-c', `${runc}; ${command}`], {
-    timeoutMs: 20_000,
-    stdio: 'ignore',
-  });
-  expect({ started: started.code, log: await inHost('tail -n 2 /run/runc.log') }).toMatchObject({
-    started: 0,
-  });
-  await vi.waitFor(() => inHost(`test -e ${bundle}/rootfs/data/ready`), { timeout: 10_000, interval: 50 });
-}
+afterEach(() => container.reset());
 
 const scan = async (tcp: TcpPolicy = 'established'): Promise<Answer> =>
-  (await source.call<Answer>('inspect', id, tcp)).value;
+  (await source.call<Answer>('inspect', CONTAINER, tcp)).value;
 const codesOf = (findings: readonly Finding[]): string[] => findings.map(({ code }) => code);
-
-/** Whether real CRIU dumps it, with the flags and the configuration that cmt uses. */
-async function criuDumps(): Promise<boolean> {
-  const flags =
-    '--leave-running --file-locks --tcp-established --image-path /run/dumped/i --work-path /run/dumped/w';
-  const conf = 'printf "network-lock skip\\nghost-limit 512M\\ntimeout 5\\n" > /run/dumped/conf';
-  const script = `mkdir -p /run/dumped; ${conf}; runc pause ${id}; CRIU_CONFIG_FILE=/run/dumped/conf runc checkpoint ${flags} ${id} >/dev/null 2>&1; echo $?`;
-  return (await inHost(script)) === '0';
-}
-
-/** A process in the host that stays until the end of the test; resolves with what it prints first. */
-async function beside(...argv: readonly string[]): Promise<{ line: string; end: () => Promise<void> }> {
-  const [program = '', ...args] = labExecArgv(lab, 'host1', argv);
-  const child = start(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const line = await new Promise<string>((resolve) =>
-    createInterface({ input: child.stdout! }).once('line', resolve),
-  );
-  return {
-    line,
-    end: async () => {
-      child.kill('SIGKILL');
-      await child;
-    },
-  };
-}
-const initPid = async (): Promise<number> => Number(await inHost(`runc state ${id} | jq .pid`));
 
 describe('a container without obstacles', () => {
   test('has no finding, and CRIU dumps it', async () => {
-    await startContainer(
+    await container.start(
       'open($f, ">", "/data/log"); pipe($r, $w); socketpair($a, $b, 1, 1, 0); $m = "x" x 8e6;',
     );
     const { inspection, facts, findings } = await scan();
     expect(findings).toEqual([]);
     expect(inspection).toMatchObject({
-      container: id,
-      bundle,
-      rootfs: `${bundle}/rootfs`,
+      container: CONTAINER,
+      bundle: BUNDLE,
+      rootfs: `${BUNDLE}/rootfs`,
       pids: 1,
       tcpConnections: 0,
     });
@@ -140,7 +61,7 @@ describe('a container without obstacles', () => {
     expect(inspection.mounts).toEqual([]);
     expect(inspection.memory).toBeGreaterThan(8e6);
     expect(inspection.memory).toBeLessThan(64e6);
-    const du = Number((await inHost(`du -sxB1 ${bundle}`)).split('\t')[0]);
+    const du = Number((await container.inHost(`du -sxB1 ${BUNDLE}`)).split('\t')[0]);
     expect(Math.abs(inspection.files - du)).toBeLessThan(64 * 1024);
     expect(Buffer.from(inspection.cpuinfo, 'base64').length).toBeGreaterThan(16);
     expect(facts).toMatchObject({
@@ -148,14 +69,13 @@ describe('a container without obstacles', () => {
       criu: expect.stringMatching(/^\d+\.\d+/) as string,
       criuProblem: null,
     });
-    expect(await criuDumps()).toBe(true);
+    expect(await container.criuDumps()).toBe(true);
   });
 });
 
-/** Files that runc's child inherits as file descriptor 3. */
-const inheriting = (redirection: string) => ({
-  command: `exec 3${redirection}; exec \${RUN/run -d/run --preserve-fds 1 -d}`,
-});
+/** A shell command that starts the container with a file descriptor 3. */
+const inheriting = (redirection: string): string =>
+  `exec 3${redirection}; exec \${RUN/run -d/run --preserve-fds 1 -d}`;
 
 describe('what CRIU refuses is named first, and CRIU does refuse it', () => {
   const refused = async (code: string, message: RegExp, tcp: TcpPolicy = 'established'): Promise<void> => {
@@ -165,33 +85,34 @@ describe('what CRIU refuses is named first, and CRIU does refuse it', () => {
       message: expect.stringMatching(message) as string,
       remedy: expect.stringMatching(/\S/) as string,
     });
-    expect(await criuDumps()).toBe(false);
+    expect(await container.criuDumps()).toBe(false);
   };
 
   test('a stream that leads outside', async () => {
-    await startContainer('', { command: 'exec $RUN > /root/out.log' });
+    await container.start('', 'exec $RUN > /root/out.log');
     await refused('STREAM_OUTSIDE', /^perl \(pid \d+\), fd 1: \/root\/out.log lies outside/);
   });
 
   test('an inherited file', async () => {
-    await startContainer('', inheriting('</etc/hostname'));
+    await container.start('', inheriting('</etc/hostname'));
     await refused('STREAM_OUTSIDE', /^perl \(pid \d+\), fd 3: \/etc\/hostname lies outside/);
   });
 
   test('a terminal', async () => {
-    const terminal = await beside(
+    await container.prepare('');
+    const terminal = await container.beside(
       'script',
       '-qc',
-      `runc run -d --bundle ${bundle} ${id}; echo up; exec sleep 100`,
+      `runc run -d --bundle ${BUNDLE} ${CONTAINER}; echo up; exec sleep 100`,
       '/dev/null',
     );
-    await vi.waitFor(() => inHost(`test -e ${bundle}/rootfs/data/ready`), { timeout: 10_000, interval: 50 });
+    await container.ready();
     await refused('TERMINAL', /^perl \(pid \d+\), fd 0, 1, 2: \/dev\/pts\/\d+ is a terminal/);
     await terminal.end();
   });
 
   test('a device', async () => {
-    await startContainer('', inheriting('</dev/fuse'));
+    await container.start('', inheriting('</dev/fuse'));
     await refused(
       'DEVICE',
       /^perl \(pid \d+\), fd 3: CRIU cannot dump the device \/dev\/fuse \(character 10:229\)/,
@@ -199,9 +120,9 @@ describe('what CRIU refuses is named first, and CRIU does refuse it', () => {
   });
 
   test('a unix socket, connected outwards', async () => {
-    const server = `use Socket; socket(S, 1, 1, 0); bind(S, sockaddr_un("${bundle}/rootfs/data/sock")) or die $!; listen(S, 5); $| = 1; print "up\\n"; accept(C, S); sleep 100`;
-    const outside = await beside('perl', '-e', server);
-    await startContainer('socket(S, 1, 1, 0); connect(S, pack("Sa*", 1, "/data/sock\\0")) or die $!;');
+    const server = `use Socket; socket(S, 1, 1, 0); bind(S, sockaddr_un("${BUNDLE}/rootfs/data/sock")) or die $!; listen(S, 5); $| = 1; print "up\\n"; accept(C, S); sleep 100`;
+    const outside = await container.beside('perl', '-e', server);
+    await container.start('socket(S, 1, 1, 0); connect(S, pack("Sa*", 1, "/data/sock\\0")) or die $!;');
     await refused(
       'UNIX_SOCKET_OUTSIDE',
       /^perl \(pid \d+\), fd 3: a unix socket.* is connected with a process outside/,
@@ -210,58 +131,58 @@ describe('what CRIU refuses is named first, and CRIU does refuse it', () => {
   });
 
   test('a unix socket, connected from outside', async () => {
-    await startContainer('socket(S, 1, 1, 0); bind(S, pack("Sa*", 1, "/data/sock\\0")); listen(S, 5);');
-    const client = `use Socket; socket(S, 1, 1, 0); connect(S, sockaddr_un("${bundle}/rootfs/data/sock")) or die $!; $| = 1; print "up\\n"; sleep 100`;
+    await container.start('socket(S, 1, 1, 0); bind(S, pack("Sa*", 1, "/data/sock\\0")); listen(S, 5);');
+    const client = `use Socket; socket(S, 1, 1, 0); connect(S, sockaddr_un("${BUNDLE}/rootfs/data/sock")) or die $!; $| = 1; print "up\\n"; sleep 100`;
     // Connected and not accepted is no obstacle; this one is accepted by nobody, so it must not be named.
-    const outside = await beside('perl', '-e', client);
+    const outside = await container.beside('perl', '-e', client);
     expect(codesOf((await scan()).findings)).toEqual([]);
     await outside.end();
   });
 
   test('a socket of the host’s network', async () => {
-    await startContainer('', inheriting('<>/dev/tcp/127.0.0.1/22'));
+    await container.start('', inheriting('<>/dev/tcp/127.0.0.1/22'));
     await refused('SOCKET_OUTSIDE', /^perl \(pid \d+\), fd 3: the socket belongs to the network of the host/);
   });
 
   test('io_uring', async () => {
-    await startContainer('$p = "\\0" x 120; syscall(425, 4, $p) >= 0 or die $!;');
+    await container.start('$p = "\\0" x 120; syscall(425, 4, $p) >= 0 or die $!;');
     await refused('IO_URING', /^perl \(pid \d+\), fd 3: CRIU cannot dump io_uring/);
   });
 
   test('a kernel object that CRIU does not know', async () => {
-    await startContainer('syscall(323, 02000001) >= 0 or die $!;');
+    await container.start('syscall(323, 02000001) >= 0 or die $!;');
     await refused('KERNEL_OBJECT', /fd 3: CRIU cannot dump anon_inode:\[userfaultfd\]/);
   });
 
   test('a protocol that CRIU does not know', async () => {
-    await startContainer('socket(S, 2, 1, 262) or die $!;');
+    await container.start('socket(S, 2, 1, 262) or die $!;');
     await refused('SOCKET_UNSUPPORTED', /fd 3: CRIU cannot dump a socket of protocol MPTCP/);
   });
 
   test('a nested namespace', async () => {
-    await startContainer(
+    await container.start(
       'unless (fork) { syscall(272, 0x10000000) == 0 or die $!; open(F, ">", "/data/nested"); sleep 1000 }',
     );
-    await vi.waitFor(() => inHost(`test -e ${bundle}/rootfs/data/nested`), { timeout: 5000, interval: 20 });
+    await container.there('nested');
     await refused('NESTED_NAMESPACE', /^perl \(pid \d+\): it has user namespace of its own/);
   });
 
   test('a traced process', async () => {
-    await startContainer('');
-    const pid = await initPid();
+    await container.start('');
+    const pid = await container.pid();
     const trace = `syscall(101, 0x4206, ${pid}, 0, 0) == 0 or die $!; $| = 1; print "up\\n"; sleep 100`;
-    const tracer = await beside('perl', '-e', trace);
+    const tracer = await container.beside('perl', '-e', trace);
     await refused('TRACED', /^perl \(pid \d+\): it is traced by process \d+/);
     await tracer.end();
   }, 60_000);
 
   test('a removed file with another name left', async () => {
-    await startContainer('open(F, ">", "/data/a"); link("/data/a", "/data/b"); unlink("/data/a");');
+    await container.start('open(F, ">", "/data/a"); link("/data/a", "/data/b"); unlink("/data/a");');
     await refused('DELETED_FILE', /fd 3: \/data\/a was removed while open, and has another name/);
   });
 
   test('TCP connections when they are not wanted', async () => {
-    await startContainer(
+    await container.start(
       'socket(S, 2, 1, 0); bind(S, pack("Snx4x8", 2, 7000)) or die $!; listen(S, 5); socket(C, 2, 1, 0); connect(C, pack("SnC4x8", 2, 7000, 127, 0, 0, 1)) or die $!; accept(A, S);',
     );
     expect(codesOf((await scan('refuse')).findings)).toEqual(['TCP_CONNECTIONS']);
@@ -282,20 +203,18 @@ describe('what CRIU does not refuse, but loses', () => {
   };
 
   test('a pipe to the outside', async () => {
-    await startContainer('', {
-      command: '(exec $RUN) | (echo $BASHPID > /run/reader; exec sleep 100) & sleep 1',
-    });
+    await container.start('', '(exec $RUN) | (echo $BASHPID > /run/reader; exec sleep 100) & sleep 1');
     await named(
       'PIPE_OUTSIDE',
       /^perl \(pid \d+\), fd 1: pipe:\[\d+\] is shared with sleep \(pid \d+\) outside/,
     );
-    expect(await criuDumps()).toBe(true);
-    await inHost('kill $(cat /run/reader)');
+    expect(await container.criuDumps()).toBe(true);
+    await container.inHost('kill $(cat /run/reader)');
   });
 
   test('a process that was put beside init', async () => {
-    await startContainer('');
-    await labExec(lab, 'host1', ['runc', 'exec', '-d', id, 'sleep', '1000'], {
+    await container.start('');
+    await labExec(lab, 'host1', ['runc', 'exec', '-d', CONTAINER, 'sleep', '1000'], {
       timeoutMs: 10_000,
       stdio: 'ignore',
     });
@@ -303,11 +222,11 @@ describe('what CRIU does not refuse, but loses', () => {
   });
 
   test('a neighbour in its network', async () => {
-    await startContainer('');
-    const neighbour = await beside(
+    await container.start('');
+    const neighbour = await container.beside(
       'nsenter',
       '-t',
-      `${await initPid()}`,
+      `${await container.pid()}`,
       '-n',
       'sh',
       '-c',
@@ -318,26 +237,26 @@ describe('what CRIU does not refuse, but loses', () => {
   });
 
   test('a removed file', async () => {
-    await startContainer('open(F, ">", "/data/a"); syswrite(F, "x" x 5000); unlink("/data/a");');
+    await container.start('open(F, ">", "/data/a"); syswrite(F, "x" x 5000); unlink("/data/a");');
     await named(
       'DELETED_FILE',
       /fd 3: \/data\/a was removed while open; its 5000 bytes move inside the images/,
     );
-    expect(await criuDumps()).toBe(true);
+    expect(await container.criuDumps()).toBe(true);
   });
 
   test('a watch on overlayfs', async () => {
-    await startContainer('$f = syscall(294, 0); $p = "/data"; syscall(254, $f, $p, 2) >= 0 or die $!;');
+    await container.start('$f = syscall(294, 0); $p = "/data"; syscall(254, $f, $p, 2) >= 0 or die $!;');
     await named('INOTIFY', /fd 3: inotify watches files on overlayfs/);
   });
 });
 
 describe('what the target answers', () => {
-  const survey = async (inspection: Inspection, path = bundle): Promise<TargetSurvey> =>
+  const survey = async (inspection: Inspection, path = BUNDLE): Promise<TargetSurvey> =>
     (await target.call<TargetSurvey>('survey', inspection, path)).value;
 
   test('a host that could take it', async () => {
-    await startContainer('');
+    await container.start('');
     const { inspection } = await scan();
     const answer = await survey(inspection);
     expect(answer).toMatchObject({
@@ -349,7 +268,7 @@ describe('what the target answers', () => {
   });
 
   test('what stands in the way', async () => {
-    await startContainer('');
+    await container.start('');
     const { inspection } = await scan();
     const network: ContainerNetwork = {
       ...{ kind: 'bridge', netns: '/run/netns/web', routes: [], neighbours: [] },
@@ -364,7 +283,7 @@ describe('what the target answers', () => {
       { source: '/etc', destination: '/a' },
       { source: '/no/such/place', destination: '/b' },
     ];
-    await inHost(`mkdir -p ${bundle}`, 'host2');
+    await container.inHost(`mkdir -p ${BUNDLE}`, 'host2');
     // A valid image of another CPU is beyond this machine; one that cannot be read must not pass either.
     expect(
       await survey({ ...inspection, network, mounts, cpuinfo: Buffer.from('garbage').toString('base64') }),
@@ -378,16 +297,16 @@ describe('what the target answers', () => {
   });
 
   test('a bundle is ours only while it is the very directory that was noted', async () => {
-    await startContainer('');
+    await container.start('');
     const { inspection } = await scan();
-    await inHost(`mkdir -p '/srv/a b'`, 'host2');
+    await container.inHost(`mkdir -p '/srv/a b'`, 'host2');
     expect((await survey(inspection, '/srv/a b')).bundle).toBe('foreign');
-    await target.call('remember', '/srv/a b', id);
+    await target.call('remember', '/srv/a b', CONTAINER);
     expect((await survey(inspection, '/srv/a b')).bundle).toBe('ours');
     expect((await survey({ ...inspection, container: 'another' }, '/srv/a b')).bundle).toBe('foreign');
-    await inHost(`mv '/srv/a b' /srv/c; mkdir '/srv/a b'`, 'host2');
+    await container.inHost(`mv '/srv/a b' /srv/c; mkdir '/srv/a b'`, 'host2');
     expect((await survey(inspection, '/srv/a b')).bundle).toBe('foreign');
-    await target.call('remember', '/srv/a b', id);
+    await target.call('remember', '/srv/a b', CONTAINER);
     await target.call('forget', '/srv/a b');
     expect((await target.call('owner', '/srv/a b')).value).toBeNull();
   });
@@ -395,10 +314,10 @@ describe('what the target answers', () => {
 
 test('a container that is not there, or does not run, is refused', async () => {
   await expect(scan()).rejects.toMatchObject({ code: 'CONTAINER_UNKNOWN' });
-  await startContainer('');
-  await inHost(`runc pause ${id}`);
+  await container.start('');
+  await container.inHost(`runc pause ${CONTAINER}`);
   await expect(scan()).rejects.toMatchObject({ code: 'CONTAINER_NOT_RUNNING' });
-  await inHost(`mv ${bundle}/config.json ${bundle}/away; runc resume ${id}`);
+  await container.inHost(`mv ${BUNDLE}/config.json ${BUNDLE}/away; runc resume ${CONTAINER}`);
   await expect(scan()).rejects.toMatchObject({ code: 'BUNDLE_INVALID' });
-  await inHost(`mv ${bundle}/away ${bundle}/config.json`);
+  await container.inHost(`mv ${BUNDLE}/away ${BUNDLE}/config.json`);
 });

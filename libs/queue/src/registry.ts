@@ -62,7 +62,7 @@ export function announce(
     try {
       await announceOnce(redis, await record());
     } catch (error) {
-      logger.debug({ err: error }, 'this host could not be announced');
+      logger.warn({ err: error }, 'this host could not be announced');
     }
   };
   // One after the other: the good-bye must not be overtaken.

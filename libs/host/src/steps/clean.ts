@@ -21,8 +21,7 @@ export const clean: Step<'clean'> = async (input, context) => {
   if (input.side === 'source') await context.links.drop(context.migration);
   else await context.receiver.forget(context.migration);
   await removeTree(volatileDir(context.config, context.migration));
-  if (input.outcome === 'moved' && input.side === 'target')
-    await forgetBundle(context.config, entry.bundle);
+  if (input.outcome === 'moved' && input.side === 'target') await forgetBundle(context.config, entry.bundle);
   await record('clean', context, { ...entry, closed: true });
   return {};
 };

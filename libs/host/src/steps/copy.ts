@@ -34,7 +34,9 @@ export async function orderRestore(
   await Promise.all([removeTree(gate), removeTree(work)]);
   await Promise.all([gate, work, notes].map((path) => mkdir(path, { recursive: true, mode: 0o700 })));
   const criuConfig = join(notes, 'restore.conf');
-  const { actionScript } = await prepareGate(gate, { loopback: network.kind === 'none' && network.netns === undefined });
+  const { actionScript } = await prepareGate(gate, {
+    loopback: network.kind === 'none' && network.netns === undefined,
+  });
   const text = criuConfigText({ tcp, actionScript, fenced: network.kind !== 'host' });
   await writeFile(criuConfig, text, { mode: 0o600 });
   const images = join(imagesDir(config, migration, epoch), 'final');
