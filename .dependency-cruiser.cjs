@@ -8,19 +8,39 @@ module.exports = {
   forbidden: [
     only('no-circular', {}, { circular: true }, 'A circle has no top to start reading from.'),
     only('contracts-knows-nobody', { path: '^libs/contracts/' }, { path: '^(libs/(?!contracts)|apps/)' }),
-    only('contracts-imports-zod-only', { path: '^libs/contracts/', pathNot: TEST }, { path: 'node_modules/(?!zod/)', pathNot: '^libs/' }),
-    only('saga-is-pure', { path: '^libs/saga/', pathNot: TEST }, { path: '^(libs/(queue|host)|apps/)|node_modules/', pathNot: '^libs/contracts' }),
-    only('saga-and-contracts-touch-no-node', { path: '^libs/(saga|contracts)/src/', pathNot: TEST }, { dependencyTypes: ['core'] }),
+    only(
+      'contracts-imports-zod-only',
+      { path: '^libs/contracts/', pathNot: TEST },
+      { path: 'node_modules/(?!zod/)', pathNot: '^libs/' },
+    ),
+    only(
+      'saga-is-pure',
+      { path: '^libs/saga/', pathNot: TEST },
+      { path: '^(libs/(queue|host)|apps/)|node_modules/', pathNot: '^libs/contracts' },
+    ),
+    only(
+      'saga-and-contracts-touch-no-node',
+      { path: '^libs/(saga|contracts)/src/', pathNot: TEST },
+      { dependencyTypes: ['core'] },
+    ),
     only('queue-touches-no-runtime', { path: '^libs/queue/' }, { path: '^(libs/(saga|host)|apps/)' }),
     only('host-touches-no-queue', { path: '^libs/host/' }, { path: '^(libs/(saga|queue)|apps/)' }),
     ...['cli', 'coordinator', 'worker', 'lab'].map((app) =>
       only(`app-${app}-alone`, { path: `^apps/${app}/` }, { path: `^apps/(?!${app}/)` }),
     ),
     only('one-owner-of-execa', { pathNot: '^libs/host/src/process\\.ts$' }, { path: 'node_modules/execa/' }),
-    only('one-owner-of-ssh2', { pathNot: '^libs/host/src/transports/' }, { path: 'node_modules/(ssh2|@types/ssh2)/' }),
+    only(
+      'one-owner-of-ssh2',
+      { pathNot: '^libs/host/src/transports/' },
+      { path: 'node_modules/(ssh2|@types/ssh2)/' },
+    ),
     only('one-owner-of-bullmq', { pathNot: '^libs/queue/' }, { path: 'node_modules/(bullmq|ioredis)/' }),
     only('one-owner-of-commander', { pathNot: '^apps/cli/' }, { path: 'node_modules/commander/' }),
-    only('one-owner-of-child-process', { pathNot: '^libs/host/src/process\\.ts$' }, { path: '^(node:)?child_process$' }),
+    only(
+      'one-owner-of-child-process',
+      { pathNot: '^libs/host/src/process\\.ts$' },
+      { path: '^(node:)?child_process$' },
+    ),
     only('resolvable', {}, { couldNotResolve: true }),
   ],
   options: {

@@ -25,8 +25,15 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const env = { ...process.env, NX_DAEMON: 'false', NX_NO_CLOUD: 'true', NX_TUI: 'false', CI: process.env.CI ?? 'true' };
-const run = ([program, ...args]) => spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env }).status === 0;
+const env = {
+  ...process.env,
+  NX_DAEMON: 'false',
+  NX_NO_CLOUD: 'true',
+  NX_TUI: 'false',
+  CI: process.env.CI ?? 'true',
+};
+const run = ([program, ...args]) =>
+  spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env }).status === 0;
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const add = (counts) => Object.keys(total).forEach((key) => (total[key] += counts[key]));
@@ -58,9 +65,20 @@ function suite(args) {
   const directory = mkdtempSync(join(tmpdir(), 'cmt-test-'));
   const report = join(directory, 'report.json');
   try {
-    const ok = run(['npx', 'vitest', 'run', ...args, '--reporter=default', '--reporter=json', `--outputFile=${report}`]);
+    const ok = run([
+      'npx',
+      'vitest',
+      'run',
+      ...args,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile=${report}`,
+    ]);
     const counted = JSON.parse(readFileSync(report, 'utf8'));
-    const failed = counted.numFailedTests + counted.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
+    const failed =
+      counted.numFailedTests +
+      counted.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
+        .length;
     return {
       passed: counted.numPassedTests,
       failed: ok ? failed : Math.max(1, failed),

@@ -115,11 +115,20 @@ export const Neighbour = z.object({
 });
 export type Neighbour = z.infer<typeof Neighbour>;
 
+/** Settings of a network namespace that differ from a fresh one: path below /proc/sys/net, and value. */
+const Sysctls = z.record(
+  z.string().regex(/^[a-z0-9_]+(\/[\w-][\w.-]*)+$/, 'a path below /proc/sys/net'),
+  z
+    .string()
+    .max(256)
+    .regex(/^[\t\u0020-\u007e]*$/, 'one line of text'),
+);
+
 /** A container's network: its own namespace on bridges, the host's, or none to speak of. */
 export const ContainerNetwork = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('host') }),
   /** Nothing but the loopback; `netns` where the namespace has a path, which must then exist on the target too. */
-  z.object({ kind: z.literal('none'), netns: NetnsPath.optional() }),
+  z.object({ kind: z.literal('none'), netns: NetnsPath.optional(), sysctls: Sysctls.optional() }),
   z.object({
     kind: z.literal('bridge'),
     netns: NetnsPath,
@@ -127,6 +136,7 @@ export const ContainerNetwork = z.discriminatedUnion('kind', [
     routes: z.array(ContainerRoute),
     /** Known peers, handed over so that the restored side need not ask for them. */
     neighbours: z.array(Neighbour),
+    sysctls: Sysctls.optional(),
   }),
 ]);
 export type ContainerNetwork = z.infer<typeof ContainerNetwork>;

@@ -1,12 +1,5 @@
 /** A world for saga tests: answers commands with good results, or as a scripted fault says. */
-import type {
-  Decision,
-  Failure,
-  Inspection,
-  MigrationRequest,
-  StepName,
-  StepResult,
-} from '@cmt/contracts';
+import type { Decision, Failure, Inspection, MigrationRequest, StepName, StepResult } from '@cmt/contracts';
 import { MigrationRequest as Request, steps } from '@cmt/contracts';
 import { decide, type Command } from '../src/decide.ts';
 import { evolve } from '../src/evolve.ts';

@@ -14,6 +14,7 @@ import { ipBatch, ipBatchIfThere, ipBatchWhen, ipJson } from './ip.ts';
 import { builtHostLink, fenceTable, type BridgeNetwork } from './names.ts';
 import { dropNetns, makeNetns, netnsAt, processesInside } from './netns.ts';
 import { applyRules, refusalRules, removalRules } from './refusal.ts';
+import { writeSysctls } from './sysctls.ts';
 
 const Names = z.array(z.object({ ifname: z.string() }));
 
@@ -51,6 +52,7 @@ export async function buildBridge(host: string, network: BridgeNetwork, signal: 
   await makeNetns(network.netns, signal);
   await ipBatch(null, commands.makeLinks(network), signal);
   for (const link of network.links) await isolate(builtHostLink(network, link));
+  await writeSysctls(network.netns, network.sysctls ?? {}, signal);
   await ipBatch(null, commands.raiseHostLinks(network), signal);
   await ipBatch(network.netns, commands.furnish(network), signal);
 }

@@ -5,6 +5,8 @@ import { IpAddress, IpNeighbour, IpRoute, isIdle, type NetnsContent } from './ip
 import { ipJson, type Netns } from './ip.ts';
 import { namedNetns, netnsOfProcess } from './netns.ts';
 import { readLink, readNeighbours, readRoutes, type LinkReading } from './reading.ts';
+import type { BridgeNetwork } from './names.ts';
+import { readSysctls, type Sysctls } from './sysctls.ts';
 
 const Links = z.array(IpAddress);
 const Routes = z.array(IpRoute);
@@ -26,16 +28,13 @@ export async function describeNetwork(
     linksOf(null, signal),
   ]);
   const links = content.links.filter((link) => !isIdle(link));
-  if (links.length === 0) return { kind: 'none', ...(path === null ? {} : { netns: path }) };
+  const sysctls = path === null ? {} : await changedSettings(path, links, signal);
+  if (links.length === 0) return { kind: 'none', ...(path === null ? {} : { netns: path, ...sysctls }) };
   const refuse = (reason: string): CmtError =>
     new CmtError('NETWORK_UNSUPPORTED', { host, container: `process ${pid}`, reason });
   if (path === null) throw refuse('its network namespace has no path');
-  return bridgeNetwork(
-    path,
-    content,
-    links.map((link) => readLink(link, hostLinks)),
-    refuse,
-  );
+  const readings = links.map((link) => readLink(link, hostLinks));
+  return { ...bridgeNetwork(path, content, readings, refuse), ...sysctls };
 }
 
 /** The links of a namespace with their addresses. */
@@ -47,21 +46,36 @@ function bridgeNetwork(
   content: NetnsContent,
   readings: readonly LinkReading[],
   refuse: (reason: string) => CmtError,
-): ContainerNetwork {
+): BridgeNetwork {
   const links = readings.map((reading) => {
     if ('problem' in reading) throw refuse(reading.problem);
     return reading.link;
   });
   const names = links.map(({ name }) => name);
-  const network = ContainerNetwork.safeParse({
+  const network: unknown = {
     kind: 'bridge',
     netns,
     links,
     routes: [...readRoutes(content.routes4, 4, names), ...readRoutes(content.routes6, 6, names)],
     neighbours: readNeighbours(content.neighbours, names),
-  });
-  if (!network.success) throw refuse(z.prettifyError(network.error));
-  return network.data;
+  };
+  const checked = ContainerNetwork.safeParse(network);
+  if (checked.success && checked.data.kind === 'bridge') return checked.data;
+  throw refuse(checked.error === undefined ? 'it is not on a bridge' : z.prettifyError(checked.error));
+}
+
+/** Settings of the namespace that somebody changed, if there are any. */
+async function changedSettings(
+  netns: string,
+  links: readonly IpAddress[],
+  signal: AbortSignal,
+): Promise<{ sysctls?: Sysctls }> {
+  const sysctls = await readSysctls(
+    netns,
+    links.map(({ ifname }) => ifname),
+    signal,
+  );
+  return Object.keys(sysctls).length === 0 ? {} : { sysctls };
 }
 
 async function contentOf(netns: string, signal: AbortSignal): Promise<NetnsContent> {

@@ -22,7 +22,7 @@ export function createNetwork(host: string): Network {
     async build(network, signal) {
       if (network.kind === 'none' && network.netns !== undefined) {
         await requireEmpty(host, network.netns);
-        await buildLoopback(network.netns, signal);
+        await buildLoopback(network.netns, network.sysctls ?? {}, signal);
       }
       await onBridge(network, (bridge) => buildBridge(host, bridge, signal));
     },

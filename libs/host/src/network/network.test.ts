@@ -7,6 +7,7 @@ import { IpAddress } from './ip-json.ts';
 import { builtHostLink, fenceTable, type BridgeNetwork } from './names.ts';
 import { readLink, readNeighbours, readRoutes } from './reading.ts';
 import { refusalRules } from './refusal.ts';
+import { changedSysctls, parseSysctls } from './sysctls.ts';
 
 const inside = IpAddress.parse({
   ...{ ifindex: 2, ifname: 'eth0', link_index: 4, link_netnsid: 0, flags: ['UP'], mtu: 1400 },
@@ -188,4 +189,17 @@ test('an address elsewhere on this host is a conflict only where the two could m
   expect(mayMeet(inside, [{ ...peer, master: undefined }], bridges)).toBe(true);
   expect(mayMeet(inside, [{ ...peer, master: 'docker0' }], bridges)).toBe(false);
   expect(mayMeet(inside, [], bridges)).toBe(false);
+});
+
+test('settings that differ from a fresh namespace, and those of a link from its defaults', () => {
+  const fresh = parseSysctls('ipv4/ip_forward:0\nipv4/conf/all/arp_ignore:0\ncore/somaxconn:4096\n');
+  const own = parseSysctls(
+    'ipv4/ip_forward:1\nipv4/conf/all/arp_ignore:0\ncore/somaxconn:4096\nipv4/conf/default/arp_notify:0\n' +
+      'ipv4/conf/eth0/arp_notify:1\nipv4/conf/tunl0/arp_notify:1\nipv6/conf/default/mtu:1280\nipv6/conf/eth0/mtu:1400\n' +
+      'ipv4/only_here:1\nipv4/ping_group_range:0\t7\n',
+  );
+  expect(changedSysctls(own, fresh, ['eth0'])).toEqual({
+    'ipv4/ip_forward': '1',
+    'ipv4/conf/eth0/arp_notify': '1',
+  });
 });

@@ -6,10 +6,12 @@
  */
 import { ipBatch } from './ip.ts';
 import { dropNetns, makeNetns, netnsAt } from './netns.ts';
+import { writeSysctls, type Sysctls } from './sysctls.ts';
 
 /** Makes the namespace of a container that has none but a loopback. Idempotent. */
-export async function buildLoopback(netns: string, signal: AbortSignal): Promise<void> {
+export async function buildLoopback(netns: string, sysctls: Sysctls, signal: AbortSignal): Promise<void> {
   if ((await netnsAt(netns)) === null) await makeNetns(netns, signal);
+  await writeSysctls(netns, sysctls, signal);
   await ipBatch(netns, ['link set lo up'], signal);
 }
 
