@@ -27,6 +27,11 @@ class Aged<T> {
     private readonly look: (signal: AbortSignal) => Promise<T>,
   ) {}
 
+  /** It has changed: the next look is due. */
+  outdate(): void {
+    this.#at = -Infinity;
+  }
+
   async get(isBusy: boolean): Promise<T> {
     const old = performance.now() - this.#at > this.maxAgeMs;
     if (this.#value === undefined || (old && !isBusy)) {
@@ -37,12 +42,14 @@ class Aged<T> {
   }
 }
 
+export interface HostRecords {
+  current(): Promise<HostRecord>;
+  /** A container came, went, or stopped standing still. */
+  containersChanged(): void;
+}
+
 /** The record as it is now. */
-export function hostRecords(
-  host: Host,
-  isBusy: () => boolean,
-  logger: Logger,
-): { current(): Promise<HostRecord> } {
+export function hostRecords(host: Host, isBusy: () => boolean, logger: Logger): HostRecords {
   const startedAt = Date.now();
   const { config, endpoint, runtimes } = host;
   const facts = new Aged<HostFacts>(FACTS_AGE_MS, (signal) => gatherFacts(config, runtimes, signal));
@@ -60,6 +67,7 @@ export function hostRecords(
       startedAt,
       seenAt: Date.now(),
     }),
+    containersChanged: () => containers.outdate(),
   };
 }
 

@@ -4,7 +4,7 @@
  * INVARIANT: no leg is taken before the journal is settled.
  */
 import { join } from 'node:path';
-import type { WorkerConfig } from '@cmt/contracts';
+import type { StepName, WorkerConfig } from '@cmt/contracts';
 import type { Health } from '@cmt/host';
 import {
   announce,
@@ -34,6 +34,9 @@ export interface QueueService {
   close(graceMs: number): Promise<void>;
 }
 
+/** After these `cmt ps` would show what is no longer so: two hosts with the same container. None is inside the blackout. */
+const CHANGE_CONTAINERS: readonly StepName[] = ['confirm', 'retire', 'clean', 'discard', 'resume'];
+
 /** Settles what the journal says is open, then works until closed. */
 export async function serveQueue({ config, address, host, logger }: QueueParts): Promise<QueueService> {
   const worker = openConnection(address, 'worker', logger);
@@ -53,7 +56,14 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       ...{ redis: worker, host: config.name, concurrency: config.concurrency, trust, logger },
       ledgerDir: join(config.stateDir, 'legs'),
     },
-    (leg, lease) => desk.run(leg, lease),
+    async (leg, lease) => {
+      const result = await desk.run(leg, lease);
+      if (leg.calls.some(({ step }) => CHANGE_CONTAINERS.includes(step))) {
+        records.containersChanged();
+        void announcer.now();
+      }
+      return result;
+    },
   );
   return {
     health: () => ({

@@ -93,7 +93,9 @@ export function cancelRefusal(saga: Saga): string | null {
 
 /** The target is asked first: it must be armed when the source begins. A leg that has ended is not asked for again. */
 function bothLegs(saga: Saga): Command[] {
-  const target = saga.outcome.release === null ? [leg(saga, 'target', ['restore-and-hold', 'release'])] : [];
+  const { release, broken } = saga.outcome;
+  const target =
+    release === null && broken === null ? [leg(saga, 'target', ['restore-and-hold', 'release'])] : [];
   const source = saga.outcome.files === null ? [leg(saga, 'source', ['freeze-and-dump', 'final-sync'])] : [];
   return [...target, ...source];
 }

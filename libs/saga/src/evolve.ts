@@ -110,12 +110,20 @@ function failed(saga: Saga, failure: Failure, at: number, task: string): Saga {
   if (saga.stage === 'discard') return discardUnanswered(saga, failure, at);
   if (isHookStage(saga.stage)) return afterHook(saga, hookThatFailed(saga.stage, failure), at, failure);
   if (saga.stage === 'clean' || saga.stage === 'clean-up') return cleanFailed(saga, failure, at, task);
+  if (isEcho(saga, failure, task)) return { ...saga, outcome: { ...saga.outcome, broken: failure } };
   const again = retried(saga, failure, at);
   if (again !== null) return again;
   if (isCommitted(saga) || saga.stage === 'resume') return stopWith(saga, 'needs-operator', at, failure);
   if (!canTurnBack(saga)) return stopWith(saga, 'needs-operator', at, failure);
   return turnBack(saga, failure, at);
 }
+
+/** The armed target sees a failing source as a broken transfer; the source, still under way, knows why. */
+const isEcho = (saga: Saga, failure: Failure, task: string): boolean =>
+  saga.stage === 'switch' &&
+  failure.code === 'TRANSFER_BROKEN' &&
+  task.startsWith('restore-and-hold') &&
+  saga.outcome.files === null;
 
 /** The same stage once more, if its failure may pass and tries are left. */
 function retried(saga: Saga, failure: Failure, at: number): Saga | null {

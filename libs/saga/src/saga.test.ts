@@ -3,11 +3,13 @@ import { HookName, StepName as StepNames } from '@cmt/contracts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cancelRefusal, decide } from './decide.ts';
+import { evolve } from './evolve.ts';
 import { plan } from './plan.ts';
 import { report } from './report.ts';
 import type { Stage } from './state.ts';
 import { play, request, type Fault } from '../test/world.ts';
 
+const switching = () => play(request()).sagas.find(({ stage }) => stage === 'switch')!;
 const failure = (code: Failure['code']): Failure => ({ code, details: {} });
 const hook = (name: HookName) => ({ name, argv: ['/bin/true'] });
 
@@ -32,8 +34,10 @@ describe('a migration', () => {
   });
 
   it('arms the target before it tells the source to freeze', () => {
-    const switching = play(request()).sagas.find(({ stage }) => stage === 'switch')!;
-    expect(decide(switching).map((command) => 'host' in command && command.host)).toEqual(['beta', 'alpha']);
+    expect(decide(switching()).map((command) => 'host' in command && command.host)).toEqual([
+      'beta',
+      'alpha',
+    ]);
   });
 
   it('runs the same plan with zero rounds where the kernel tracks no dirty pages, and says so', () => {
@@ -100,6 +104,23 @@ describe('a failing step', () => {
     expect(saga.end).toBe('done');
     expect(saga.epoch).toBe(2);
     expect(asked.filter((step) => step === 'alpha:resume')).toHaveLength(1);
+  });
+
+  it('of the source is reported as such, not as the broken transfer that the target sees', () => {
+    const broken = evolve(switching(), {
+      kind: 'leg-ended',
+      task: 'restore-and-hold.1.1',
+      results: [{ ok: false, step: 'restore-and-hold', failure: failure('TRANSFER_BROKEN'), ms: 1 }],
+      at: 1,
+    });
+    expect(decide(broken)).toMatchObject([{ task: 'freeze-and-dump.1.1' }]);
+    const ended = evolve(broken, {
+      kind: 'leg-ended',
+      task: 'freeze-and-dump.1.1',
+      results: [{ ok: false, step: 'freeze-and-dump', failure: failure('DUMP_REFUSED'), ms: 1 }],
+      at: 2,
+    });
+    expect(ended).toMatchObject({ stage: 'abort', failure: { code: 'DUMP_REFUSED' }, retrying: false });
   });
 
   it('before anything was made is refused without an undo', () => {

@@ -123,8 +123,8 @@ const intoSwitch = (saga: Saga): Saga => hooked(saga, 'pre-freeze', saga.started
 
 /** One leg of the switch ended well. The target's tells the decision; the source's alone decides nothing. */
 function switched(saga: Saga, at: number): Saga {
-  const { release } = saga.outcome;
-  if (release === null) return saga;
+  const { release, broken } = saga.outcome;
+  if (release === null) return broken === null ? saga : turnBack(saga, broken, at);
   if (release.decision === 'COMMIT') return enter(saga, 'confirm');
   return turnBack(saga, { code: 'CANCELLED', details: { reason: 'ABORT was on record' } }, at);
 }

@@ -58,6 +58,8 @@ export interface SwitchOutcome {
   readonly files: StepOutput<'final-sync'> | null;
   readonly restore: StepOutput<'restore-and-hold'> | null;
   readonly release: StepOutput<'release'> | null;
+  /** The target says that the transfer broke: the source's own words about it are waited for. */
+  readonly broken: Failure | null;
 }
 
 export interface Saga {
@@ -115,7 +117,7 @@ export type SagaEvent = { readonly at: number } & (
   | { readonly kind: 'cancel'; readonly reason: string }
 );
 
-const NOTHING_YET: SwitchOutcome = { dump: null, files: null, restore: null, release: null };
+const NOTHING_YET: SwitchOutcome = { dump: null, files: null, restore: null, release: null, broken: null };
 
 /** A saga that has not begun. */
 export function initial(request: MigrationRequest, at: number): Saga {

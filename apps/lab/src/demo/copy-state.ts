@@ -6,40 +6,46 @@ import type { CopyState } from './copies.ts';
 /** Pid namespaces around a process of a container, counted from the machine: machine, lab host, container. */
 const CONTAINER_DEPTH = 3;
 const SIGKILL = 1n << 8n;
+/** CRIU's restorer leaves no more than a few signals open. */
+const ALL_BLOCKED = 60;
 
-/** @param cgroup the container's cgroup as the machine sees it. About 30 µs for each of its processes. */
+/** The fields of /proc/PID/status that count, in the order in which they come (proc(5)). */
+const STATUS =
+  /^State:\t(\w)[^]*?^TracerPid:\t(\d+)[^]*?^NSpid:\t(.*)$[^]*?^VmSize:[^]*?^SigPnd:\t(\w+)$[^]*?^ShdPnd:\t(\w+)$[^]*?^SigBlk:\t(\w+)$/m;
+
+/** @param cgroup the container's cgroup as the machine sees it. About 50 µs, and 30 µs for each process looked at. */
 export function readCopyState(cgroup: string): CopyState {
-  const before = isFrozen(cgroup);
-  const tasks = containerTasks(cgroup);
-  if (tasks.length === 0) return 'absent';
+  const before = read(join(cgroup, 'cgroup.events'));
+  if (!before.includes('populated 1')) return 'absent';
+  if (before.includes('frozen 1')) return 'frozen';
+  const state = stateOfTasks(cgroup);
   // CRIU thaws the cgroup of a paused container while it dumps it and freezes it again before it lets go of the
   // tasks: only when it was thawed before and after our look at them does that look count.
-  if (before || isFrozen(cgroup)) return 'frozen';
-  return tasks.every(isHeldByCriu) ? 'held' : 'running';
+  if (state === 'running' && read(join(cgroup, 'cgroup.events')).includes('frozen 1')) return 'frozen';
+  return state;
 }
 
-/** The /proc/PID/status of every live process in the container's own pid namespace; criu itself is not in it. */
-function containerTasks(cgroup: string): string[] {
-  const pids = read(join(cgroup, 'cgroup.procs')).split('\n').filter(Boolean);
-  return pids.map((pid) => read(`/proc/${pid}/status`)).filter(isAliveInContainer);
+function stateOfTasks(cgroup: string): CopyState {
+  let state: CopyState = 'absent';
+  for (const pid of read(join(cgroup, 'cgroup.procs')).split('\n')) {
+    const task = pid === '' ? 'absent' : stateOfTask(read(`/proc/${pid}/status`));
+    if (task === 'running') return task;
+    if (task === 'held') state = task;
+  }
+  return state;
 }
 
-function isAliveInContainer(status: string): boolean {
-  if (field(status, 'NSpid').split(/\s+/).length < CONTAINER_DEPTH) return false;
-  // A dying process keeps its entry for a while, thawed, without memory; it will never run again.
-  if (/^State:\t[ZX]/m.test(status) || field(status, 'VmSize') === '') return false;
-  return ((mask(status, 'SigPnd') | mask(status, 'ShdPnd')) & SIGKILL) === 0n;
+/** A process that is dying keeps its entry for a while, thawed, with SIGKILL pending or without memory: it never runs again. */
+function stateOfTask(status: string): CopyState {
+  const [, state = 'Z', tracer = '0', pids = '', pending = '0', shared = '0', blocked = '0'] =
+    STATUS.exec(status) ?? [];
+  if (state === 'Z' || state === 'X' || pids.split('\t').length < CONTAINER_DEPTH) return 'absent';
+  if (((mask(pending) | mask(shared)) & SIGKILL) !== 0n) return 'absent';
+  const isHeld = tracer !== '0' || mask(blocked).toString(2).replaceAll('0', '').length >= ALL_BLOCKED;
+  return isHeld ? 'held' : 'running';
 }
 
-function isHeldByCriu(status: string): boolean {
-  if (field(status, 'TracerPid') !== '0') return true;
-  return mask(status, 'SigBlk').toString(2).replaceAll('0', '').length >= 60;
-}
-
-const isFrozen = (cgroup: string): boolean => read(join(cgroup, 'cgroup.events')).includes('frozen 1');
-const mask = (status: string, name: string): bigint => BigInt(`0x${field(status, name) || '0'}`);
-const field = (status: string, name: string): string =>
-  new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]?.trim() ?? '';
+const mask = (hex: string): bigint => BigInt(`0x${hex}`);
 
 /** Empty when it is gone: processes and cgroups end while we look. */
 function read(path: string): string {

@@ -32,6 +32,7 @@ describe.each([
     /Disconnect/,
   ],
   ["unix: Can't dump half of stream unix connection.", /unix socket/, /Disconnect/],
+  ['unix: Unix socket 4711 not found', /unix socket/, /Disconnect/],
   ['unix: External socket is used. Consider using --ext-unix-sk option.', /unix socket/, /\/dev\/log/],
   [
     "Can't dump file 5 of that type [600] (anon anon_inode:[io_uring])",

@@ -35,7 +35,7 @@ export const knownDumpRefusals: readonly Refusal[] = [
     'Disconnect it before the move, or run both ends in one container.',
   ),
   refusal(
-    /unix: (?:External socket is used|Can't dump name-less external socket)/,
+    /unix: (?:External socket is used|Can't dump name-less external socket|Unix socket \d+ not found)/,
     'a unix socket is connected to a process outside the container',
     'Disconnect it before the move (often it is the host’s /dev/log or D-Bus), or run both ends in one container.',
   ),
