@@ -1,4 +1,4 @@
-/** Coordinators that are killed, stopped and cut off, and migrations that BullMQ let go of (FINDINGS, "BullMQ"). */
+/** Coordinators that are killed, stopped and cut off, and migrations that BullMQ let go of. */
 import { hostQueue, MIGRATIONS_QUEUE, PREFIX } from '@cmt/contracts';
 import { Fenced, LOCK_TIMING, parseRedisUrl, readSaga, seal } from '@cmt/queue';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-/** Legs that are stopped, given up, orphaned and forged by time (FINDINGS, "BullMQ"). */
+/** Legs that are stopped, given up, orphaned and forged by time. */
 import { CmtError, hostQueue, PREFIX } from '@cmt/contracts';
 import { Fenced, legId, LOCK_TIMING, parseRedisUrl, seal } from '@cmt/queue';
 import { setTimeout as delay } from 'node:timers/promises';

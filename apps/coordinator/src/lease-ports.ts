@@ -68,7 +68,7 @@ async function lookUp(
 
 const peerOf = ({ record }: SeenHost): Peer => ({ endpoint: record.endpoint });
 
-/** Asks until Redis answers: a decision is never guessed (DESIGN H5). */
+/** Asks until Redis answers: a decision is never guessed (lifecycle H5). */
 async function untilAnswered<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
   for (;;) {
     try {

@@ -1,4 +1,4 @@
-/** Hooks: programs of the user that run at fixed points of a migration (DESIGN section 6). */
+/** Hooks: programs of the user that run at fixed points of a migration. */
 import { z } from 'zod';
 
 export const HookName = z.enum([

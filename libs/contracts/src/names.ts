@@ -28,13 +28,13 @@ export const AbsolutePath = z
   .refine((path) => !path.split('/').includes('..'), 'no .. segments');
 export type AbsolutePath = z.infer<typeof AbsolutePath>;
 
-/** Grows with every attempt at a hand-over; a host refuses commands of an older one (DESIGN H4). */
+/** Grows with every attempt at a hand-over; a host refuses commands of an older one (lifecycle H4). */
 export const Epoch = z.int().min(1);
 export type Epoch = z.infer<typeof Epoch>;
 
 export const Side = z.enum(['source', 'target']);
 export type Side = z.infer<typeof Side>;
 
-/** COMMIT or ABORT of one epoch: the write-once record that ends a hand-over (DESIGN H3). */
+/** COMMIT or ABORT of one epoch: the write-once record that ends a hand-over (lifecycle H3). */
 export const Decision = z.enum(['COMMIT', 'ABORT']);
 export type Decision = z.infer<typeof Decision>;

@@ -139,7 +139,7 @@ export const steps = {
       decision: Decision,
     },
   ),
-  /** Source, undo: the frozen container runs on, its network attached again. Needs ABORT on record (DESIGN H2). */
+  /** Source, undo: the frozen container runs on, its network attached again. Needs ABORT on record (lifecycle H2). */
   resume: step(
     { subject: Subject, network: ContainerNetwork },
     {

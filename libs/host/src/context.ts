@@ -9,7 +9,7 @@ import type { Runtimes } from './runtimes/runtime.ts';
 import type { Links } from './transports/transport.ts';
 import type { Receiver } from './transports/receiver.ts';
 
-/** The write-once record that ends a hand-over (DESIGN H3), as a host sees it. Rejects when Redis does not answer in time. */
+/** The write-once record that ends a hand-over (lifecycle H3), as a host sees it. Rejects when Redis does not answer in time. */
 export interface Decisions {
   /** The decision of that epoch, or null while there is none. */
   read(migration: MigrationId, epoch: Epoch, signal: AbortSignal): Promise<Decision | null>;

@@ -1,4 +1,4 @@
-/** Runs a hook of the user: the migration as JSON on standard input and as `CMT_*` variables (DESIGN section 6). */
+/** Runs a hook of the user: the migration as JSON on standard input and as `CMT_*` variables. */
 import { CmtError, type Hook, type HookOutcome, type HostName } from '@cmt/contracts';
 import { ProcessError, tryRun, type Finished } from './process.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Each host's own record of every hand-over it takes part in: the truth, when Redis is not (DESIGN H4, H6).
+ * Each host's own record of every hand-over it takes part in: the truth, when Redis is not (lifecycle H4, H6).
  *
  * INVARIANTS
  * - A phase is on disk (write, fsync, rename, fsync of the directory) before it is acted on.

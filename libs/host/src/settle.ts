@@ -3,7 +3,7 @@
  *
  * INVARIANTS
  * - What was journalled is finished (COMMITTED opens, DISCARDED and RETIRED are taken away, RESUMED runs on); nothing new is begun.
- * - A held copy waits for the record; a frozen source waits to be told. Neither chooses by itself (DESIGN H2, H5).
+ * - A held copy waits for the record; a frozen source waits to be told. Neither chooses by itself (lifecycle H2, H5).
  * - One entry that cannot be settled does not keep the others from it.
  */
 import { readdir } from 'node:fs/promises';

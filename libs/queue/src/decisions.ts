@@ -1,5 +1,5 @@
 /**
- * COMMIT or ABORT of one epoch: written once, by whoever is first (DESIGN H3).
+ * COMMIT or ABORT of one epoch: written once, by whoever is first (lifecycle H3).
  *
  * INVARIANTS
  * - The first vote is the decision for ever: it has no expiry and no second writer.
@@ -49,7 +49,7 @@ export class DecisionRecord {
   }
 
   /**
-   * A mark of this very run of Redis, or null when it may lose an acknowledged write (DESIGN H6).
+   * A mark of this very run of Redis, or null when it may lose an acknowledged write (lifecycle H6).
    * Two equal marks mean that nothing was lost between them.
    */
   continuityMark(signal: AbortSignal): Promise<string | null> {

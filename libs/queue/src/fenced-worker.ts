@@ -1,5 +1,5 @@
 /**
- * A BullMQ worker whose jobs are worked on by one process at a time (FINDINGS, "BullMQ").
+ * A BullMQ worker whose jobs are worked on by one process at a time.
  *
  * INVARIANTS
  * - A job is handled only while its lock is ours; `Ownership` gives it up before the lock can expire.

@@ -38,7 +38,7 @@ return 1
 `;
 
 /**
- * Lets go of legs that nobody waits for: BullMQ fails a job that ends before its children (FINDINGS, trap 4).
+ * Lets go of legs that nobody waits for: BullMQ fails a job that ends before its children.
  * @throws {Fenced}
  */
 export async function cutChildrenLoose(redis: Redis, id: MigrationId, token: string): Promise<void> {

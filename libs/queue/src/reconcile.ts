@@ -1,6 +1,6 @@
 /**
  * Finds migrations that BullMQ has let go of although they have not ended, and hands them out again:
- * jobs marked failed (FINDINGS, trap 3: a stall limit never calls the processor), and registered ones without a job
+ * jobs marked failed (a stall limit never calls the processor), and registered ones without a job
  * (a client that died in between, a queue that somebody cleaned by hand).
  */
 import { isEnd, type MigrationId } from '@cmt/contracts';

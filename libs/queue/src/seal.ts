@@ -1,5 +1,5 @@
 /**
- * Signed jobs: whoever can write to Redis can still make nobody run anything (DESIGN section 1, point 6).
+ * Signed jobs: whoever can write to Redis can still make nobody run anything.
  *
  * INVARIANTS
  * - What is parsed is the very bytes that were signed; nothing unsigned is looked at before the signature holds.

@@ -3,7 +3,7 @@
  *
  * INVARIANTS
  * - State is written only by who holds the lock of the migration's job at that moment: the script compares the token.
- *   (BullMQ's own `updateData` does not: FINDINGS, "BullMQ".)
+ *   (BullMQ's own `updateData` does not.)
  * - The event that tells of a change of state is written in the same step as the state.
  */
 import { isEnd, keys, MigrationReport, Sealed, type MigrationEvent, type MigrationId } from '@cmt/contracts';

@@ -2,9 +2,9 @@
  * What an event makes of a saga. Pure; the only place where a saga moves from stage to stage.
  *
  * INVARIANTS
- * - Before the decision every failure leads to `abort`; after it the saga goes forward only (DESIGN section 3).
+ * - Before the decision every failure leads to `abort`; after it the saga goes forward only.
  * - `resume` is entered only after ABORT is on record, and after the target has said so itself or an unbroken Redis
- *   stands in for it (DESIGN H2, H6).
+ *   stands in for it (lifecycle H2, H6).
  * - An answer to a task that is no longer asked for changes nothing.
  */
 import type { Failure, HookOutcome, StepName, StepOutput, StepResult } from '@cmt/contracts';

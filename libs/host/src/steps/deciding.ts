@@ -1,4 +1,4 @@
-/** Asking for the write-once decision, for as long as the step's time lasts: a host never chooses by itself (DESIGN H5). */
+/** Asking for the write-once decision, for as long as the step's time lasts: a host never chooses by itself (lifecycle H5). */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Decision, Epoch } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';

@@ -5,7 +5,7 @@
  * - A committed copy is never discarded: the answer is COMMIT and nothing was done.
  * - Of a closed migration nothing is left that could be taken away: what lies there now is somebody else's.
  * - DISCARDED is journalled before anything is taken away, and for an epoch that never began here as well:
- *   a late `prepare`, `restore-and-hold` or `release` of it is refused (DESIGN H6: this is what makes an ABORT count).
+ *   a late `prepare`, `restore-and-hold` or `release` of it is refused (lifecycle H6: this is what makes an ABORT count).
  */
 import type { StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';

@@ -2,7 +2,7 @@
  * Step `resume`, undo of `freeze-and-dump`: the container runs on at the source, its network attached again.
  *
  * INVARIANTS
- * - What was frozen runs on only with ABORT of the epoch of the freeze on record (DESIGN H2).
+ * - What was frozen runs on only with ABORT of the epoch of the freeze on record (lifecycle H2).
  * - RESUMED is journalled before anything runs, and for a container that was never frozen as well: a late `freeze-and-dump` is refused.
  */
 import { CmtError, type StepInput } from '@cmt/contracts';
