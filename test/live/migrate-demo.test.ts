@@ -41,6 +41,7 @@ async function expectNothingLeft(): Promise<void> {
 
 test('it moves Redis there and back and loses nothing', { timeout: 240_000 }, async () => {
   const { code, stdout, stderr } = await tryRun(process.execPath, [demo, '--json'], { timeoutMs: 200_000 });
+  expect(JSON.parse(stdout), stdout.slice(0, 2000)).toMatchObject({ ok: true });
   expect(Promised.parse(JSON.parse(stdout)).migrations.map(({ from, to }) => [from, to])).toEqual([
     ['host1', 'host2'],
     ['host2', 'host1'],
