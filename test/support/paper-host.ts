@@ -14,6 +14,7 @@ import type { Journal } from '../../libs/host/src/journal.ts';
 import type { Network } from '../../libs/host/src/network/network.ts';
 import { journalDir } from '../../libs/host/src/places.ts';
 import { isAlive } from '../../libs/host/src/proc.ts';
+import { thisMachine } from '../../libs/host/src/this-machine.ts';
 import { hostEndpoint } from '../../libs/host/src/transports/endpoint.ts';
 import { createLinks } from '../../libs/host/src/transports/links.ts';
 import { createReceiver } from '../../libs/host/src/transports/receiver-server.ts';
@@ -121,7 +122,8 @@ async function startWorker(machine: Machine): Promise<PaperHost> {
   const told: Told[] = [];
   const runtimes = { get: () => runtime, all: () => [runtime] };
   const tell = (what: Told) => void told.push(what);
-  const parts = { config, endpoint, journal, decisions, runtimes, network, links, receiver, tell };
+  const host = { config, endpoint, machine: thisMachine, journal, runtimes, network, links, receiver };
+  const parts = { ...host, decisions, tell };
   const closeWorker = async () => {
     await links.closeAll();
     await receiver.close();

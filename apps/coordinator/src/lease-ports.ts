@@ -1,6 +1,6 @@
 /** The ports of a running migration on top of its lease: BullMQ, Redis and hooks behind the saga's words. */
 import { CmtError, type MigrationRequest } from '@cmt/contracts';
-import { runHook } from '@cmt/host';
+import { runHook, thisClock } from '@cmt/host';
 import {
   host,
   type DecisionRecord,
@@ -10,7 +10,6 @@ import {
   type SeenHost,
 } from '@cmt/queue';
 import type { Peer } from '@cmt/saga';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { LegOrder, Ports } from './ports.ts';
 
 export interface PortParts {
@@ -27,7 +26,8 @@ const AGAIN_MS = 200;
 export function leasePorts({ redis, lease, decisions, allowedHooks, name }: PortParts): Ports {
   const { signal } = lease;
   return {
-    now: () => Date.now(),
+    now: () => thisClock.now(),
+    wait: (ms, stop) => thisClock.wait(ms, stop),
     lookUp: async (request) => ({
       ...(await lookUp(redis, request)),
       continuityMark: await untilAnswered(signal, () => decisions.continuityMark(signal)),
@@ -76,7 +76,7 @@ async function untilAnswered<T>(signal: AbortSignal, ask: () => Promise<T>): Pro
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof CmtError)) throw error;
-      await delay(AGAIN_MS, undefined, { signal });
+      await thisClock.wait(AGAIN_MS, signal);
     }
   }
 }

@@ -28,6 +28,8 @@ export interface LegOrder {
 export interface Ports {
   /** Milliseconds since 1970. */
   now(): number;
+  /** Rejects with the signal's reason when it aborts. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
   /** Both hosts as they announced themselves. @throws CmtError HOST_UNKNOWN, HOST_UNREACHABLE, SAME_HOST */
   lookUp(request: MigrationRequest): Promise<{ source: Peer; target: Peer; continuityMark: string | null }>;
   /** Runs a leg on its host, or joins the one of the same id that is under way. @throws CmtError when nobody answers in time */

@@ -7,6 +7,7 @@ import {
   type StepCall,
   type StepResult,
 } from '@cmt/contracts';
+import { thisClock } from '@cmt/host';
 import { initial, type Saga } from '@cmt/saga';
 import { describe, expect, it } from 'vitest';
 import type { LegOrder, Ports } from './ports.ts';
@@ -91,7 +92,8 @@ class TestPorts implements Ports {
   /** Replaces the answer to a step. */
   readonly answers = new Map<string, (order: LegOrder, signal: AbortSignal) => Promise<LegResult>>();
 
-  now = () => Date.now();
+  now = () => thisClock.now();
+  wait = (ms: number, signal: AbortSignal) => thisClock.wait(ms, signal);
   lookUp = () => Promise.resolve({ source: { endpoint }, target: { endpoint }, continuityMark: null });
   settle = (_: number, vote: Decision) => Promise.resolve((this.#decision ??= vote));
   continuity = () => Promise.resolve(true);

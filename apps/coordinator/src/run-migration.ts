@@ -8,7 +8,6 @@
  */
 import { CmtError, messageOf, type Failure, type LegResult } from '@cmt/contracts';
 import { decide, evolve, hookContext, report, type Command, type Saga, type SagaEvent } from '@cmt/saga';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Inbox } from './inbox.ts';
 import type { LegOrder, Ports } from './ports.ts';
 
@@ -105,7 +104,7 @@ async function runLeg(
   signal: AbortSignal,
 ): Promise<SagaEvent> {
   const wait = command.notBefore - ports.now();
-  if (wait > 0) await delay(wait, undefined, { signal });
+  if (wait > 0) await ports.wait(wait, signal);
   try {
     const { results }: LegResult = await ports.dispatch(orderOf(command, saga), signal);
     return { kind: 'leg-ended', task: command.task, results, at: ports.now() };

@@ -50,6 +50,7 @@ export class Desk {
         host: host.config.name,
         signal: lease.signal,
         steps,
+        clock: host.machine.clock,
         contextFor: ({ step }, signal) => this.#context({ ...leg, step, signal, log }),
         onStarted: (step) => this.#event(leg.migration, { kind: 'step-started', step, text: step }),
         onEnded: (result, sentence) => {
@@ -85,9 +86,9 @@ export class Desk {
   ): StepContext {
     const { host, decisions } = this.#parts;
     const { migration, epoch, signal, step, log } = own;
-    const { config, endpoint, journal, runtimes, network, links, receiver } = host;
+    const { config, endpoint, machine, journal, runtimes, network, links, receiver } = host;
     return {
-      ...{ config, endpoint, journal, runtimes, network, links, receiver, decisions },
+      ...{ config, endpoint, machine, journal, runtimes, network, links, receiver, decisions },
       ...{ migration, epoch, signal },
       tell: (told) => {
         log[told.kind === 'warning' ? 'warn' : 'debug'](

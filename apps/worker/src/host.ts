@@ -9,6 +9,7 @@ import {
   journalDir,
   loadIdentity,
   openJournal,
+  thisMachine,
   type Journal,
   type StepContext,
 } from '@cmt/host';
@@ -16,7 +17,7 @@ import {
 /** The parts of a step's context that are the host's and not the leg's. */
 export type HostParts = Pick<
   StepContext,
-  'config' | 'endpoint' | 'journal' | 'runtimes' | 'network' | 'links' | 'receiver'
+  'config' | 'endpoint' | 'machine' | 'journal' | 'runtimes' | 'network' | 'links' | 'receiver'
 >;
 
 export interface Host extends HostParts {
@@ -43,6 +44,7 @@ export async function openHost(config: WorkerConfig): Promise<Host> {
   return {
     config,
     endpoint,
+    machine: thisMachine,
     journal,
     runtimes: createRuntimes({ host: config.name }),
     network: createNetwork(config.name),

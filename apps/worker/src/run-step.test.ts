@@ -1,5 +1,5 @@
 import { CmtError, type Leg, type LegResult, type StepCall, type StepName } from '@cmt/contracts';
-import { Preempted, type StepContext, type Steps } from '@cmt/host';
+import { Preempted, thisClock, type StepContext, type Steps } from '@cmt/host';
 import { expect, test } from 'vitest';
 import { runLeg } from './run-step.ts';
 
@@ -32,6 +32,7 @@ async function run(
     host: 'b',
     signal,
     steps,
+    clock: thisClock,
     contextFor: (_, own) => ({ signal: own }) as StepContext,
     onStarted: (step) => started.push(step),
     onEnded: () => undefined,

@@ -18,7 +18,7 @@ import {
   type StepName,
   type StepResult,
 } from '@cmt/contracts';
-import { Preempted, type StepContext, type Steps } from '@cmt/host';
+import { Preempted, type Clock, type StepContext, type Steps } from '@cmt/host';
 
 /** Whose turn it is, and what the steps may use. */
 export interface LegRun {
@@ -27,6 +27,7 @@ export interface LegRun {
   /** Aborts with CmtError CANCELLED when the leg is to end, with anything else when it is to be begun again elsewhere. */
   readonly signal: AbortSignal;
   readonly steps: Steps;
+  readonly clock: Clock;
   readonly contextFor: (call: StepCall, signal: AbortSignal) => StepContext;
   readonly onStarted: (step: StepName) => void;
   readonly onEnded: (result: StepResult, sentence: string) => void;
@@ -48,9 +49,10 @@ export async function runLeg(run: LegRun): Promise<LegResult> {
 }
 
 async function runStep(call: StepCall, run: LegRun): Promise<StepResult> {
-  const started = performance.now();
-  const limit = AbortSignal.timeout(call.timeoutMs);
-  const ms = (): number => performance.now() - started;
+  const { clock } = run;
+  const started = clock.elapsed();
+  const limit = clock.limit(call.timeoutMs);
+  const ms = (): number => clock.elapsed() - started;
   try {
     run.signal.throwIfAborted();
     const output = await perform(call, run.steps, run.contextFor(call, AbortSignal.any([run.signal, limit])));

@@ -4,6 +4,7 @@
  */
 import type { Decision, Epoch, HostEndpoint, MigrationId, WorkerConfig } from '@cmt/contracts';
 import type { Journal } from './journal.ts';
+import type { Machine } from './machine.ts';
 import type { Network } from './network/network.ts';
 import type { Runtimes } from './runtimes/runtime.ts';
 import type { Links } from './transports/transport.ts';
@@ -33,6 +34,7 @@ export interface StepContext {
   readonly epoch: Epoch;
   /** Aborts when the step is cancelled, out of time, or this worker may no longer work on it. */
   readonly signal: AbortSignal;
+  readonly machine: Machine;
   readonly journal: Journal;
   readonly decisions: Decisions;
   readonly runtimes: Runtimes;

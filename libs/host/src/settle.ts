@@ -75,7 +75,7 @@ async function settleEntry(entry: JournalEntry, context: StepContext): Promise<S
 }
 
 async function decisionOf(entry: JournalEntry, context: StepContext): Promise<Decision | null> {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(DECISION_LIMIT_MS)]);
+  const signal = AbortSignal.any([context.signal, context.machine.clock.limit(DECISION_LIMIT_MS)]);
   try {
     return await context.decisions.read(entry.migration, entry.epoch, signal);
   } catch {

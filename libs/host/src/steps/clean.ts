@@ -6,9 +6,7 @@
 import { CmtError, type StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry, Phase } from '../journal.ts';
-import { removeTree } from '../mounts.ts';
 import { volatileDir } from '../places.ts';
-import { forgetBundle } from '../preflight/bundles.ts';
 import { discard } from './discard.ts';
 import { newEntry, readEntry, record, stale } from './entry.ts';
 import type { Step } from './step.ts';
@@ -20,8 +18,9 @@ export const clean: Step<'clean'> = async (input, context) => {
   if (entry.closed) return {};
   if (input.side === 'source') await context.links.drop(context.migration);
   else await context.receiver.forget(context.migration);
-  await removeTree(volatileDir(context.config, context.migration));
-  if (input.outcome === 'moved' && input.side === 'target') await forgetBundle(context.config, entry.bundle);
+  await context.machine.files.removeTree(volatileDir(context.config, context.migration));
+  if (input.outcome === 'moved' && input.side === 'target')
+    await context.machine.bundles.forget(context.config, entry.bundle);
   await record('clean', context, { ...entry, closed: true });
   return {};
 };

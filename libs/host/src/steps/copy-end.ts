@@ -7,11 +7,9 @@
  */
 import { CmtError } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
-import { abortGate, GateUnattended, gateTimes, openGate } from '../criu/gate.ts';
+import { GateUnattended } from '../criu/gate.ts';
 import type { JournalEntry } from '../journal.ts';
 import { gateDir } from '../places.ts';
-import { beganAt, startTimeOf } from '../proc.ts';
-import { endOperation } from '../runtimes/operations.ts';
 import type { ContainerState } from '../runtimes/runtime.ts';
 import { restoreEnded, restoresOf } from './restores.ts';
 
@@ -29,12 +27,13 @@ const CLOCK_SLACK_MS = 2_000;
  * null when the copy is provably dead. A copy that runs already is left as it is.
  */
 export async function letGo(entry: JournalEntry, context: StepContext): Promise<number | null> {
+  const { clock, gates } = context.machine;
   const gate = gateDir(context.config, entry.migration, entry.epoch);
-  const toldAt = Date.now();
-  await openGate(gate).catch(unlessUnattended);
-  await restoreEnded(entry, context.journal, AbortSignal.timeout(END_LIMIT_MS));
+  const toldAt = clock.now();
+  await gates.open(gate).catch(unlessUnattended);
+  await restoreEnded(entry, context, clock.limit(END_LIMIT_MS));
   if (await isDead(entry, context)) return null;
-  return (await gateTimes(gate)).openedAt ?? toldAt;
+  return (await gates.times(gate)).openedAt ?? toldAt;
 }
 
 /** Nobody is held there: it was opened before, or it is dead. Which of them, the runtime says. */
@@ -46,7 +45,7 @@ function unlessUnattended(error: unknown): void {
 async function isDead(entry: JournalEntry, context: StepContext): Promise<boolean> {
   const state = await stateOf(entry, context);
   if (state === null) return true;
-  if (!(await isOurs(state, entry)))
+  if (!(await isOurs(state, entry, context)))
     throw new CmtError('NAME_TAKEN', { host: context.config.name, container: entry.container });
   return state.status === 'stopped';
 }
@@ -57,31 +56,37 @@ async function isDead(entry: JournalEntry, context: StepContext): Promise<boolea
  */
 export async function removeCopy(entry: JournalEntry, stoppable: StepContext): Promise<void> {
   if (entry.restoreOrderedAt === null) return;
-  const context = { ...stoppable, signal: AbortSignal.timeout(REMOVE_LIMIT_MS) };
-  await abortGate(gateDir(context.config, entry.migration, entry.epoch));
+  const { clock, gates } = stoppable.machine;
+  const context = { ...stoppable, signal: clock.limit(REMOVE_LIMIT_MS) };
+  await gates.abort(gateDir(context.config, entry.migration, entry.epoch));
   await endRestore(entry, context);
   restoresOf(context.journal).delete(entry.migration);
   const state = await stateOf(entry, context);
   // Without a state there may still be half of one, left by a runtime that was killed early: it would block the next restore.
-  if (state === null || (await isOurs(state, entry)))
+  if (state === null || (await isOurs(state, entry, context)))
     await context.runtimes.get(entry.runtime).destroy(entry.container, context.signal);
 }
 
 /** A restore that does not end by itself is killed, CRIU first: it takes what it restored with it. */
 async function endRestore(entry: JournalEntry, context: StepContext): Promise<void> {
+  const { clock, processes } = context.machine;
   try {
-    await restoreEnded(entry, context.journal, AbortSignal.timeout(END_LIMIT_MS));
+    await restoreEnded(entry, context, clock.limit(END_LIMIT_MS));
   } catch {
-    if (entry.restore !== null) await endOperation(entry.restore);
+    if (entry.restore !== null) await processes.endOperation(entry.restore);
   }
 }
 
 /** Younger than the order to restore; of a stopped one only its bundle can tell. */
-async function isOurs(state: ContainerState, entry: JournalEntry): Promise<boolean> {
+async function isOurs(
+  state: ContainerState,
+  entry: JournalEntry,
+  { machine: { processes } }: StepContext,
+): Promise<boolean> {
   if (entry.restoreOrderedAt === null) return false;
-  const startTime = await startTimeOf(state.pid);
-  if (startTime === null) return state.bundle === entry.bundle;
-  return (await beganAt(startTime)) >= entry.restoreOrderedAt - CLOCK_SLACK_MS;
+  const init = await processes.named(state.pid);
+  if (init === null) return state.bundle === entry.bundle;
+  return (await processes.beganAt(init)) >= entry.restoreOrderedAt - CLOCK_SLACK_MS;
 }
 
 const stateOf = (

@@ -5,17 +5,12 @@
  * - That a restore was ordered, and when, is journalled before CRIU is started: whatever exists afterwards is found again.
  * - A restore that did not come as far as its gate leaves nothing behind.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { criuConfigText } from '../criu/config.ts';
-import { gateState, prepareGate, waitHeld } from '../criu/gate.ts';
-import { explainRestore } from '../criu/log.ts';
 import type { JournalEntry } from '../journal.ts';
-import { removeTree } from '../mounts.ts';
 import { gateDir, imagesDir, logDir, notesDir } from '../places.ts';
-import { isAlive } from '../proc.ts';
 import type { RestorePlan, RestoreUnderWay } from '../runtimes/runtime.ts';
 import { removeCopy } from './copy-end.ts';
 import { record } from './entry.ts';
@@ -27,20 +22,20 @@ export async function orderRestore(
   { subject, network, tcp }: Omit<StepInput<'restore-and-hold'>, 'rounds'>,
   context: StepContext,
 ): Promise<{ entry: JournalEntry; plan: RestorePlan }> {
-  const { config, migration, epoch } = context;
+  const { config, migration, epoch, machine } = context;
+  const { files, gates, clock } = machine;
   const gate = gateDir(config, migration, epoch);
   const work = logDir(config, migration, epoch, 'restore');
-  const notes = notesDir(config, migration, epoch);
-  await Promise.all([removeTree(gate), removeTree(work)]);
-  await Promise.all([gate, work, notes].map((path) => mkdir(path, { recursive: true, mode: 0o700 })));
-  const criuConfig = join(notes, 'restore.conf');
-  const { actionScript } = await prepareGate(gate, {
+  await Promise.all([files.removeTree(gate), files.removeTree(work)]);
+  await Promise.all([files.makeDirectory(gate), files.makeDirectory(work)]);
+  const criuConfig = join(notesDir(config, migration, epoch), 'restore.conf');
+  const { actionScript } = await gates.prepare(gate, {
     loopback: network.kind === 'none' && network.netns === undefined,
   });
   const text = criuConfigText({ tcp, actionScript, fenced: network.kind !== 'host' });
-  await writeFile(criuConfig, text, { mode: 0o600 });
+  await files.writeText(criuConfig, text);
   const images = join(imagesDir(config, migration, epoch), 'final');
-  const ordered = await record('restore-and-hold', context, { ...entry, restoreOrderedAt: Date.now() });
+  const ordered = await record('restore-and-hold', context, { ...entry, restoreOrderedAt: clock.now() });
   return { entry: ordered, plan: { bundle: subject.bundle, images, work, tcp, criuConfig } };
 }
 
@@ -73,22 +68,30 @@ async function heldOrFailed(
   plan: RestorePlan,
   context: StepContext,
 ): Promise<void> {
+  const { machine } = context;
   const stop = new AbortController();
   const failed = restore.ended.then(async () => {
     if (stop.signal.aborted) return;
-    throw await explainRestore(plan.work, { host: context.config.name, container: entry.container });
+    throw await machine.criu.explainRestore(plan.work, {
+      host: context.config.name,
+      container: entry.container,
+    });
   });
   failed.catch(() => undefined);
   const signal = AbortSignal.any([context.signal, stop.signal]);
   try {
-    await Promise.race([waitHeld(gateDir(context.config, entry.migration, entry.epoch), signal), failed]);
+    await Promise.race([
+      machine.gates.waitHeld(gateDir(context.config, entry.migration, entry.epoch), signal),
+      failed,
+    ]);
   } finally {
     stop.abort();
   }
 }
 
 /** Whether the copy of this entry is complete and held at this moment. */
-export async function isHeld(entry: JournalEntry, { config }: StepContext): Promise<boolean> {
-  if (entry.restore === null || !(await isAlive(entry.restore))) return false;
-  return (await gateState(gateDir(config, entry.migration, entry.epoch))) === 'held';
+export async function isHeld(entry: JournalEntry, { config, machine }: StepContext): Promise<boolean> {
+  const { processes, gates } = machine;
+  if (entry.restore === null || !(await processes.isAlive(entry.restore))) return false;
+  return (await gates.state(gateDir(config, entry.migration, entry.epoch))) === 'held';
 }

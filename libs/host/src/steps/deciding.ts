@@ -1,5 +1,4 @@
 /** Asking for the write-once decision, for as long as the step's time lasts: a host never chooses by itself (lifecycle H5). */
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Decision, Epoch } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 
@@ -33,6 +32,6 @@ async function untilAnswered<T>(context: StepContext, ask: () => Promise<T>): Pr
       const reason = error instanceof Error ? error.message : String(error);
       context.tell({ kind: 'warning', text: `the decision cannot be asked for: ${reason}` });
     }
-    await wait(pause, undefined, { signal: context.signal }).catch(() => context.signal.throwIfAborted());
+    await context.machine.clock.wait(pause, context.signal);
   }
 }

@@ -1,11 +1,8 @@
 /** One dump, its images on their way to the target while CRIU still writes them. */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { DumpFigures, TcpPolicy } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { criuConfigText } from '../criu/config.ts';
-import { readDumpStats } from '../criu/stats.ts';
-import { removeTree } from '../mounts.ts';
 import { imagesDir, logDir, notesDir } from '../places.ts';
 import type { DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
@@ -22,14 +19,14 @@ export interface DumpRound {
 
 /** Makes the directories of one round, or of the `final` dump. All of it before the freeze. */
 export async function planDump(context: StepContext, round: DumpRound): Promise<DumpPlan> {
-  const { config, migration, epoch } = context;
+  const { config, migration, epoch, machine } = context;
+  const { files } = machine;
   const images = join(imagesDir(config, migration, epoch), round.name);
   const work = logDir(config, migration, epoch, `dump-${round.name}`);
-  const notes = notesDir(config, migration, epoch);
-  await Promise.all([removeTree(images), removeTree(work)]);
-  await Promise.all([images, work, notes].map((path) => mkdir(path, { recursive: true, mode: 0o700 })));
-  const criuConfig = join(notes, `dump-${round.name}.conf`);
-  await writeFile(criuConfig, criuConfigText({ tcp: round.tcp, fenced: round.fenced }), { mode: 0o600 });
+  await Promise.all([files.removeTree(images), files.removeTree(work)]);
+  await Promise.all([files.makeDirectory(images), files.makeDirectory(work)]);
+  const criuConfig = join(notesDir(config, migration, epoch), `dump-${round.name}.conf`);
+  await files.writeText(criuConfig, criuConfigText({ tcp: round.tcp, fenced: round.fenced }));
   return { images, work, parent: round.parent > 0 ? `../${round.parent}` : null, tcp: round.tcp, criuConfig };
 }
 
@@ -43,7 +40,8 @@ export async function dumpAndSend(
   plan: DumpPlan,
   dump: (signal: AbortSignal) => Promise<void>,
 ): Promise<{ figures: DumpFigures; dumpMs: number }> {
-  const started = performance.now();
+  const { clock } = context.machine;
+  const started = clock.elapsed();
   const sending = link.sendImages(basename(plan.images), plan.images, context.signal);
   try {
     await dump(context.signal);
@@ -52,7 +50,7 @@ export async function dumpAndSend(
     sending.cancel();
     throw error;
   }
-  const dumpMs = performance.now() - started;
+  const dumpMs = clock.elapsed() - started;
   const [{ bytesSent, sendMs }, stats] = await Promise.all([sending.finish(), statsOf(plan, context)]);
   return { dumpMs, figures: { ...stats, bytesSent, sendMs } };
 }
@@ -60,9 +58,9 @@ export async function dumpAndSend(
 type Stats = Omit<DumpFigures, 'bytesSent' | 'sendMs'>;
 
 /** CRIU's own figures. A dump is none the worse for lacking them. */
-async function statsOf({ work }: DumpPlan, { tell }: StepContext): Promise<Stats> {
+async function statsOf({ work }: DumpPlan, { machine, tell }: StepContext): Promise<Stats> {
   try {
-    const { freezingMs, frozenMs, pagesWritten, pagesSkipped } = await readDumpStats(work);
+    const { freezingMs, frozenMs, pagesWritten, pagesSkipped } = await machine.criu.dumpStats(work);
     return { freezingMs, frozenMs, pagesWritten, pagesSkipped };
   } catch (error) {
     tell({ kind: 'warning', text: `CRIU's figures cannot be read: ${String(error)}` });

@@ -62,7 +62,7 @@ export async function requireEntry(
 export async function record(step: string, context: StepContext, entry: JournalEntry): Promise<JournalEntry> {
   const current = await context.journal.read(context.migration);
   if (!mayFollow(current, entry)) throw stale(step, context, current);
-  const stamped = { ...entry, updatedAt: Date.now() };
+  const stamped = { ...entry, updatedAt: context.machine.clock.now() };
   await context.journal.write(stamped);
   return stamped;
 }
@@ -87,7 +87,7 @@ export function newEntry(
     restoreOrderedAt: null,
     frozenAt: null,
     closed: false,
-    updatedAt: Date.now(),
+    updatedAt: context.machine.clock.now(),
     ...fields,
   };
 }

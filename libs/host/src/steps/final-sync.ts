@@ -7,12 +7,13 @@ export const finalSync: Step<'final-sync'> = async ({ subject, route, carry }, c
   await requireEntry('final-sync', context, ['FROZEN']);
   const before = await recall(context, 'final-sync');
   if (before !== null) return before;
-  const started = performance.now();
+  const { clock } = context.machine;
+  const started = clock.elapsed();
   const link = await context.links.get(context.migration, context.epoch, route, context.signal);
   try {
     const { bytes } = carry ? await link.syncFiles(subject.bundle, context.signal) : { bytes: 0 };
     await link.go(context.signal);
-    return await remember(context, 'final-sync', { bytes, ms: performance.now() - started });
+    return await remember(context, 'final-sync', { bytes, ms: clock.elapsed() - started });
   } catch (error) {
     link.abandon('the last files could not be carried');
     throw error;

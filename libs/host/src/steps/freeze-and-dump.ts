@@ -15,7 +15,6 @@ import type { ContainerState, DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
 import { dumpAndSend, planDump } from './dumping.ts';
 import { record } from './entry.ts';
-import { touchMappedFiles } from './mapped-files.ts';
 import { recall, remember } from './outcomes.ts';
 import { sendingEntry } from './source-entry.ts';
 import type { Step } from './step.ts';
@@ -86,7 +85,7 @@ async function requireThere(
 }
 
 async function restorerArmed(link: Link, { route }: Input, context: StepContext): Promise<void> {
-  const limit = AbortSignal.timeout(RESTORER_LIMIT_MS);
+  const limit = context.machine.clock.limit(RESTORER_LIMIT_MS);
   try {
     await link.restorerArmed(AbortSignal.any([context.signal, limit]));
   } catch (error) {
@@ -108,22 +107,23 @@ async function blackout(
   context: StepContext,
 ): Promise<StepOutput<'freeze-and-dump'>> {
   const { subject, network } = input;
+  const { clock, files } = context.machine;
   const runtime = context.runtimes.get(subject.runtime);
+  const frozenAt = entry.frozenAt ?? clock.now();
   await record('freeze-and-dump', context, {
     ...entry,
     phase: 'FROZEN',
     network,
-    frozenAt: entry.frozenAt ?? Date.now(),
+    frozenAt,
   });
 
-  const frozenAt = entry.frozenAt ?? Date.now();
-  const ordered = performance.now();
+  const ordered = clock.elapsed();
   await bothOf(
     context.network.fence(network, context.signal),
     runtime.pause(subject.container, context.signal),
   );
-  const pauseMs = performance.now() - ordered;
-  const touched = touchMappedFiles(state);
+  const pauseMs = clock.elapsed() - ordered;
+  const touched = files.touchMappedFiles(state);
   touched.catch(() => undefined);
   const { figures, dumpMs } = await dumpAndSend(context, link, plan, (signal) =>
     runtime.dump(subject.container, plan, signal),

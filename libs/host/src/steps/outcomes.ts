@@ -2,7 +2,6 @@
  * Outputs of finished steps, so that a step that is delivered twice answers the same.
  * They lie with the images in memory: gone with the machine, like the processes they tell of.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { steps, type StepName, type StepOutput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
@@ -15,10 +14,7 @@ export async function remember<N extends StepName>(
   output: StepOutput<N>,
   round = 0,
 ): Promise<StepOutput<N>> {
-  const path = pathOf(context, step, round);
-  await mkdir(notesDir(context.config, context.migration, context.epoch), { recursive: true, mode: 0o700 });
-  await writeFile(`${path}.tmp`, JSON.stringify(output), { mode: 0o600 });
-  await rename(`${path}.tmp`, path);
+  await context.machine.files.writeText(pathOf(context, step, round), JSON.stringify(output));
   return output;
 }
 
@@ -28,13 +24,8 @@ export async function recall<N extends StepName>(
   step: N,
   round = 0,
 ): Promise<StepOutput<N> | null> {
-  try {
-    const text = await readFile(pathOf(context, step, round), 'utf8');
-    return steps[step].output.parse(JSON.parse(text)) as StepOutput<N>;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  }
+  const text = await context.machine.files.readText(pathOf(context, step, round));
+  return text === null ? null : (steps[step].output.parse(JSON.parse(text)) as StepOutput<N>);
 }
 
 const pathOf = ({ config, migration, epoch }: StepContext, step: StepName, round: number): string =>

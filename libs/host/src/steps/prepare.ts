@@ -5,11 +5,9 @@
  * - PREPARED is journalled before anything is made, and the network before it is built: `discard` finds just what was made.
  * - Asked again in the same epoch it arms the receiver again (after a restart of the worker) and keeps what has arrived.
  */
-import { mkdir } from 'node:fs/promises';
 import { CmtError, type StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
-import { isThere } from '../mounts.ts';
 import { imagesDir } from '../places.ts';
 import { claimContainer, newEntry, readEntry, record, stale } from './entry.ts';
 import { imagesNeed, requireSpace } from './space.ts';
@@ -41,7 +39,7 @@ async function begin(input: Input, context: StepContext): Promise<JournalEntry> 
   }
   await claimContainer(context, input.subject);
   if (before !== null) await withdraw(before, context);
-  const bundleExisted = await isThere(input.subject.bundle);
+  const bundleExisted = await context.machine.files.isThere(input.subject.bundle);
   const fields = { side: 'target', phase: 'PREPARED', peer: input.source, bundleExisted } as const;
   return await record('prepare', context, newEntry(context, input.subject, fields));
 }
@@ -53,9 +51,9 @@ async function withdraw(older: JournalEntry, context: StepContext): Promise<void
 }
 
 async function checkSpace(input: Input, entry: JournalEntry, context: StepContext): Promise<void> {
-  await requireSpace(context.config.imagesDir, imagesNeed(input.memory), context.config.name);
+  await requireSpace(context.config.imagesDir, imagesNeed(input.memory), context);
   if (input.sharedRootfs || entry.bundleExisted) return;
-  await requireSpace(input.subject.bundle, input.files, context.config.name);
+  await requireSpace(input.subject.bundle, input.files, context);
 }
 
 async function checkNames({ subject, network }: Input, context: StepContext): Promise<void> {
@@ -74,9 +72,9 @@ async function checkNames({ subject, network }: Input, context: StepContext): Pr
 }
 
 async function make(input: Input, entry: JournalEntry, context: StepContext): Promise<void> {
-  const images = imagesDir(context.config, context.migration, context.epoch);
-  await mkdir(images, { recursive: true, mode: 0o700 });
-  if (!input.sharedRootfs) await mkdir(input.subject.bundle, { recursive: true, mode: 0o700 });
+  const { files } = context.machine;
+  await files.makeDirectory(imagesDir(context.config, context.migration, context.epoch));
+  if (!input.sharedRootfs) await files.makeDirectory(input.subject.bundle);
   await record('prepare', context, { ...entry, network: input.network });
   await context.network.build(input.network, context.signal);
 }

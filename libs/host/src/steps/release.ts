@@ -39,15 +39,16 @@ export const release: Step<'release'> = async (_input, context) => {
 
 async function decide(entry: JournalEntry, context: StepContext): Promise<StepOutput<'release'>> {
   if (!(await isHeld(entry, context))) throw heldCopyDied(entry, context);
-  const started = performance.now();
+  const { clock } = context.machine;
+  const started = clock.elapsed();
   const decision = await voteCommit(context);
   if (decision === 'ABORT') {
     const discarded = await record('release', context, { ...entry, phase: 'DISCARDED' });
     await undoTarget(discarded, context);
-    return aborted(performance.now() - started);
+    return aborted(clock.elapsed() - started);
   }
   const known = await record('release', context, { ...entry, phase: 'COMMITTED' });
-  return await open(known, performance.now() - started, context);
+  return await open(known, clock.elapsed() - started, context);
 }
 
 /** Attaches the network first: what the container sends in its first millisecond must not be lost. It runs in any case. */
@@ -56,8 +57,9 @@ async function open(
   decideMs: number,
   stoppable: StepContext,
 ): Promise<StepOutput<'release'>> {
-  const context = { ...stoppable, signal: AbortSignal.timeout(FINISH_LIMIT_MS) };
-  const openedAt = Date.now();
+  const { clock } = stoppable.machine;
+  const context = { ...stoppable, signal: clock.limit(FINISH_LIMIT_MS) };
+  const openedAt = clock.now();
   const [attached] = await Promise.allSettled([context.network.attach(entry.network, context.signal)]);
   const releasedAt = (await letGo(entry, context)) ?? (await restoreAgain(entry, context));
   if (attached.status === 'rejected') throw attached.reason;
@@ -75,7 +77,7 @@ async function restoreAgain(entry: JournalEntry, context: StepContext): Promise<
     new CmtError('CONTAINER_DIED', {
       container,
       host: context.config.name,
-      ms: Math.max(0, Date.now() - entry.updatedAt),
+      ms: Math.max(0, context.machine.clock.now() - entry.updatedAt),
     });
   if (plan === null) throw lost();
   const subject = { runtime, container, bundle };

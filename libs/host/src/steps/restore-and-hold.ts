@@ -14,7 +14,6 @@ import { logDir } from '../places.ts';
 import { removeCopy } from './copy-end.ts';
 import { isHeld, orderRestore, restoreUntilHeld } from './copy.ts';
 import { record, requireEntry } from './entry.ts';
-import { lastLogTime } from './log-time.ts';
 import { recall, remember } from './outcomes.ts';
 import { keepPlan } from './restore-plan.ts';
 import type { Step } from './step.ts';
@@ -33,7 +32,7 @@ async function restore(
   input: StepInput<'restore-and-hold'>,
   context: StepContext,
 ): Promise<StepOutput<'restore-and-hold'>> {
-  const { migration, epoch, receiver, config, signal } = context;
+  const { migration, epoch, receiver, config, signal, machine } = context;
   const session = receiver.session(migration, epoch);
   if (session === null) throw new CmtError('SESSION_LOST', { host: config.name, migration });
   await removeCopy(entry, context);
@@ -42,12 +41,12 @@ async function restore(
   session.arm();
 
   const { lastByteAt } = await session.complete(signal);
-  const startedAt = Date.now();
-  const started = performance.now();
+  const startedAt = machine.clock.now();
+  const started = machine.clock.elapsed();
   const held = await restoreUntilHeld(ordered, plan, context);
-  const restoreMs = performance.now() - started;
+  const restoreMs = machine.clock.elapsed() - started;
   const [criuMs] = await Promise.all([
-    lastLogTime(join(plan.work, 'restore.log')),
+    machine.criu.lastLogTime(join(plan.work, 'restore.log')),
     record(NAME, context, { ...held, phase: 'HELD' }),
   ]);
   const output = { waitMs: Math.max(0, startedAt - lastByteAt), restoreMs, criuMs: criuMs ?? restoreMs };

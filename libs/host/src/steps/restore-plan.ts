@@ -1,5 +1,4 @@
 /** The plan of a restore, kept beside the images: a committed copy that died is restored once more with it. */
-import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AbsolutePath, TcpPolicy } from '@cmt/contracts';
 import { z } from 'zod';
@@ -16,16 +15,12 @@ const Plan = z.object({
 });
 
 export const keepPlan = (plan: RestorePlan, context: StepContext): Promise<void> =>
-  writeFile(pathOf(context), JSON.stringify(plan), { mode: 0o600 });
+  context.machine.files.writeText(pathOf(context), JSON.stringify(plan));
 
 /** Null when it is gone, and the images with it: this machine was restarted. */
 export async function keptPlan(context: StepContext): Promise<RestorePlan | null> {
-  try {
-    return Plan.parse(JSON.parse(await readFile(pathOf(context), 'utf8')));
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  }
+  const text = await context.machine.files.readText(pathOf(context));
+  return text === null ? null : Plan.parse(JSON.parse(text));
 }
 
 const pathOf = ({ config, migration, epoch }: StepContext): string =>

@@ -6,7 +6,6 @@
 import { CmtError } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
-import { rememberBundle } from '../preflight/bundles.ts';
 import { readDecision } from './deciding.ts';
 import { record, requireEntry } from './entry.ts';
 import type { Step } from './step.ts';
@@ -23,7 +22,7 @@ export const retire: Step<'retire'> = async ({ subject, network }, context) => {
     await runtime.destroy(subject.container, context.signal);
   }
   await context.network.remove(network, context.signal);
-  await rememberBundle(context.config, entry.bundle, entry.container);
+  await context.machine.bundles.remember(context.config, entry.bundle, entry.container);
   return {};
 };
 

@@ -1,6 +1,6 @@
 /** Room on a file system, asked before anything is written there. */
-import { CmtError, type HostName } from '@cmt/contracts';
-import { freeBytes } from '../preflight/disk.ts';
+import { CmtError } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
 
 const MIB = 1024 * 1024;
 
@@ -11,9 +11,14 @@ const METADATA_BYTES = 16 * MIB;
 export const imagesNeed = (memory: number): number => Math.ceil(memory * 1.05) + METADATA_BYTES;
 
 /** @throws CmtError TARGET_FULL when fewer bytes are free there. */
-export async function requireSpace(path: string, need: number, host: HostName): Promise<void> {
-  const free = await freeBytes(path);
-  if (free < need) throw new CmtError('TARGET_FULL', { host, path, free: mib(free), need: mib(need) });
+export async function requireSpace(
+  path: string,
+  need: number,
+  { machine, config }: StepContext,
+): Promise<void> {
+  const free = await machine.files.freeBytes(path);
+  if (free >= need) return;
+  throw new CmtError('TARGET_FULL', { host: config.name, path, free: mib(free), need: mib(need) });
 }
 
 const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;

@@ -4,8 +4,9 @@ import type { Step } from './step.ts';
 
 export const syncFiles: Step<'sync-files'> = async ({ subject, route }, context) => {
   await sendingEntry('sync-files', context, { subject, peer: route.peer });
-  const started = performance.now();
+  const { clock } = context.machine;
+  const started = clock.elapsed();
   const link = await context.links.get(context.migration, context.epoch, route, context.signal);
   const { bytes } = await link.syncFiles(subject.bundle, context.signal);
-  return { bytes, ms: performance.now() - started };
+  return { bytes, ms: clock.elapsed() - started };
 };

@@ -8,7 +8,6 @@
  */
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
-import { removeTree } from '../mounts.ts';
 import { volatileDir } from '../places.ts';
 import { removeCopy } from './copy-end.ts';
 
@@ -17,6 +16,7 @@ export async function undoTarget(entry: JournalEntry, context: StepContext): Pro
   await context.receiver.forget(entry.migration);
   await removeCopy(entry, context);
   await context.network.remove(entry.network, context.signal);
-  await removeTree(volatileDir(context.config, entry.migration));
-  if (!entry.bundleExisted) await removeTree(entry.bundle);
+  const { files } = context.machine;
+  await files.removeTree(volatileDir(context.config, entry.migration));
+  if (!entry.bundleExisted) await files.removeTree(entry.bundle);
 }

@@ -3,7 +3,7 @@
  * until the page is written back, so rsync would take the file for unchanged: their times are set to now.
  */
 import { readFile, utimes } from 'node:fs/promises';
-import { containerPids } from '../preflight/container-processes.ts';
+import { containerPids } from './container-processes.ts';
 import type { ContainerState } from '../runtimes/runtime.ts';
 
 /** Sets the modification time of every such file of a container's processes. */

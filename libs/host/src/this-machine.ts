@@ -1,0 +1,67 @@
+/** The machine that this process runs on. */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { abortGate, gateState, gateTimes, openGate, prepareGate, waitHeld } from './criu/gate.ts';
+import { explainRestore } from './criu/log.ts';
+import { lastLogTime } from './criu/log-time.ts';
+import { readDumpStats } from './criu/stats.ts';
+import type { Clock, Machine } from './machine.ts';
+import { isThere, removeTree } from './mounts.ts';
+import { forgetBundle, rememberBundle } from './preflight/bundles.ts';
+import { freeBytes } from './preflight/disk.ts';
+import { touchMappedFiles } from './preflight/mapped-files.ts';
+import { beganAt, isAlive, startTimeOf } from './proc.ts';
+import { endOperation } from './runtimes/operations.ts';
+
+export const thisClock: Clock = {
+  now: () => Date.now(),
+  elapsed: () => performance.now(),
+  wait: (ms, signal) => delay(ms, undefined, { signal }).catch(() => signal?.throwIfAborted()),
+  limit: (ms) => AbortSignal.timeout(ms),
+};
+
+export const thisMachine: Machine = {
+  clock: thisClock,
+  files: {
+    ...{ makeDirectory, removeTree, isThere, freeBytes, readText, writeText, touchMappedFiles },
+  },
+  processes: {
+    isAlive,
+    endOperation,
+    named: async (pid) => {
+      const startTime = await startTimeOf(pid);
+      return startTime === null ? null : { pid, startTime };
+    },
+    beganAt: ({ startTime }) => beganAt(startTime),
+  },
+  gates: {
+    prepare: prepareGate,
+    waitHeld,
+    open: openGate,
+    abort: abortGate,
+    state: gateState,
+    times: gateTimes,
+  },
+  criu: { dumpStats: readDumpStats, lastLogTime, explainRestore },
+  bundles: { remember: rememberBundle, forget: forgetBundle },
+};
+
+async function makeDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(`${path}.tmp`, text, { mode: 0o600 });
+  await rename(`${path}.tmp`, path);
+}
