@@ -1,0 +1,112 @@
+/** Rules with one deliberate fault each: a simulator that does not catch every one of them proves nothing. */
+import type { StepName, StepOutput } from '@cmt/contracts';
+import type { StepContext } from '../../libs/host/src/context.ts';
+import type { Journal, JournalEntry } from '../../libs/host/src/journal.ts';
+import { CONTAINER } from './sim-host.ts';
+import { realRules, type Rules } from './rules.ts';
+import type { SimProcess } from './sim-process.ts';
+
+/** A variant, and the promises of which at least one must be seen broken. */
+export interface BrokenRules {
+  readonly name: string;
+  readonly rules: Rules;
+  readonly breaks: readonly string[];
+}
+
+const variant = (name: string, breaks: readonly string[], change: Partial<Rules>): BrokenRules => ({
+  name,
+  breaks,
+  rules: { ...realRules, ...change },
+});
+
+export const brokenRules: readonly BrokenRules[] = [
+  variant('the gate opens without COMMIT', ['H1', 'one copy'], {
+    decisions: (decisions) => ({
+      ...decisions,
+      settle: (migration, epoch, vote, signal) =>
+        vote === 'COMMIT' ? Promise.resolve('COMMIT') : decisions.settle(migration, epoch, vote, signal),
+    }),
+  }),
+  variant('the last vote wins', ['H1', 'H2', 'H3', 'one copy'], { firstVoteWins: false }),
+  variant('an answer that is lost counts as ABORT', ['H2', 'one copy', 'memory'], {
+    decisions: (decisions) => ({
+      ...decisions,
+      read: (migration, epoch, signal) =>
+        decisions.read(migration, epoch, signal).catch(() => 'ABORT' as const),
+    }),
+    step: resumesAtOnce,
+  }),
+  variant('Redis stands in for a silent target, whatever it has lost', ['H6', 'one copy'], {
+    isContinuous: () => true,
+  }),
+  variant('the journal is written after the act', ['H4', 'one copy'], { journal: writesLate }),
+  variant('the epoch is not checked', ['H1', 'H2', 'H4', 'one copy', 'memory', 'files', 'H7', 'end'], {
+    context: (context) => ({ ...context, journal: anyEpoch(context) }),
+  }),
+  variant('what was held is discarded whatever the record says', ['one copy', 'H4'], {
+    decisions: (decisions) => ({
+      ...decisions,
+      settle: (migration, epoch, vote, signal) =>
+        vote === 'ABORT'
+          ? decisions.settle(migration, epoch, vote, signal).then(() => 'ABORT' as const)
+          : decisions.settle(migration, epoch, vote, signal),
+    }),
+  }),
+  variant('the source is retired without asking', ['one copy', 'memory'], { step: retiresEarly }),
+  variant('nothing is cleaned up', ['H7'], { step: cleansNothing }),
+];
+
+type AnyStep = (input: unknown, context: StepContext) => Promise<unknown>;
+
+/** A frozen source that hears nothing for a while runs on by itself: the time-out that H5 forbids. */
+function resumesAtOnce<S>(name: StepName, step: S): S {
+  if (name !== 'final-sync') return step;
+  return (async (input: unknown, context: StepContext) => {
+    try {
+      return await (step as AnyStep)(input, context);
+    } catch (error) {
+      const entry = await context.journal.read(context.migration);
+      if (entry?.phase === 'FROZEN') await context.journal.write({ ...entry, phase: 'RESUMED' });
+      await context.runtimes.get('runc').resume(CONTAINER, context.signal);
+      throw error;
+    }
+  }) as S;
+}
+
+function retiresEarly<S>(name: StepName, step: S): S {
+  if (name !== 'final-sync') return step;
+  return (async (input: unknown, context: StepContext) => {
+    const output = await (step as AnyStep)(input, context);
+    const entry = await context.journal.read(context.migration);
+    if (entry !== null) await context.journal.write({ ...entry, phase: 'RETIRED' });
+    await context.runtimes.get('runc').destroy(CONTAINER, context.signal);
+    return output;
+  }) as S;
+}
+
+function cleansNothing<S>(name: StepName, step: S): S {
+  return name === 'clean' ? ((() => Promise.resolve({} satisfies StepOutput<'clean'>)) as S) : step;
+}
+
+/** The answer comes at once, the write a little later, if the process lives that long. */
+function writesLate(journal: Journal, who: SimProcess): Journal {
+  const pending = new Map<string, JournalEntry>();
+  return {
+    ...journal,
+    read: async (migration) => pending.get(migration) ?? (await journal.read(migration)),
+    write: (entry) => {
+      pending.set(entry.migration, entry);
+      who.after(5, () => void journal.write(entry).catch(() => undefined));
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Every entry seems to be of the epoch of whoever reads it. */
+const anyEpoch = ({ journal, epoch }: StepContext): Journal => ({
+  ...journal,
+  read: async (migration) => {
+    const entry = await journal.read(migration);
+    return entry === null ? null : { ...entry, epoch };
+  },
+});

@@ -1,0 +1,147 @@
+/** What goes wrong in a simulated run, and when: drawn from the seed, and small enough to be printed and shrunk. */
+import type { Random } from './virtual-time.ts';
+import type { HostNode, Node, Role } from './world.ts';
+
+/** At the n-th await of a process of that role, before it takes place or when its answer is on the way; or at a time. */
+export type Trigger =
+  | { readonly role: Role; readonly nth: number; readonly when: 'before' | 'after' }
+  | { readonly atMs: number };
+
+export type Deed =
+  | { readonly kind: 'kill'; readonly role: Role; readonly backAfterMs: number }
+  /** SIGSTOP, then SIGCONT. */
+  | { readonly kind: 'stop'; readonly role: Role; readonly forMs: number }
+  | { readonly kind: 'power'; readonly host: HostNode; readonly forMs: number }
+  | {
+      readonly kind: 'cut';
+      readonly from: Node;
+      readonly to: Node;
+      readonly bothWays: boolean;
+      readonly forMs: number;
+    }
+  | { readonly kind: 'redis-crash'; readonly losesMs: number; readonly downMs: number }
+  | { readonly kind: 'redis-stop'; readonly forMs: number }
+  | { readonly kind: 'cancel' }
+  /** Somebody asks for the container to be moved once more, there or back. */
+  | { readonly kind: 'again'; readonly from: HostNode }
+  /** The queue delivers what is under way a second time. */
+  | { readonly kind: 'duplicate'; readonly host: HostNode }
+  /** The next restore on that host fails. */
+  | { readonly kind: 'restore-fails'; readonly host: HostNode }
+  /** The effect takes place, and its answer is lost. */
+  | { readonly kind: 'lose-answer' }
+  | { readonly kind: 'fail' }
+  /** No answer until the caller gives up. */
+  | { readonly kind: 'hang' };
+
+export interface Fault {
+  readonly trigger: Trigger;
+  readonly deed: Deed;
+}
+
+export interface Scenario {
+  readonly seed: number;
+  /** appendfsync always; otherwise Redis may lose its last second. */
+  readonly redisKeepsEveryWrite: boolean;
+  readonly preRestoreHook: boolean;
+  readonly coordinators: 1 | 2;
+  readonly faults: readonly Fault[];
+}
+
+/** Awaits of each role in a run without faults. */
+export type Awaits = Readonly<Record<Role, number>>;
+
+const ROLES: readonly Role[] = ['alpha', 'beta', 'coordinator'];
+const MOST_FAULTS = 4;
+/** Milliseconds in which an undisturbed run has ended. */
+const RUN_MS = 2_500;
+
+/** The scenario of a seed. @param awaitsOf how many awaits there are to choose from */
+export function draw(seed: number, random: Random, awaitsOf: (scenario: Scenario) => Awaits): Scenario {
+  const setting: Scenario = {
+    seed,
+    redisKeepsEveryWrite: random.chance(0.5),
+    preRestoreHook: random.chance(0.3),
+    coordinators: random.chance(0.3) ? 2 : 1,
+    faults: [],
+  };
+  const awaits = awaitsOf(setting);
+  const count = random.chance(0.4) ? 1 : random.whole(2, MOST_FAULTS);
+  return { ...setting, faults: Array.from({ length: count }, () => drawFault(random, awaits)) };
+}
+
+function drawFault(random: Random, awaits: Awaits): Fault {
+  const role = random.pick(ROLES);
+  const nth = random.whole(1, Math.floor(0.97 * awaits[role]));
+  const when = random.chance(0.5) ? 'before' : 'after';
+  const atThatAwait: Trigger = { role, nth, when };
+  const anywhere: Trigger = random.chance(0.7)
+    ? atThatAwait
+    : { atMs: Math.round(random.between(0, RUN_MS)) };
+  switch (random.whole(0, 14)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+      return { trigger: atThatAwait, deed: { kind: 'kill', role, backAfterMs: duration(random) } };
+    case 4:
+      return {
+        trigger: anywhere,
+        deed: { kind: 'kill', role: random.pick(ROLES), backAfterMs: duration(random) },
+      };
+    case 5:
+      return { trigger: anywhere, deed: { kind: 'stop', role: random.pick(ROLES), forMs: duration(random) } };
+    case 6:
+      return { trigger: anywhere, deed: { kind: 'power', host: drawHost(random), forMs: duration(random) } };
+    case 7:
+      return { trigger: anywhere, deed: drawCut(random) };
+    case 8:
+      return { trigger: anywhere, deed: drawRedis(random) };
+    case 9:
+      return { trigger: anywhere, deed: { kind: 'cancel' } };
+    case 10:
+      return { trigger: anywhere, deed: { kind: 'again', from: drawHost(random) } };
+    case 11:
+      return { trigger: anywhere, deed: { kind: 'duplicate', host: drawHost(random) } };
+    case 12:
+      return { trigger: anywhere, deed: { kind: 'restore-fails', host: drawHost(random) } };
+    case 13:
+      return { trigger: { role, nth, when: 'after' }, deed: { kind: 'lose-answer' } };
+    default:
+      return { trigger: { role, nth, when: 'before' }, deed: { kind: random.chance(0.5) ? 'fail' : 'hang' } };
+  }
+}
+
+const drawHost = (random: Random): HostNode => random.pick(['alpha', 'beta'] as const);
+
+/** Short ones, ones about as long as a lock, and long ones. */
+function duration(random: Random): number {
+  const [low, high] = random.pick([
+    [50, 2_000],
+    [5_000, 16_000],
+    [16_000, 70_000],
+  ] as const);
+  return Math.round(random.between(low, high));
+}
+
+function drawCut(random: Random): Deed {
+  const [from, to] = random.pick([
+    ['alpha', 'beta'],
+    ['alpha', 'redis'],
+    ['beta', 'redis'],
+    ['control', 'redis'],
+  ] as const);
+  const reversed = random.chance(0.5);
+  return {
+    kind: 'cut',
+    from: reversed ? to : from,
+    to: reversed ? from : to,
+    bothWays: random.chance(0.6),
+    forMs: duration(random),
+  };
+}
+
+const drawRedis = (random: Random): Deed =>
+  random.chance(0.7)
+    ? { kind: 'redis-crash', losesMs: Math.round(random.between(0, 1_000)), downMs: duration(random) }
+    : { kind: 'redis-stop', forMs: duration(random) };

@@ -1,0 +1,178 @@
+/**
+ * What must hold after every event (docs/lifecycle.md, H1 to H7), looked at from outside: at the copies themselves, at what is
+ * durable on the hosts, and at every vote that was ever counted, also one that Redis has forgotten since.
+ */
+import type { Decision } from '@cmt/contracts';
+import type { JournalEntry, Phase } from '../../libs/host/src/journal.ts';
+import { BUNDLE, IMAGES_DIR, type Copy, type SimHost } from './sim-host.ts';
+import type { World } from './world.ts';
+
+export interface Violation {
+  readonly promise: string;
+  readonly text: string;
+  /** Milliseconds since the beginning. */
+  readonly at: number;
+}
+
+export class Promises {
+  readonly violations: Violation[] = [];
+  readonly #world: World;
+  readonly #votes = new Map<string, Set<Decision>>();
+  readonly #held = new Set<string>();
+  readonly #ranOn = new Set<string>(['alpha']);
+  /** How often the container has been let run, wherever. */
+  #generation = 0;
+  /** A host that lost its power held the only copy: nothing that cmt could have kept. */
+  lostWithHost = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** After every event. */
+  check(): void {
+    const running = this.#world.hosts.filter(({ copy }) => copy?.status === 'running');
+    if (running.length > 1) this.#broken('one copy', 'two copies run');
+    if (!this.lostWithHost && !this.#isAnyRunnable()) this.#broken('one copy', 'no copy can run any more');
+    for (const host of this.#world.hosts) if (host.copy?.status === 'held') this.#noteHeld(host);
+  }
+
+  decided(migration: string, epoch: number, decision: Decision): void {
+    const votes = this.#votes.get(`${migration} ${epoch}`) ?? new Set();
+    this.#votes.set(`${migration} ${epoch}`, votes.add(decision));
+    if (votes.size > 1 && !this.#world.redisHasLost)
+      this.#broken('H3', `COMMIT and ABORT of ${migration} ${epoch}`);
+  }
+
+  /** The gate of that directory was opened. */
+  released(host: SimHost, gate: string): void {
+    const [, migration = '', epoch = ''] = /([^/]+)\/(\d+)-gate$/.exec(gate) ?? [];
+    const entry = host.journal.get(migration);
+    if (!this.#wasDecided(migration, Number(epoch), 'COMMIT'))
+      this.#broken('H1', `the gate of ${migration} ${epoch} opens without COMMIT`);
+    if (entry?.epoch !== Number(epoch) || (entry.phase !== 'COMMITTED' && entry.phase !== 'RUNNING'))
+      this.#broken('H4', `the gate of ${migration} ${epoch} opens while the journal says ${said(entry)}`);
+    const content = host.bundles.get(BUNDLE);
+    if (host.copy !== null) {
+      if (host.copy.generation !== this.#generation)
+        this.#broken('memory', 'an older state of the container runs');
+      if (content?.generation !== host.copy.generation || !content.whileFrozen)
+        this.#broken('files', 'the files are older than the memory');
+      this.#letRun(host, host.copy);
+    }
+  }
+
+  freezing(host: SimHost): void {
+    const entry = this.#newest(host, 'source');
+    if (entry?.phase !== 'FROZEN') this.#broken('H4', `frozen while the journal says ${said(entry)}`);
+  }
+
+  resumed(host: SimHost): void {
+    const entry = this.#newest(host, 'source');
+    if (entry?.phase !== 'RESUMED') this.#broken('H4', `resumed while the journal says ${said(entry)}`);
+    if (entry !== null) this.#mayResume(host, entry);
+    if (host.copy === null) return;
+    if (host.copy.generation !== this.#generation)
+      this.#broken('memory', 'an older state of the container runs on');
+    this.#letRun(host, host.copy);
+  }
+
+  /** A copy is about to be destroyed. */
+  ending(host: SimHost, copy: Copy): void {
+    if (copy.status === 'held') return;
+    const entry = this.#newest(host, 'source');
+    if (entry?.phase !== 'RETIRED')
+      this.#broken('H4', `a ${copy.status} copy dies while the journal says ${said(entry)}`);
+  }
+
+  /**
+   * The power of a host goes. What ran there ends with its machine, as any program does. Otherwise only that is excused which
+   * this host alone had, or which goes wrong on top of other faults.
+   */
+  powerLost(lost: Copy | null): void {
+    if (lost?.status === 'running' && lost.generation === this.#generation) this.lostWithHost = true;
+    if (!this.#isAnyRunnable() || (this.#world.faultCount > 1 && !this.#isAnyCopy()))
+      this.lostWithHost = true;
+  }
+
+  /** When everything has come to rest. */
+  final(): void {
+    const migrations = this.#world.asked.map((id) => ({ id, ...this.#world.migration(id) }));
+    for (const { id, end, stage } of migrations)
+      if (end === null) this.#broken('end', `${id} has not ended: it is at ${stage}`);
+    for (const { id, end, reason } of migrations)
+      if (end === 'needs-operator' && reason === null)
+        this.#broken('end', `${id} needs an operator, and says not why`);
+    if (this.lostWithHost || migrations.some(({ end }) => end === 'needs-operator')) return;
+    if (!this.#world.hosts.some(({ copy }) => copy?.status === 'running'))
+      this.#broken('end', 'the container does not run');
+    for (const host of this.#world.hosts) this.#nothingLeft(host);
+  }
+
+  #nothingLeft(host: SimHost): void {
+    const open = [...host.journal.values()].filter(({ closed }) => !closed);
+    if (open.length > 0)
+      this.#broken('H7', `${host.name}: open in the journal: ${open.map(said).join('; ')}`);
+    if (host.isThere(IMAGES_DIR)) this.#broken('H7', `${host.name}: images are left`);
+    const { built, attached, fenced } = host.network;
+    if (host.copy === null && (built || attached || fenced))
+      this.#broken('H7', `${host.name}: network is left`);
+    if (host.copy !== null && (fenced || !attached))
+      this.#broken('H7', `${host.name}: the container is cut off`);
+    if (host.bundles.has(BUNDLE) && !this.#ranOn.has(host.name))
+      this.#broken('H7', `${host.name}: a bundle is left`);
+  }
+
+  #mayResume(host: SimHost, { migration, epoch }: JournalEntry): void {
+    if (!this.#wasDecided(migration, epoch, 'ABORT'))
+      this.#broken('H2', `${migration} ${epoch} runs on at ${host.name} without ABORT`);
+    const target = this.#world.hosts.find((other) => other !== host);
+    const there = target?.journal.get(migration);
+    const isDiscarded = there?.phase === 'DISCARDED' && there.epoch >= epoch;
+    if (this.#held.has(`${migration} ${epoch}`) && !isDiscarded && this.#world.redisHasLost)
+      this.#broken(
+        'H6',
+        `${migration} ${epoch} runs on, the target says ${said(there)}, and Redis has lost writes`,
+      );
+  }
+
+  #letRun(host: SimHost, copy: Copy): void {
+    this.#generation += 1;
+    copy.generation = this.#generation;
+    this.#ranOn.add(host.name);
+  }
+
+  /** A process that runs, or that somebody can let run; or complete images and files where a restore may still be ordered. */
+  #isAnyRunnable = (): boolean =>
+    this.#isAnyCopy() || this.#world.hosts.some((host) => this.#canRestore(host));
+
+  #isAnyCopy = (): boolean => this.#world.hosts.some((host) => host.copy !== null);
+
+  #canRestore = (host: SimHost): boolean =>
+    [...host.journal.values()].some(({ phase, closed }) => RESTORABLE.includes(phase) && !closed) &&
+    [...host.images.values()].includes(this.#generation) &&
+    host.bundles.get(BUNDLE)?.generation === this.#generation;
+
+  #noteHeld(host: SimHost): void {
+    for (const { migration, epoch, phase } of host.journal.values())
+      if (phase === 'HELD') this.#held.add(`${migration} ${epoch}`);
+  }
+
+  #newest(host: SimHost, side: 'source' | 'target'): JournalEntry | null {
+    const entries = [...host.journal.values()].filter((entry) => entry.side === side && !entry.closed);
+    return entries.sort((a, b) => b.updatedAt - a.updatedAt)[0] ?? null;
+  }
+
+  #wasDecided = (migration: string, epoch: number, decision: Decision): boolean =>
+    this.#votes.get(`${migration} ${epoch}`)?.has(decision) === true;
+
+  #broken(promise: string, text: string): void {
+    if (this.violations.some((known) => known.text === text)) return;
+    this.violations.push({ promise, text, at: Math.round(this.#world.time.elapsed) });
+  }
+}
+
+const RESTORABLE: readonly Phase[] = ['PREPARED', 'HELD', 'COMMITTED'];
+
+const said = (entry: JournalEntry | null | undefined): string =>
+  entry == null ? 'nothing' : `${entry.migration} ${entry.epoch} ${entry.phase}`;

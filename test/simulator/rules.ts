@@ -1,0 +1,29 @@
+/** The rules as they are, and the places where a broken variant may put itself: see broken-rules.ts. */
+import type { StepName } from '@cmt/contracts';
+import type { Decisions, StepContext } from '../../libs/host/src/context.ts';
+import type { Journal } from '../../libs/host/src/journal.ts';
+import type { Step } from '../../libs/host/src/steps/step.ts';
+import type { SimProcess } from './sim-process.ts';
+
+export interface Rules {
+  readonly journal: (journal: Journal, who: SimProcess) => Journal;
+  readonly decisions: (decisions: Decisions) => Decisions;
+  readonly context: (context: StepContext) => StepContext;
+  readonly step: <N extends StepName>(name: N, step: Step<N>) => Step<N>;
+  /** Whether Redis may stand in for a target that cannot be asked, given that it provably lost nothing. */
+  readonly isContinuous: (provenByRedis: boolean) => boolean;
+  readonly obeysStaleCoordinators: boolean;
+  readonly firstVoteWins: boolean;
+  readonly checksTokens: boolean;
+}
+
+export const realRules: Rules = {
+  journal: (journal) => journal,
+  decisions: (decisions) => decisions,
+  context: (context) => context,
+  step: (_, step) => step,
+  isContinuous: (proven) => proven,
+  obeysStaleCoordinators: false,
+  firstVoteWins: true,
+  checksTokens: true,
+};

@@ -1,0 +1,304 @@
+/** The simulated world: two hosts with a worker each, one or two coordinators, Redis, the links between them, and what goes wrong. */
+import { CmtError, MigrationRequest, type MigrationState } from '@cmt/contracts';
+import type { Deed, Fault, Scenario } from './faults.ts';
+import { Promises } from './promises.ts';
+import type { Rules } from './rules.ts';
+import { SimCoordinator } from './sim-coordinator.ts';
+import { CONTAINER, SimHost } from './sim-host.ts';
+import type { SimProcess } from './sim-process.ts';
+import { cancelKey, migrationKey, type MigrationJob } from './sim-queue.ts';
+import { SimRedis } from './sim-redis.ts';
+import { SimWorker } from './sim-worker.ts';
+import { Random, VirtualTime } from './virtual-time.ts';
+
+export type HostNode = 'alpha' | 'beta';
+export type Node = HostNode | 'redis' | 'control';
+export type Role = HostNode | 'coordinator';
+
+/** What a fault makes of one effect. */
+export type Spoiled =
+  | { readonly kind: 'lose-answer'; readonly error: Error }
+  | { readonly kind: 'fail'; readonly error: Error }
+  | { readonly kind: 'hang' };
+
+/** Which node does not hear which other. */
+export class CutLinks {
+  readonly #cuts = new Map<string, number>();
+
+  cut(from: Node, to: Node, change: 1 | -1): void {
+    const key = `${from} ${to}`;
+    this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + change);
+  }
+
+  isCut = (from: Node, to: Node): boolean => (this.#cuts.get(`${from} ${to}`) ?? 0) > 0;
+  isCutEitherWay = (a: Node, b: Node): boolean => this.isCut(a, b) || this.isCut(b, a);
+}
+
+/** Migrations at most, so that operators who ask again come to an end. */
+const MOST_MIGRATIONS = 4;
+const RESTART_MS = 20;
+
+export class World {
+  readonly time = new VirtualTime();
+  readonly random: Random;
+  readonly links = new CutLinks();
+  readonly promises: Promises;
+  readonly redis: SimRedis;
+  readonly rules: Rules;
+  readonly hosts: readonly SimHost[];
+  /** Ids of the migrations that somebody asked for. */
+  readonly asked: string[] = [];
+  readonly awaits: Record<Role, number> = { alpha: 0, beta: 0, coordinator: 0 };
+  /** Where a process was killed: role, what it waited for, before or after it took place. */
+  readonly crashPoints = new Set<string>();
+  readonly notes: string[] = [];
+  redisHasLost = false;
+  fired = 0;
+  readonly #failingRestores = new Set<HostNode>();
+  /** Faults that are not over yet. */
+  #lasting = 0;
+  #tokens = 0;
+  readonly #scenario: Scenario;
+  #pending: Fault[];
+  readonly #workers = new Map<HostNode, SimWorker>();
+  readonly #coordinators: SimCoordinator[] = [];
+
+  constructor(scenario: Scenario, rules: Rules) {
+    this.#scenario = scenario;
+    this.rules = rules;
+    this.random = new Random(scenario.seed ^ 0x5bd1e995);
+    this.#pending = [...scenario.faults];
+    this.promises = new Promises(this);
+    this.redis = new SimRedis(this, scenario.redisKeepsEveryWrite);
+    this.hosts = (['alpha', 'beta'] as const).map((name) => new SimHost(this, name));
+  }
+
+  get faultCount(): number {
+    return this.#scenario.faults.length;
+  }
+
+  begin(): void {
+    this.host('alpha').startContainer();
+    for (const { name } of this.hosts) this.#startWorker(name);
+    for (let n = 0; n < this.#scenario.coordinators; n += 1) this.#startCoordinator();
+    this.ask('alpha');
+    for (const fault of this.#pending)
+      if ('atMs' in fault.trigger) this.time.after(fault.trigger.atMs, () => this.#fire(fault));
+  }
+
+  /** Whether something is still going on, or will. */
+  get goesOn(): boolean {
+    const timed = this.#pending.some(({ trigger }) => 'atMs' in trigger);
+    const ended = this.asked.every((id) => this.migration(id).end !== null);
+    const busy = [...this.#workers.values(), ...this.#coordinators].some(
+      ({ process, isBusy }) => process.isAlive && isBusy,
+    );
+    return timed || this.#lasting > 0 || !ended || busy;
+  }
+
+  /** How a migration stands. One that Redis has forgotten, and no host has begun, is over: who asked is told that nobody knows it. */
+  migration(id: string): { end: MigrationState | 'forgotten' | null; stage: string; reason: string | null } {
+    const job = this.redis.get<MigrationJob>(migrationKey(id));
+    if (job === null) {
+      const isBegun = this.hosts.some((host) => host.journal.get(id)?.closed === false);
+      return { end: isBegun ? null : 'forgotten', stage: 'forgotten', reason: null };
+    }
+    const { state, isDone } = job;
+    return {
+      end: isDone ? (state?.end ?? null) : null,
+      stage: state?.stage ?? 'nothing',
+      reason: state?.failure?.code ?? null,
+    };
+  }
+
+  host = (name: HostNode): SimHost => this.hosts[name === 'alpha' ? 0 : 1]!;
+  worker = (name: HostNode): SimWorker | undefined => this.#workers.get(name);
+  latency = (): number => this.random.between(0.2, 2);
+  nextToken = (): string => `token ${(this.#tokens += 1)}`;
+
+  wake(host: string): void {
+    this.time.after(this.latency(), () => this.worker(host as HostNode)?.wake());
+  }
+
+  /** A leg has ended. */
+  wakeCoordinators(): void {
+    this.time.after(this.latency(), () => this.#coordinators.forEach((coordinator) => coordinator.wake()));
+  }
+
+  tellStop(host: string, leg: string, reason: string): void {
+    const worker = this.worker(host as HostNode);
+    worker?.process.deliver(() => worker.stopLeg(leg, reason));
+  }
+
+  /** Somebody asks for the container to be moved away from that host. */
+  ask(from: HostNode): void {
+    if (this.asked.length >= MOST_MIGRATIONS || !this.redis.isUp) return;
+    const id = `m${this.asked.length + 1}`;
+    const hooks = this.#scenario.preRestoreHook
+      ? [{ name: 'pre-restore', place: 'coordinator', argv: ['/bin/true'], timeoutMs: 1000 }]
+      : [];
+    const request = MigrationRequest.parse({
+      ...{ v: 1, id, container: CONTAINER, source: from, target: from === 'alpha' ? 'beta' : 'alpha' },
+      options: { confirmForMs: 100, hooks },
+      requestedAt: Math.floor(this.time.now),
+    });
+    const job: MigrationJob = { request, state: null, lease: 0, lock: null, isDone: false };
+    this.asked.push(id);
+    this.redis.set(migrationKey(id), job);
+  }
+
+  note(who: SimProcess, text: string): void {
+    this.notes.push(`${Math.round(this.time.elapsed)} ${who.role}: ${text}`);
+  }
+
+  /** Why the restore that begins now will fail, or null. */
+  restoreFails = (host: HostNode): string | null =>
+    this.#failingRestores.delete(host) ? 'the kernel refuses it' : null;
+
+  /** A process is about to wait for something, or it has just taken place. */
+  moment(who: SimProcess, label: string, when: 'before' | 'after'): Spoiled | null {
+    if (when === 'before') this.awaits[who.role] += 1;
+    const nth = this.awaits[who.role];
+    const fault = this.#pending.find(
+      ({ trigger }) =>
+        'role' in trigger && trigger.role === who.role && trigger.nth === nth && trigger.when === when,
+    );
+    if (fault === undefined) return null;
+    const { deed } = fault;
+    if (deed.kind === 'kill' && deed.role === who.role) this.crashPoints.add(`${who.role} ${label} ${when}`);
+    if (deed.kind === 'kill' && deed.role === who.role) this.#fireKill(fault, who, deed.backAfterMs);
+    else this.#fire(fault);
+    return spoiledBy(deed, label, who);
+  }
+
+  #fire(fault: Fault): void {
+    this.#pending = this.#pending.filter((other) => other !== fault);
+    this.fired += 1;
+    this.note({ role: 'fault' } as unknown as SimProcess, JSON.stringify(fault.deed));
+    this.#do(fault.deed);
+  }
+
+  #fireKill(fault: Fault, who: SimProcess, backAfterMs: number): void {
+    this.#pending = this.#pending.filter((other) => other !== fault);
+    this.fired += 1;
+    this.note(who, `is killed for ${backAfterMs} ms`);
+    this.#kill(who, backAfterMs);
+  }
+
+  #do(deed: Deed): void {
+    switch (deed.kind) {
+      case 'kill':
+        for (const process of this.#processes(deed.role)) this.#kill(process, deed.backAfterMs);
+        return;
+      case 'stop':
+        for (const process of this.#processes(deed.role)) {
+          process.stop();
+          this.#later(deed.forMs, () => process.goOn());
+        }
+        return;
+      case 'power':
+        return this.#power(deed.host, deed.forMs);
+      case 'cut':
+        return this.#cut(deed);
+      case 'redis-crash':
+        if (!this.redis.keepsEveryWrite) this.redisHasLost = true;
+        this.redis.crash(deed.losesMs, deed.downMs);
+        return this.#later(deed.downMs, () => undefined);
+      case 'redis-stop':
+        this.redis.stop(deed.forMs);
+        return this.#later(deed.forMs, () => undefined);
+      case 'cancel':
+        if (this.redis.isUp) this.redis.set(cancelKey(this.asked.at(-1) ?? ''), 'somebody asked');
+        return;
+      case 'again':
+        return this.ask(deed.from);
+      case 'duplicate':
+        return this.worker(deed.host)?.deliverAgain();
+      case 'restore-fails':
+        this.#failingRestores.add(deed.host);
+        return;
+      case 'lose-answer':
+      case 'fail':
+      case 'hang':
+    }
+  }
+
+  #cut({ from, to, bothWays, forMs }: Extract<Deed, { kind: 'cut' }>): void {
+    const change = (by: 1 | -1) => {
+      this.links.cut(from, to, by);
+      if (bothWays) this.links.cut(to, from, by);
+    };
+    change(1);
+    this.#later(forMs, () => change(-1));
+  }
+
+  #power(name: HostNode, forMs: number): void {
+    const host = this.host(name);
+    if (!host.isUp) return;
+    this.worker(name)?.process.kill();
+    const { copy } = host;
+    host.losePower();
+    this.promises.powerLost(copy);
+    this.#later(forMs, () => {
+      host.isUp = true;
+      this.#startWorker(name);
+    });
+  }
+
+  #processes(role: Role): SimProcess[] {
+    if (role !== 'coordinator')
+      return [this.worker(role)?.process].filter((process) => process !== undefined);
+    return this.#coordinators.map(({ process }) => process).filter(({ isAlive }) => isAlive);
+  }
+
+  #kill(process: SimProcess, backAfterMs: number): void {
+    if (!process.isAlive) return;
+    process.kill();
+    const { role } = process;
+    this.#later(backAfterMs + RESTART_MS, () => {
+      if (role === 'coordinator') this.#startCoordinator();
+      else if (this.host(role).isUp && this.worker(role)?.process.isAlive !== true) this.#startWorker(role);
+    });
+  }
+
+  #later(ms: number, act: () => void): void {
+    this.#lasting += 1;
+    this.time.after(ms, () => {
+      this.#lasting -= 1;
+      act();
+    });
+  }
+
+  #startWorker(name: HostNode): void {
+    const worker = new SimWorker(this, this.host(name));
+    this.#workers.set(name, worker);
+    // A worker that cannot read its journal ends, and is started again.
+    worker.start().catch(() => this.#kill(worker.process, RESTART_MS));
+  }
+
+  #startCoordinator(): void {
+    const coordinator = new SimCoordinator(this);
+    this.#coordinators.push(coordinator);
+    coordinator.start();
+  }
+}
+
+function spoiledBy(deed: Deed, label: string, { node }: SimProcess): Spoiled | null {
+  if (deed.kind === 'hang') return deed;
+  if (deed.kind !== 'fail' && deed.kind !== 'lose-answer') return null;
+  return { kind: deed.kind, error: errorAt(label, node) };
+}
+
+/** As the real thing would say it. */
+function errorAt(label: string, host: string): Error {
+  const reason = 'simulated';
+  const [part] = label.split(' ');
+  if (part === 'redis') return new CmtError('REDIS_UNREACHABLE', { url: 'redis://sim', reason });
+  if (part === 'journal') return new CmtError('JOURNAL_FAILED', { host, path: '/journal', reason });
+  if (part === 'link') return new CmtError('TRANSFER_BROKEN', { host, peer: 'peer', bytes: 0, reason });
+  if (part === 'network')
+    return new CmtError('NETWORK_FAILED', { host, container: CONTAINER, bridge: 'br0', reason });
+  if (label === 'runtime dump') return new CmtError('DUMP_FAILED', { host, container: CONTAINER, reason });
+  if (label === 'runtime pause') return new CmtError('FREEZE_FAILED', { host, container: CONTAINER, reason });
+  return new Error(`${label}: ${reason}`);
+}
