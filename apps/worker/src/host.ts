@@ -9,7 +9,7 @@ import {
   journalDir,
   loadIdentity,
   openJournal,
-  type Journal,
+  type FileJournal,
   type StepContext,
 } from '@cmt/host';
 
@@ -20,7 +20,7 @@ export type HostParts = Pick<
 >;
 
 export interface Host extends HostParts {
-  readonly journal: Journal;
+  readonly journal: FileJournal;
   close(): Promise<void>;
 }
 

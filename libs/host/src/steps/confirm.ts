@@ -12,6 +12,8 @@ const LOOK_EVERY_MS = 50;
 export const confirm: Step<'confirm'> = async ({ subject, confirmForMs }, context) => {
   const entry = await requireEntry('confirm', context, ['RUNNING']);
   const releasedAt = entry.updatedAt;
+  // It was confirmed before it was closed; where the container is by now is not this migration's business.
+  if (entry.closed) return { pid: 0, ranMs: confirmForMs };
   const state = await context.runtimes.get(subject.runtime).state(subject.container, context.signal);
   const startTime = state?.status === 'running' ? await startTimeOf(state.pid) : null;
   if (state === null || startTime === null) throw died(subject, context, releasedAt);
