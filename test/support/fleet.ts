@@ -121,6 +121,22 @@ export async function crash(fleet: Fleet, who: 'coordinator' | { readonly worker
   if (!up.ok) throw new Error(`no restart after a crash: ${up.error?.message ?? ''}`);
 }
 
+/**
+ * Empties Redis: by a command, or as a lost disk does it, killed and started again with nothing. Whoever looks after it
+ * starts it at once.
+ */
+export async function emptyRedis(fleet: Fleet, how: 'FLUSHALL' | 'its data removed'): Promise<void> {
+  if (how === 'FLUSHALL') {
+    await fleet.redis.flushall();
+    return;
+  }
+  const dir = join(fleet.stateDir, 'redis');
+  process.kill(Number((await readFile(join(dir, 'redis.pid'), 'utf8')).split(' ')[0]), 'SIGKILL');
+  await rm(join(dir, 'appendonlydir'), { recursive: true });
+  const up = await fleet.cmt(['lab', 'up', '--name', fleet.lab.name], 60_000);
+  if (!up.ok) throw new Error(`Redis does not start again: ${up.error?.message ?? ''}`);
+}
+
 async function killCoordinator({ stateDir }: Fleet): Promise<void> {
   const stat = await readFile(join(stateDir, 'coordinator.pid'), 'utf8');
   process.kill(Number(stat.split(' ')[0]), 'SIGKILL');

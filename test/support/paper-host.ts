@@ -9,8 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Decisions, StepContext, Told } from '../../libs/host/src/context.ts';
 import { loadIdentity } from '../../libs/host/src/identity.ts';
-import { openJournal } from '../../libs/host/src/journal-file.ts';
-import type { Journal } from '../../libs/host/src/journal.ts';
+import { openJournal, type FileJournal } from '../../libs/host/src/journal-file.ts';
 import type { Network } from '../../libs/host/src/network/network.ts';
 import { journalDir } from '../../libs/host/src/places.ts';
 import { isAlive } from '../../libs/host/src/proc.ts';
@@ -79,11 +78,11 @@ export class PaperNetwork implements Network {
 export interface PaperHost {
   readonly name: string;
   readonly root: string;
-  readonly journal: Journal;
+  readonly journal: FileJournal;
   readonly runtime: PaperRuntime;
   readonly network: PaperNetwork;
   readonly told: Told[];
-  readonly parts: Omit<StepContext, 'migration' | 'epoch' | 'signal'>;
+  readonly parts: Omit<StepContext, 'migration' | 'epoch' | 'signal'> & { readonly journal: FileJournal };
   context(epoch?: number, signal?: AbortSignal): StepContext;
   route(): Route;
   /** Names of what lies where images go. */

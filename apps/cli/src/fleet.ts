@@ -60,10 +60,17 @@ export class Fleet {
     return saga.report;
   }
 
+  /** False when this Redis has never heard of it, or has forgotten it. */
+  async knows(id: string): Promise<boolean> {
+    return (await readSaga(this.#redis, id)) !== null;
+  }
+
   /** @throws {CmtError} REQUEST_INVALID when the id belongs to a migration that was asked for in other words. */
   async submit(request: MigrationRequest): Promise<Submitted> {
     const submitted = await submitMigration(this.#redis, request, await loadKeyPair(this.#config.stateDir));
-    if (submitted.isNew || sameWish(submitted.report.request, request)) return submitted;
+    const { isNew, report } = submitted;
+    // What was rebuilt from the hosts' journals has lost the words it was asked for in.
+    if (isNew || report.rebuilt !== undefined || sameWish(report.request, request)) return submitted;
     const problem = `--id: ${request.id} is another migration (\`cmt status ${request.id}\`)`;
     throw new CmtError('REQUEST_INVALID', { problem });
   }
@@ -85,9 +92,13 @@ export class Fleet {
 
   /** True when a coordinator takes migrations. Starts the embedded one again if it has died. */
   async hasCoordinator(): Promise<boolean> {
-    if (await coordinatorAlive(this.#redis)) return true;
-    if (this.#config.redis === undefined) await startEmbedded(this.#config.stateDir);
-    return false;
+    const isEmbedded = this.#config.redis === undefined;
+    const alive = await coordinatorAlive(this.#redis).catch((error: unknown) => {
+      if (isEmbedded) return false;
+      throw error;
+    });
+    if (!alive && isEmbedded) await startEmbedded(this.#config.stateDir);
+    return alive;
   }
 
   close(): void {

@@ -4,23 +4,33 @@ import { ExitCode } from './exit-codes.ts';
 import type { Fleet } from './fleet.ts';
 import type { Io } from './io.ts';
 
-/** Milliseconds between looks at the coordinator, and the looks in vain after which it counts as missing. */
+/** Milliseconds between looks at those who work on the migration. */
 const LOOK_MS = 5_000;
-const PATIENCE = 4;
+/**
+ * Looks in vain after which it is given up: a coordinator starts at once; Redis may be away for as long as a machine needs to
+ * start; and a migration that Redis has forgotten is taken up again from its hosts' journals, or never was begun.
+ */
+const PATIENCE = { coordinator: 4, redis: 24, migration: 12 };
+
+export interface Waiting {
+  readonly show: (event: MigrationEvent) => void;
+  /** Asks for the migration once more, when neither Redis nor its hosts know it: it never began. */
+  readonly askAgain?: () => Promise<unknown>;
+}
 
 /**
  * Shows a migration's events from its beginning and returns it as it ended.
  * Ctrl-C ends this process, never the migration.
- * @throws {CmtError} COORDINATOR_MISSING when nobody works on it, REDIS_UNREACHABLE
+ * @throws {CmtError} COORDINATOR_MISSING when nobody works on it, REDIS_UNREACHABLE, MIGRATION_UNKNOWN
  */
 export async function awaitEnd(
   fleet: Fleet,
   id: string,
   io: Io,
-  show: (event: MigrationEvent) => void,
+  { show, askAgain }: Waiting,
 ): Promise<MigrationReport> {
   const stop = new AbortController();
-  const watch = watchCoordinator(fleet, stop);
+  const watch = watchOver(fleet, { id, askAgain }, stop);
   const leave = leavingOnInterrupt(id, io);
   try {
     for await (const event of fleet.follow(id, stop.signal)) show(event);
@@ -41,11 +51,27 @@ async function endOf(fleet: Fleet, id: string): Promise<MigrationReport> {
   });
 }
 
-function watchCoordinator(fleet: Fleet, stop: AbortController): NodeJS.Timeout {
-  let missed = 0;
+interface Watched {
+  readonly id: string;
+  readonly askAgain: (() => Promise<unknown>) | undefined;
+}
+
+function watchOver(fleet: Fleet, { id, askAgain }: Watched, stop: AbortController): NodeJS.Timeout {
+  const missed = { coordinator: 0, redis: 0, migration: 0 };
   const look = async (): Promise<void> => {
-    missed = (await fleet.hasCoordinator()) ? 0 : missed + 1;
-    if (missed >= PATIENCE) stop.abort(new CmtError('COORDINATOR_MISSING'));
+    try {
+      missed.coordinator = (await fleet.hasCoordinator()) ? 0 : missed.coordinator + 1;
+      missed.migration = (await fleet.knows(id)) ? 0 : missed.migration + 1;
+      missed.redis = 0;
+    } catch (error) {
+      missed.redis += 1;
+      if (missed.redis >= PATIENCE.redis) throw error;
+    }
+    if (missed.coordinator >= PATIENCE.coordinator) throw new CmtError('COORDINATOR_MISSING');
+    if (missed.migration < PATIENCE.migration) return;
+    if (askAgain === undefined) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
+    missed.migration = 0;
+    await askAgain();
   };
   return setInterval(() => void look().catch((error: unknown) => stop.abort(error)), LOOK_MS);
 }

@@ -3,13 +3,15 @@ import { CmtError, type MigrationRequest } from '@cmt/contracts';
 import { runHook, thisClock } from '@cmt/host';
 import {
   host,
+  hosts,
+  journalsOf,
   type DecisionRecord,
   type Lease,
   type LegDraft,
   type RedisConnection,
   type SeenHost,
 } from '@cmt/queue';
-import type { Peer } from '@cmt/saga';
+import type { Journals, Peer } from '@cmt/saga';
 import type { LegOrder, Ports } from './ports.ts';
 
 export interface PortParts {
@@ -58,13 +60,20 @@ const draftOf = ({ task, host, epoch, try: attempt, calls }: LegOrder): LegDraft
 async function lookUp(
   redis: RedisConnection,
   request: MigrationRequest,
-): Promise<{ source: Peer; target: Peer }> {
+): Promise<{ source: Peer; target: Peer; journals: Journals }> {
   if (request.source === request.target) throw new CmtError('SAME_HOST', { host: request.source });
   const [source, target] = [await host(redis, request.source), await host(redis, request.target)];
   for (const seen of [source, target])
     if (seen.state === 'offline') throw new CmtError('HOST_UNREACHABLE', { host: seen.name });
-  return { source: peerOf(source), target: peerOf(target) };
+  const journals = journalsOf([source, target], request);
+  return { source: peerOf(source), target: peerOf(target), journals };
 }
+
+/** What the hosts of a migration announce of it. */
+export const announcedJournals = async (
+  redis: RedisConnection,
+  request: MigrationRequest,
+): Promise<Journals> => journalsOf(await hosts(redis), request);
 
 const peerOf = ({ record }: SeenHost): Peer => ({ endpoint: record.endpoint });
 

@@ -1,5 +1,5 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
-import type { CoordinatorConfig, MigrationRequest } from '@cmt/contracts';
+import type { CoordinatorConfig } from '@cmt/contracts';
 import { createLogger, forMigration, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
@@ -8,13 +8,14 @@ import {
   openConnection,
   parseRedisUrl,
   trustIn,
-  type Lease,
+  type MigrationHandler,
 } from '@cmt/queue';
-import { initial, type Saga } from '@cmt/saga';
+import type { Saga } from '@cmt/saga';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { leasePorts } from './lease-ports.ts';
+import { announcedJournals, leasePorts } from './lease-ports.ts';
 import { runMigration } from './run-migration.ts';
+import { takeUp } from './take-up.ts';
 
 /** Milliseconds a coordinator that was told to stop gives the migrations under way; the next one takes over the rest. */
 const GRACE_MS = 3_000;
@@ -30,14 +31,15 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   const keys = await loadKeyPair(config.stateDir);
   const under = new Set<string>();
 
-  const drive = async (request: MigrationRequest, lease: Lease): Promise<void> => {
+  const drive: MigrationHandler = async (request, lease, origin) => {
     const log = forMigration(logger, request.id);
     under.add(request.id);
     try {
-      const stored = await lease.load();
-      const begun = (stored?.state as Saga | null | undefined) ?? initial(request, Date.now());
-      log.info({ stage: begun.stage, epoch: begun.epoch }, 'takes the migration');
       const ports = leasePorts({ redis, lease, decisions, allowedHooks: config.hooks, name });
+      const stored = (await lease.load())?.state as Saga | null | undefined;
+      const announced = () => announcedJournals(redis, request);
+      const begun = await takeUp({ request, origin, stored: stored ?? null, announced }, ports);
+      log.info({ stage: begun.stage, epoch: begun.epoch, origin }, 'takes the migration');
       const ended = await runMigration(begun, ports, lease.signal);
       log.info({ state: ended.end, failure: ended.failure?.code }, 'the migration has ended');
     } catch (error) {

@@ -11,7 +11,7 @@ import type {
   MigrationRequest,
   StepCall,
 } from '@cmt/contracts';
-import type { Patience, Peer, Saga } from '@cmt/saga';
+import type { Journals, Patience, Peer, Saga } from '@cmt/saga';
 
 /** A leg as the saga asks for it, ready to be sealed and queued. */
 export interface LegOrder {
@@ -30,8 +30,13 @@ export interface Ports {
   now(): number;
   /** Rejects with the signal's reason when it aborts. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
-  /** Both hosts as they announced themselves. @throws CmtError HOST_UNKNOWN, HOST_UNREACHABLE, SAME_HOST */
-  lookUp(request: MigrationRequest): Promise<{ source: Peer; target: Peer; continuityMark: string | null }>;
+  /** Both hosts as they announced themselves, and what their journals say of this migration already. @throws CmtError HOST_UNKNOWN, HOST_UNREACHABLE, SAME_HOST */
+  lookUp(request: MigrationRequest): Promise<{
+    source: Peer;
+    target: Peer;
+    continuityMark: string | null;
+    journals?: Journals;
+  }>;
   /** Runs a leg on its host, or joins the one of the same id that is under way. @throws CmtError when nobody answers in time */
   dispatch(order: LegOrder, signal: AbortSignal): Promise<LegResult>;
   /** Runs a hook beside this coordinator. */

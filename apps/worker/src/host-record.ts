@@ -3,14 +3,24 @@
  *
  * INVARIANT: nothing is asked of the machine while a leg is under way: the blackout shares its cores with nobody.
  */
-import type { ContainerSummary, HostFacts, HostRecord } from '@cmt/contracts';
-import { gatherFacts, type Runtime } from '@cmt/host';
+import {
+  JOURNAL_NOTES,
+  type ContainerNetwork,
+  type ContainerSummary,
+  type HostFacts,
+  type HostRecord,
+  type JournalNote,
+} from '@cmt/contracts';
+import { gatherFacts, type JournalEntry, type Runtime } from '@cmt/host';
 import type { Logger } from 'pino';
 import type { Host } from './host.ts';
 
 /** `criu check` and the versions of tools change rarely; containers come and go. Milliseconds. */
 const FACTS_AGE_MS = 60_000;
 const CONTAINERS_AGE_MS = 5_000;
+
+/** How long a hand-over that has ended is still told of: longer than somebody who has lost sight of it keeps looking. Milliseconds. */
+const CLOSED_TOLD_MS = 10 * 60_000;
 
 /** Longest that one look at the machine may take. */
 const LOOK_LIMIT_MS = 20_000;
@@ -62,6 +72,7 @@ export function hostRecords(host: Host, isBusy: () => boolean, logger: Logger): 
       facts: await facts.get(isBusy()),
       endpoint,
       containers: await containers.get(isBusy()),
+      journal: await notesOf(host, logger),
       labels: config.labels,
       cmtVersion: CMT_VERSION,
       startedAt,
@@ -70,6 +81,41 @@ export function hostRecords(host: Host, isBusy: () => boolean, logger: Logger): 
     containersChanged: () => containers.outdate(),
   };
 }
+
+/** What the journal says, from memory. A journal that cannot be read is silent, and so decides nothing. */
+async function notesOf({ journal }: Host, logger: Logger): Promise<JournalNote[]> {
+  try {
+    const entries = await journal.recent(CLOSED_TOLD_MS);
+    return entries
+      .sort((a, b) => Number(a.closed) - Number(b.closed) || b.updatedAt - a.updatedAt)
+      .slice(0, JOURNAL_NOTES)
+      .map(noteOf);
+  } catch (error) {
+    logger.warn({ err: error }, 'the journal cannot be announced');
+    return [];
+  }
+}
+
+const noteOf = (entry: JournalEntry): JournalNote => ({
+  migration: entry.migration,
+  epoch: entry.epoch,
+  side: entry.side,
+  phase: entry.phase,
+  runtime: entry.runtime,
+  container: entry.container,
+  bundle: entry.bundle,
+  peer: entry.peer,
+  network: linksOf(entry.network),
+  frozenAt: entry.frozenAt,
+  closed: entry.closed,
+  updatedAt: entry.updatedAt,
+});
+
+/** What the way back needs of a network. Neighbours may be many. */
+const linksOf = (network: ContainerNetwork): ContainerNetwork =>
+  network.kind === 'bridge'
+    ? { kind: 'bridge', netns: network.netns, links: network.links, routes: [], neighbours: [] }
+    : network;
 
 /** A host whose runtime does not answer, or is not there, is announced all the same: its facts say so. */
 async function listOf(runtime: Runtime, signal: AbortSignal, logger: Logger): Promise<ContainerSummary[]> {

@@ -10,7 +10,7 @@ import {
   loadIdentity,
   openJournal,
   thisMachine,
-  type Journal,
+  type FileJournal,
   type StepContext,
 } from '@cmt/host';
 
@@ -21,7 +21,7 @@ export type HostParts = Pick<
 >;
 
 export interface Host extends HostParts {
-  readonly journal: Journal;
+  readonly journal: FileJournal;
   close(): Promise<void>;
 }
 

@@ -227,6 +227,11 @@ export const catalogue = {
     '{host} cannot write its journal {path}: {reason}.',
     'Make the state directory of {host} writable; cmt does nothing it cannot write down first.',
   ),
+  REDIS_FORGOT: entry(
+    'rollback',
+    'Redis forgot migration {migration} while it was under way.',
+    'Let Redis keep what it is given (`appendonly yes`), and migrate {container} again.',
+  ),
   NOT_ABORTED: entry(
     'operator',
     '{host} refuses to resume {container}: no ABORT of epoch {epoch} is on record.',

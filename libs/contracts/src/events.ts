@@ -84,6 +84,8 @@ export const MigrationReport = z.object({
   message: z.string().nullable(),
   remedy: z.string().nullable(),
   request: MigrationRequest,
+  /** Set when Redis had forgotten the migration: where its facts are from, and what was lost. */
+  rebuilt: z.string().optional(),
 });
 export type MigrationReport = z.infer<typeof MigrationReport>;
 

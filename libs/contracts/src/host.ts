@@ -1,6 +1,6 @@
 /** Facts about hosts and containers, gathered by workers and judged by the saga. */
 import { z } from 'zod';
-import { AbsolutePath, ContainerId, HostName, MigrationId } from './names.ts';
+import { AbsolutePath, ContainerId, Epoch, HostName, MigrationId, Side } from './names.ts';
 import { RuntimeName } from './migration.ts';
 
 const bytes = z.number().min(0);
@@ -48,19 +48,6 @@ export const ContainerSummary = z.object({
   pid: z.int(),
 });
 export type ContainerSummary = z.infer<typeof ContainerSummary>;
-
-/** A worker's announcement, renewed while it lives. */
-export const HostRecord = z.object({
-  v: z.literal(1),
-  facts: HostFacts,
-  endpoint: HostEndpoint,
-  containers: z.array(ContainerSummary),
-  labels: z.record(z.string(), z.string()).default({}),
-  cmtVersion: z.string(),
-  startedAt: z.number(),
-  seenAt: z.number(),
-});
-export type HostRecord = z.infer<typeof HostRecord>;
 
 /** One reason for or against a move. Hard ones are never forced; soft ones turn into warnings with `--force`. */
 export const Finding = z.object({
@@ -140,6 +127,59 @@ export const ContainerNetwork = z.discriminatedUnion('kind', [
   }),
 ]);
 export type ContainerNetwork = z.infer<typeof ContainerNetwork>;
+
+/** Source: SENDING, FROZEN, then RETIRED or RESUMED. Target: PREPARED, HELD, then COMMITTED, RUNNING, or DISCARDED. */
+export const Phase = z.enum([
+  'SENDING',
+  'FROZEN',
+  'RETIRED',
+  'RESUMED',
+  'PREPARED',
+  'HELD',
+  'COMMITTED',
+  'RUNNING',
+  'DISCARDED',
+]);
+export type Phase = z.infer<typeof Phase>;
+
+/** What a host's journal says of one hand-over, as far as others need it to take it up again (lifecycle H6). */
+export const JournalNote = z.object({
+  migration: MigrationId,
+  epoch: Epoch,
+  side: Side,
+  phase: Phase,
+  runtime: RuntimeName,
+  container: ContainerId,
+  bundle: AbsolutePath,
+  /** The host at the other end. */
+  peer: HostName,
+  /** Links alone: routes, neighbours and settings are in the journal itself. */
+  network: ContainerNetwork,
+  /** Source: milliseconds since 1970 at which it was frozen. */
+  frozenAt: z.number().nullable(),
+  /** Nothing of it is left on this host. */
+  closed: z.boolean(),
+  updatedAt: z.number(),
+});
+export type JournalNote = z.infer<typeof JournalNote>;
+
+/** Notes that a host announces at most: those that were written last. */
+export const JOURNAL_NOTES = 64;
+
+/** A worker's announcement, renewed while it lives. */
+export const HostRecord = z.object({
+  v: z.literal(1),
+  facts: HostFacts,
+  endpoint: HostEndpoint,
+  containers: z.array(ContainerSummary),
+  /** Hand-overs that are open in its journal, or were closed a short while ago. */
+  journal: z.array(JournalNote).max(JOURNAL_NOTES).optional(),
+  labels: z.record(z.string(), z.string()).default({}),
+  cmtVersion: z.string(),
+  startedAt: z.number(),
+  seenAt: z.number(),
+});
+export type HostRecord = z.infer<typeof HostRecord>;
 
 /** A running container, looked at from outside. */
 export const Inspection = z.object({

@@ -27,6 +27,9 @@ export async function openJournal(place: JournalPlace): Promise<FileJournal> {
 /** Use {@link openJournal}. */
 export class FileJournal implements Journal {
   private readonly lastWrite = new Map<MigrationId, Promise<void>>();
+  /** For `recent`: read from the disk once, then kept by every write. */
+  private readonly remembered = new Map<MigrationId, JournalEntry>();
+  private firstLook: Promise<void> | undefined;
 
   constructor(private readonly place: JournalPlace) {}
 
@@ -52,6 +55,22 @@ export class FileJournal implements Journal {
     return (await this.all()).filter((entry) => !entry.closed);
   }
 
+  /**
+   * Entries that are open, or were closed not longer ago than that, without a look at the disk: for announcements, which
+   * must cost nothing while a container stands still. A write that another process makes is not seen.
+   */
+  async recent(closedWithinMs: number): Promise<JournalEntry[]> {
+    this.firstLook ??= this.rememberAll();
+    await this.firstLook.catch((error: unknown) => {
+      this.firstLook = undefined;
+      throw error;
+    });
+    const limit = Date.now() - closedWithinMs;
+    for (const [migration, entry] of this.remembered)
+      if (entry.closed && entry.updatedAt < limit) this.remembered.delete(migration);
+    return [...this.remembered.values()];
+  }
+
   async busyWith(container: string): Promise<MigrationId | null> {
     const unreadable = await this.unreadable();
     if (unreadable[0]) throw unreadable[0];
@@ -70,6 +89,12 @@ export class FileJournal implements Journal {
       const path = this.path(entry.migration);
       await durably(this.place, path, () => unlink(path));
     }
+  }
+
+  private async rememberAll(): Promise<void> {
+    // What was written meanwhile is newer than what is read.
+    for (const entry of await this.all())
+      if (!this.remembered.has(entry.migration)) this.remembered.set(entry.migration, entry);
   }
 
   private async all(): Promise<JournalEntry[]> {
@@ -99,6 +124,7 @@ export class FileJournal implements Journal {
       await rename(`${path}.tmp`, path);
       await syncDirectory(this.place.directory);
     });
+    this.remembered.set(entry.migration, entry);
   }
 
   private stale(entry: JournalEntry, current: JournalEntry): CmtError {

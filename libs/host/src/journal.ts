@@ -14,24 +14,13 @@ import {
   Epoch,
   HostName,
   MigrationId,
+  Phase,
   RuntimeName,
   Side,
   type CmtError,
 } from '@cmt/contracts';
 
-/** Source: SENDING, FROZEN, then RETIRED or RESUMED. Target: PREPARED, HELD, then COMMITTED, RUNNING, or DISCARDED. */
-export const Phase = z.enum([
-  'SENDING',
-  'FROZEN',
-  'RETIRED',
-  'RESUMED',
-  'PREPARED',
-  'HELD',
-  'COMMITTED',
-  'RUNNING',
-  'DISCARDED',
-]);
-export type Phase = z.infer<typeof Phase>;
+export { Phase };
 
 export const JournalEntry = z.object({
   v: z.literal(1),

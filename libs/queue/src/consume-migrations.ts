@@ -6,6 +6,7 @@
  * - A migration is done when its handler returns. When it throws, the migration goes back to the queue and is handed
  *   out again, here or elsewhere.
  * - A request that does not open is never handed out; it ends as refused.
+ * - An order to recover needs no signature: its handler may only turn back, or finish what a host's journal says (recovery.ts).
  */
 import {
   CmtError,
@@ -33,6 +34,7 @@ import { Ledger } from './ledger.ts';
 import { cutChildrenLoose, migrationJobId, migrationOf, pendingLegs } from './migration-job.ts';
 import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
+import { RecoveryOrder, requestOfOrder } from './recovery.ts';
 import { openSealed } from './seal.ts';
 import { claimLease, readSaga, saveSaga } from './store.ts';
 import type { Trust } from './trust.ts';
@@ -53,7 +55,15 @@ export interface CoordinatorOptions {
   readonly timing?: LockTiming;
 }
 
-export type MigrationHandler = (request: MigrationRequest, lease: Lease) => Promise<void>;
+/** Where a request is from: signed by somebody trusted, or put together from what the journals of both hosts say. */
+export type Origin = 'asked' | 'journals';
+
+export type MigrationHandler = (request: MigrationRequest, lease: Lease, origin: Origin) => Promise<void>;
+
+interface Opened {
+  readonly request: MigrationRequest;
+  readonly origin: Origin;
+}
 
 export interface Consumer {
   /** Takes no more, gives those under way `graceMs`, then hands them back. Ends whether Redis answers or not. */
@@ -115,20 +125,33 @@ class Coordinator {
   async #run(job: Job<unknown>, ownership: Ownership, token: string): Promise<{ refused?: Failure }> {
     const opened = await this.#open(job);
     if (opened instanceof CmtError) return await this.#refuse(job, token, opened);
-    if ((await this.#ended.find(opened.id)) === null) {
+    const { id } = opened.request;
+    // What hosts still have in their journals is taken up again, whatever is remembered here.
+    if (opened.origin === 'journals' || (await this.#ended.find(id)) === null) {
       await this.#hold(opened, ownership, token);
-      await this.#assertEnded(opened.id, ownership);
-      await this.#ended.record(opened.id, { endedAt: Date.now() });
+      await this.#assertEnded(id, ownership);
+      await this.#ended.record(id, { endedAt: Date.now() });
     }
-    await obeying(this.#letGoOfLegs(opened.id, token), ownership.signal);
+    await obeying(this.#letGoOfLegs(id, token), ownership.signal);
     return {};
   }
 
   /** The request, or why it is not obeyed. */
-  async #open(job: Job<unknown>): Promise<MigrationRequest | CmtError> {
+  async #open(job: Job<unknown>): Promise<Opened | CmtError> {
+    const order = RecoveryOrder.safeParse(job.data);
+    if (!order.success) return await this.#openSigned(job);
+    const request = requestOfOrder(order.data);
+    if (migrationJobId(request.id) !== job.id) return this.#forged(`it is a copy of migration ${request.id}`);
+    return { request, origin: 'journals' };
+  }
+
+  #forged(problem: string): CmtError {
+    return new CmtError('REQUEST_FORGED', { queue: MIGRATIONS_QUEUE, host: this.#options.name, problem });
+  }
+
+  async #openSigned(job: Job<unknown>): Promise<Opened | CmtError> {
     const { redis, trust, name } = this.#options;
-    const forged = (problem: string) =>
-      new CmtError('REQUEST_FORGED', { queue: MIGRATIONS_QUEUE, host: name, problem });
+    const forged = (problem: string) => this.#forged(problem);
     try {
       const opener = { trust, host: name };
       const request = await openSealed(MIGRATIONS_QUEUE, job.data, MigrationRequest, opener);
@@ -137,14 +160,14 @@ class Coordinator {
       const ended = saga !== null && isEnd(saga.report.state);
       if (!ended && (await this.#ended.find(request.id)) !== null) return forged('this migration has ended');
       const stale = saga?.state == null && staleness(request.requestedAt, MIGRATION_FRESH_MS, Date.now());
-      return stale ? forged(stale) : request;
+      return stale ? forged(stale) : { request, origin: 'asked' };
     } catch (error) {
       if (error instanceof CmtError) return error;
       throw error;
     }
   }
 
-  async #hold(request: MigrationRequest, ownership: Ownership, token: string): Promise<void> {
+  async #hold({ request, origin }: Opened, ownership: Ownership, token: string): Promise<void> {
     const { redis, name } = this.#options;
     const number = await obeying(claimLease(redis, token, request.id), ownership.signal);
     const dispatcher = this.#dispatcher;
@@ -160,7 +183,7 @@ class Coordinator {
     this.#leases.set(request.id, lease);
     try {
       await obeying(lease.lookForCancel(), ownership.signal);
-      await this.#handler(request, lease);
+      await this.#handler(request, lease, origin);
       lease.assertOwned();
     } finally {
       this.#leases.delete(request.id);

@@ -5,6 +5,8 @@
  * - A leg is looked up before it is added: a coordinator that takes over finds what its predecessor asked for.
  * - An id that has failed is never added again (BullMQ would leave its parent waiting for ever).
  * - Losing the migration stops the waiting, never the leg: the next coordinator joins it.
+ * - Before anything is written Redis is asked whether the migration is still ours: a process that stood still for longer than
+ *   its lock finds that out before its own clock has told it.
  */
 import {
   CmtError,
@@ -24,6 +26,7 @@ import type { KeyPair } from './key-pair.ts';
 import { LegWatch, type DispatchLimits } from './leg-watch.ts';
 import { addLeg, legId, legStatus, openHostQueue, type LegStatus } from './leg-job.ts';
 import { migrationJobId } from './migration-job.ts';
+import { Fenced } from './ownership.ts';
 import { runScript } from './script.ts';
 import { seal } from './seal.ts';
 
@@ -41,9 +44,10 @@ const LOOK_MS = 1_000;
 /** Seconds that a request to stop is kept. */
 const STOP_KEPT_S = 3600;
 
-/** What the present owner of a migration wants is not refused as a late order of the one before. */
+/** What the present owner of a migration wants is not refused as a late order of the one before; nor does that one take it back. */
 const ADOPT = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if tonumber(redis.call('HGET', KEYS[1], 'adopted') or '0') > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'adopted', ARGV[1])
 return 1
 `;
@@ -66,6 +70,7 @@ export class Dispatcher {
    */
   async dispatch(leg: Leg, claim: Claim, limits: DispatchLimits): Promise<LegResult> {
     const { owned } = claim;
+    await obeying(this.#assertCurrent(leg, claim.lease), owned);
     const there = await obeying(legStatus(this.#redis, leg.host, legId(leg)), owned);
     if (there === null) await obeying(this.#add(leg, claim.lease), owned);
     else await obeying(this.#adopt(leg, claim.lease), owned);
@@ -77,6 +82,13 @@ export class Dispatcher {
     const status = await legStatus(this.#redis, host, id);
     if (status?.phase !== 'waiting') return status === null;
     return (await this.#queue(host).remove(id)) === 1;
+  }
+
+  /** @throws {Fenced} when another coordinator has taken the migration over */
+  async #assertCurrent({ migration }: Leg, lease: number): Promise<void> {
+    const current = await this.#redis.hget(keys.saga(migration), 'lease');
+    if (current !== null && Number(current) !== lease)
+      throw new Fenced('another coordinator has taken the migration over');
   }
 
   async #add(leg: Leg, lease: number): Promise<void> {
@@ -108,11 +120,15 @@ export class Dispatcher {
         const result = resultOf(leg, status);
         if (result !== null) return result;
         if (stop.aborted && !stopped) {
+          await obeying(this.#assertCurrent(leg, claim.lease), owned);
           const withdrawn = await obeying(this.#stop(leg, stop.reason), owned);
           if (withdrawn !== null) return withdrawn;
           stopped = true;
         }
-        if (watch.isLost(status, performance.now())) await obeying(this.#giveUp(leg), owned);
+        if (watch.isLost(status, performance.now())) {
+          await obeying(this.#assertCurrent(leg, claim.lease), owned);
+          await obeying(this.#giveUp(leg), owned);
+        }
         const wakers = [ended.signal, owned, ...(stopped ? [] : [stop])];
         await pause(LOOK_MS, AbortSignal.any(wakers));
       }

@@ -16,6 +16,7 @@ export {
   type Consumer,
   type CoordinatorOptions,
   type MigrationHandler,
+  type Origin,
 } from './consume-migrations.ts';
 export { Lease, type LegDraft } from './lease.ts';
 export type { DispatchLimits } from './leg-watch.ts';
@@ -23,6 +24,7 @@ export { consumeLegs, type LegLease, type LegRunner, type WorkerOptions } from '
 export { legId } from './leg-job.ts';
 export { Fenced, LOCK_TIMING, ShuttingDown, type LockTiming } from './ownership.ts';
 export { listSagas, readSaga, type StoredSaga } from './store.ts';
+export { journalsOf, type JournalsOfMigration } from './recovery.ts';
 export { DecisionRecord } from './decisions.ts';
 export { follow, tell } from './events.ts';
 export {

@@ -3,6 +3,7 @@ import { MAX_JOB_BYTES, MIGRATIONS_QUEUE, PREFIX, type MigrationId, type Sealed 
 import { Queue, type JobsOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Fenced } from './ownership.ts';
+import type { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
 
 const migrationOptions: JobsOptions = {
@@ -27,8 +28,18 @@ export const openMigrationsQueue = (redis: Redis): Queue =>
   new Queue(MIGRATIONS_QUEUE, { connection: redis, prefix: PREFIX, skipVersionCheck: true });
 
 /** Adds the job of a migration; one of that id that is there already is left as it is. */
-export async function addMigration(queue: Queue, id: MigrationId, sealed: Sealed): Promise<void> {
-  await queue.add('migrate', sealed, { ...migrationOptions, jobId: migrationJobId(id) });
+export async function addMigration(
+  queue: Queue,
+  id: MigrationId,
+  order: Sealed | RecoveryOrder,
+): Promise<void> {
+  await queue.add('migrate', order, { ...migrationOptions, jobId: migrationJobId(id) });
+}
+
+/** Makes room for a job of that id: BullMQ would take the one that has ended for it. */
+export async function removeEnded(queue: Queue, id: MigrationId): Promise<void> {
+  const job = await queue.getJob(migrationJobId(id));
+  if (job !== undefined && (await job.isCompleted())) await job.remove();
 }
 
 const CUT_LOOSE = `

@@ -14,8 +14,9 @@ import { sendControl } from './bus.ts';
 import { reaching } from './connection.ts';
 import type { KeyPair } from './key-pair.ts';
 import { addMigration, openMigrationsQueue } from './migration-job.ts';
+import type { RecoveryOrder } from './recovery.ts';
 import { seal } from './seal.ts';
-import { readRequest, readSaga, registerSaga } from './store.ts';
+import { readOrder, readSaga, registerSaga } from './store.ts';
 
 export interface Submitted {
   /** False when a migration of that id was known: then nothing new was asked for, and `report` is how that one stands. */
@@ -46,17 +47,17 @@ async function submit(redis: Redis, request: MigrationRequest, sealed: Sealed): 
     return { isNew: true, report };
   }
   const known = (await readSaga(redis, request.id))?.report ?? report;
-  const first = await readRequest(redis, request.id);
+  const first = await readOrder(redis, request.id);
   // Whoever registered it may have died before queueing it. BullMQ keeps a job that is there.
   if (!isEnd(known.state) && first !== null) await enqueue(redis, request.id, first);
   return { isNew: false, report: known };
 }
 
-async function enqueue(redis: Redis, id: MigrationId, sealed: Sealed): Promise<void> {
+async function enqueue(redis: Redis, id: MigrationId, order: Sealed | RecoveryOrder): Promise<void> {
   const queue = openMigrationsQueue(redis);
   queue.on('error', () => undefined);
   try {
-    await addMigration(queue, id, sealed);
+    await addMigration(queue, id, order);
   } finally {
     await queue.close();
   }
@@ -79,7 +80,8 @@ export async function requestCancel(redis: Redis, id: MigrationId, reason: strin
 export const coordinatorAlive = async (redis: Redis): Promise<boolean> =>
   (await reaching(redis, redis.exists(keys.coordinator))) === 1;
 
-const firstReport = (request: MigrationRequest): MigrationReport => ({
+/** How a migration stands that nobody has begun. */
+export const firstReport = (request: MigrationRequest): MigrationReport => ({
   v: 1,
   id: request.id,
   container: request.container ?? request.sourceBundle ?? '',

@@ -1,14 +1,15 @@
 /**
  * Finds migrations that BullMQ has let go of although they have not ended, and hands them out again:
  * jobs marked failed (a stall limit never calls the processor), and registered ones without a job
- * (a client that died in between, a queue that somebody cleaned by hand).
+ * (a client that died in between, a queue that somebody cleaned by hand). Those that Redis has forgotten altogether: rebuild.ts.
  */
 import { isEnd, type MigrationId } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { addMigration, migrationJobKey, openMigrationsQueue } from './migration-job.ts';
-import { listSagas, readRequest } from './store.ts';
+import { Rebuilder } from './rebuild.ts';
+import { listSagas, readOrder } from './store.ts';
 
 /** Milliseconds between rounds, and that a client may take from registering to queueing. */
 const ROUND_MS = 5_000;
@@ -19,6 +20,7 @@ export class Reconciler {
   readonly #redis: Redis;
   readonly #queue: Queue;
   readonly #logger: Logger;
+  readonly #rebuilder: Rebuilder;
   readonly #timer: NodeJS.Timeout;
   #busy = false;
 
@@ -27,11 +29,13 @@ export class Reconciler {
     this.#logger = logger;
     this.#queue = openMigrationsQueue(redis);
     this.#queue.on('error', () => undefined);
+    this.#rebuilder = new Rebuilder(redis, this.#queue, logger);
     this.#timer = setInterval(() => void this.#round(), ROUND_MS);
   }
 
   close(): void {
     clearInterval(this.#timer);
+    this.#rebuilder.close();
   }
 
   async #round(): Promise<void> {
@@ -63,9 +67,9 @@ export class Reconciler {
   }
 
   async #requeue(id: MigrationId): Promise<void> {
-    const sealed = await readRequest(this.#redis, id);
-    if (sealed === null) return;
+    const order = await readOrder(this.#redis, id);
+    if (order === null) return;
     this.#logger.warn({ migration: id }, 'its job had vanished; queueing it again');
-    await addMigration(this.#queue, id, sealed);
+    await addMigration(this.#queue, id, order);
   }
 }

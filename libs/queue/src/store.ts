@@ -12,6 +12,7 @@ import { reaching } from './connection.ts';
 import { EVENTS_KEPT } from './events.ts';
 import { migrationJobKey } from './migration-job.ts';
 import { Fenced } from './ownership.ts';
+import { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
 
 /** Milliseconds that a migration can be looked up after its end: 30 days. */
@@ -115,10 +116,46 @@ export async function registerSaga(redis: Redis, report: MigrationReport, sealed
   return made === 1;
 }
 
-/** The signed request as it was registered, or null. */
-export async function readRequest(redis: Redis, id: MigrationId): Promise<Sealed | null> {
-  const text = await redis.hget(keys.saga(id), 'sealed');
-  return text === null ? null : Sealed.parse(JSON.parse(text));
+const REGISTER_FORGOTTEN = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if status and status ~= 'refused' then return 0 end
+redis.call('HDEL', KEYS[1], 'state', 'sealed')
+redis.call('HSET', KEYS[1], 'report', ARGV[1], 'status', 'queued', 'recovery', ARGV[2])
+redis.call('PERSIST', KEYS[1])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[6])
+redis.call('PERSIST', KEYS[3])
+return 1
+`;
+
+/** Writes the first report of a migration that only its hosts remember. @returns false when it is known after all */
+export async function registerForgotten(
+  redis: Redis,
+  report: MigrationReport,
+  order: RecoveryOrder,
+): Promise<boolean> {
+  const { id } = report;
+  const made = await runScript(
+    redis,
+    REGISTER_FORGOTTEN,
+    [keys.saga(id), keys.sagas, keys.events(id)],
+    [
+      JSON.stringify(report),
+      JSON.stringify(order),
+      report.request.requestedAt,
+      id,
+      EVENTS_KEPT,
+      JSON.stringify(stateEvent(report, 'coordinator')),
+    ],
+  );
+  return made === 1;
+}
+
+/** What the migration's job holds: the signed request as it was registered, or the order to recover it; or null. */
+export async function readOrder(redis: Redis, id: MigrationId): Promise<Sealed | RecoveryOrder | null> {
+  const [sealed, recovery] = await redis.hmget(keys.saga(id), 'sealed', 'recovery');
+  if (sealed != null) return Sealed.parse(JSON.parse(sealed));
+  return recovery == null ? null : RecoveryOrder.parse(JSON.parse(recovery));
 }
 
 /** A migration as it stands, or null when nobody knows it. */

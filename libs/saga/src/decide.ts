@@ -71,6 +71,10 @@ export function decide(saga: Saga): Command[] {
       return nextHook(saga, saga.stage);
     case 'abort':
       return [{ kind: 'settle', epoch: saga.epoch, vote: 'ABORT' }];
+    case 'record-commit':
+      return [{ kind: 'settle', epoch: saga.epoch, vote: 'COMMIT' }];
+    case 'record-abort':
+      return [{ kind: 'settle', epoch: saga.epoch, vote: 'ABORT' }];
     case 'ask-continuity':
       return [{ kind: 'continuity', mark: saga.continuityMark }];
     case 'end':
@@ -120,17 +124,21 @@ function legOf(
     host: saga.request[side],
     try: attempt,
     calls,
-    limitMs: patience(saga.stage).pickUpMs + calls.reduce((sum, { timeoutMs }) => sum + timeoutMs, 0),
-    patience: patience(saga.stage),
+    limitMs: patience(saga).pickUpMs + calls.reduce((sum, { timeoutMs }) => sum + timeoutMs, 0),
+    patience: patience(saga),
     notBefore: saga.notBefore,
   };
 }
 
-/** `<step>.<epoch>.<try>`; rounds of `pre-dump` count on. Stable, so that a second coordinator finds the first one's. */
+/**
+ * `<step>.<epoch>.<try>`; rounds of `pre-dump` count on. Stable, so that a second coordinator finds the first one's.
+ * A rebuilt saga asks under names of its own: hosts remember how those of the forgotten one ended.
+ */
 function taskId(saga: Saga, name: string, attempt: number): string {
   const round = saga.stage === 'pre-dump' ? `-${saga.rounds.length + 1}` : '';
   const way = saga.stage === 'clean-up' ? '-up' : '';
-  return `${name}${round}${way}.${saga.epoch}.${attempt}`;
+  const life = saga.rebuilt === undefined ? '' : `-r${saga.rebuilt.at.toString(36)}`;
+  return `${name}${round}${way}${life}.${saga.epoch}.${attempt}`;
 }
 
 function clean(saga: Saga, outcome: 'moved' | 'stayed'): Command[] {

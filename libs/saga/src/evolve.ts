@@ -11,6 +11,7 @@ import type { Failure, HookOutcome, StepName, StepOutput, StepResult } from '@cm
 import { HookName, messageOf, reactionTo } from '@cmt/contracts';
 import { decide } from './decide.ts';
 import { backOff, triesOf } from './limits.ts';
+import { rebuilt } from './rebuilt.ts';
 import { advance, afterHook } from './stages.ts';
 import { canTurnBack, enter, isCommitted, type Saga, type SagaEvent } from './state.ts';
 import { afterDiscard, forward, intoUndo, stopWith, turnBack } from './turning.ts';
@@ -20,13 +21,7 @@ export function evolve(saga: Saga, event: SagaEvent): Saga {
   if (saga.stage === 'end') return saga;
   switch (event.kind) {
     case 'looked-up':
-      return saga.stage === 'look-up'
-        ? enter(saga, 'inspect', {
-            source: event.source,
-            target: event.target,
-            continuityMark: event.continuityMark,
-          })
-        : saga;
+      return saga.stage === 'look-up' ? lookedUp(saga, event) : saga;
     case 'look-up-failed':
       return saga.stage === 'look-up' ? stopWith(saga, 'refused', event.at, event.failure) : saga;
     case 'cancel':
@@ -46,6 +41,14 @@ export function evolve(saga: Saga, event: SagaEvent): Saga {
         ? legEnded(saga, event.task, event.results, event.at)
         : lateFigures(saga, event.task, event.results);
   }
+}
+
+/** A migration that its hosts have in their journals was begun before, and is not begun again. */
+function lookedUp(saga: Saga, event: Extract<SagaEvent, { kind: 'looked-up' }>): Saga {
+  const { source, target, continuityMark, journals, at } = event;
+  if (journals !== undefined && (journals.source !== null || journals.target !== null))
+    return rebuilt(saga.request, journals, at, false);
+  return enter(saga, 'inspect', { source, target, continuityMark });
 }
 
 const isAskedFor = (saga: Saga, task: string): boolean =>
@@ -143,9 +146,17 @@ function cancel(saga: Saga, reason: string, at: number): Saga {
 
 /** The write-once record is known. COMMIT means that the target was quicker: forward. */
 function settled(saga: Saga, decision: 'COMMIT' | 'ABORT'): Saga {
-  if (saga.stage !== 'abort') return saga;
-  if (decision === 'COMMIT') return forward(saga);
-  return enter({ ...saga, decision }, 'discard');
+  switch (saga.stage) {
+    // Whatever the record says by now: the target's journal has spoken, and the source asks the record itself.
+    case 'record-commit':
+      return enter(saga, 'retire');
+    case 'record-abort':
+      return afterDiscard(saga);
+    case 'abort':
+      return decision === 'COMMIT' ? forward(saga) : enter({ ...saga, decision }, 'discard');
+    default:
+      return saga;
+  }
 }
 
 /** The target cannot be asked. Where it never could have held a copy, or Redis lost nothing, ABORT stands by itself. */

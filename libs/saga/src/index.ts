@@ -4,6 +4,7 @@ export * from './evolve.ts';
 export * from './judge.ts';
 export type { Patience } from './limits.ts';
 export * from './plan.ts';
+export * from './rebuilt.ts';
 export * from './report.ts';
 export {
   canTurnBack,

@@ -57,7 +57,9 @@ export interface Patience {
  * Longer than a crashed worker needs to be back (measured: 9.5 to 14.2 s). Short where the source stands frozen meanwhile:
  * Redis may answer in the target's stead, and a switch can be tried again.
  */
-export function patience(stage: Stage): Patience {
+export function patience({ stage, rebuilt }: Pick<Saga, 'stage' | 'rebuilt'>): Patience {
+  // Nobody can answer in the target's stead, so it is waited for.
+  if (stage === 'discard' && rebuilt !== undefined) return { pickUpMs: MINUTE, lostAfterMs: 20 * SECOND };
   if (stage === 'discard') return { pickUpMs: 3 * SECOND, lostAfterMs: 3 * SECOND };
   if (stage === 'switch' || stage === 'restore') return { pickUpMs: 10 * SECOND, lostAfterMs: 6 * SECOND };
   return { pickUpMs: 20 * SECOND, lostAfterMs: 20 * SECOND };

@@ -28,6 +28,7 @@ export function report(saga: Saga, now: number): MigrationReport {
     message: saga.failure === null ? null : messageOf(saga.failure),
     remedy: saga.failure === null ? null : remedyOf(saga.failure),
     request: saga.request,
+    ...(saga.rebuilt === undefined ? {} : { rebuilt: saga.rebuilt.note }),
   };
 }
 

@@ -34,7 +34,7 @@ export function advance(saga: Saga, task: string, at: number): Saga {
     case 'clean-up':
       return cleaned(saga, task, at);
     case 'discard':
-      return saga.decision === 'COMMIT' ? forward(saga) : afterDiscard(saga);
+      return discarded(saga);
     case 'resume':
       return afterResume(saga);
     default:
@@ -73,7 +73,7 @@ function afterHooks(saga: Saga, name: HookName, at: number): Saga {
     case 'pre-restore':
       return enter(saga, 'restore');
     case 'post-restore':
-      return enter(saga, 'retire');
+      return enter(saga, 'record-commit');
     case 'failed-restore':
       return hooked(saga, 'rolled-back', at);
     case 'rolled-back':
@@ -136,6 +136,12 @@ function released(saga: Saga, at: number): Saga {
     code: 'UNDECIDED',
     details: { host: target, container: container ?? '' },
   });
+}
+
+/** The target has said what it is. A Redis that had forgotten the migration is told so before anybody asks it. */
+function discarded(saga: Saga): Saga {
+  if (saga.decision === 'COMMIT') return forward(saga);
+  return saga.rebuilt === undefined ? afterDiscard(saga) : enter(saga, 'record-abort');
 }
 
 function cleaned(saga: Saga, task: string, at: number): Saga {

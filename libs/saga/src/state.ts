@@ -16,6 +16,7 @@ import type {
   StepResult,
   TargetSurvey,
 } from '@cmt/contracts';
+import type { Journals } from './rebuilt.ts';
 
 /** Where a saga stands. Forward, then committed, then the way back. */
 export type Stage =
@@ -36,11 +37,15 @@ export type Stage =
   | 'release'
   | 'confirm'
   | 'post-restore'
+  /** COMMIT is on record again, should Redis have lost it: the source asks for it before its copy dies. */
+  | 'record-commit'
   | 'retire'
   | 'clean'
   // The way back.
   | 'abort'
   | 'discard'
+  /** What the target's journal said is put on a record that had forgotten everything. */
+  | 'record-abort'
   | 'ask-continuity'
   | 'resume'
   | 'clean-up'
@@ -60,6 +65,14 @@ export interface SwitchOutcome {
   readonly release: StepOutput<'release'> | null;
   /** The target says that the transfer broke: the source's own words about it are waited for. */
   readonly broken: Failure | null;
+}
+
+/** How a saga came to be that Redis had forgotten. */
+export interface Rebuilt {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** For people: where its facts are from, and what was lost. */
+  readonly note: string;
 }
 
 export interface Saga {
@@ -97,6 +110,8 @@ export interface Saga {
   readonly hooksRun: number;
   readonly steps: readonly StepReport[];
   readonly end: MigrationState | null;
+  /** Only on what was taken up from the hosts' journals. */
+  readonly rebuilt?: Rebuilt;
 }
 
 /** What can happen to a saga. `at` is milliseconds since 1970, from whoever saw it: the saga itself has no clock. */
@@ -106,6 +121,8 @@ export type SagaEvent = { readonly at: number } & (
       readonly source: Peer;
       readonly target: Peer;
       readonly continuityMark: string | null;
+      /** What the hosts' journals say of this very migration already: Redis has forgotten it. */
+      readonly journals?: Journals;
     }
   | { readonly kind: 'look-up-failed'; readonly failure: Failure }
   | { readonly kind: 'leg-ended'; readonly task: string; readonly results: readonly StepResult[] }
@@ -194,5 +211,12 @@ const FORWARD: readonly Stage[] = [
 export const canTurnBack = (saga: Saga): boolean => FORWARD.includes(saga.stage);
 
 /** Forward only: the container belongs to the target. */
-const OWNED_BY_TARGET: readonly Stage[] = ['release', 'confirm', 'post-restore', 'retire', 'clean'];
+const OWNED_BY_TARGET: readonly Stage[] = [
+  'release',
+  'confirm',
+  'post-restore',
+  'record-commit',
+  'retire',
+  'clean',
+];
 export const isCommitted = (saga: Saga): boolean => OWNED_BY_TARGET.includes(saga.stage);

@@ -53,7 +53,8 @@ async function migrate(container: string | undefined, flags: MigrateFlags, io: I
     const { liveOn } = await import('../live.ts');
     const { awaitEnd } = await import('../wait.ts');
     const live = liveOn(io);
-    const ended = await awaitEnd(fleet, report.id, io, live.show).finally(live.end);
+    const askAgain = () => submit(fleet, parsed);
+    const ended = await awaitEnd(fleet, report.id, io, { show: live.show, askAgain }).finally(live.end);
     await printEnd(ended, io);
     return exitCodeOfReport(ended);
   });

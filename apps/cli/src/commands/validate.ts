@@ -34,7 +34,7 @@ async function validate(container: string | undefined, flags: ValidateFlags, io:
   const { verdictText } = await import('../present/findings.ts');
   return withFleet(flags, async (fleet) => {
     const { report } = await submit(fleet, parsed);
-    const ended = await awaitEnd(fleet, report.id, io, () => undefined);
+    const ended = await awaitEnd(fleet, report.id, io, { show: () => undefined });
     const { failure, findings } = ended;
     if (io.json) {
       const error = failure ? { error: errorObject(failure) } : {};

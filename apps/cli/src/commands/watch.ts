@@ -28,7 +28,7 @@ async function watch(id: string, flags: CommonFlags, io: Io): Promise<ExitCode> 
     const live = io.json
       ? { show: (event: object) => io.out(`${JSON.stringify(event)}\n`), end: () => undefined }
       : liveOn(io);
-    const ended = await awaitEnd(fleet, id, io, live.show).finally(live.end);
+    const ended = await awaitEnd(fleet, id, io, live).finally(live.end);
     if (!io.json) {
       if (ended.failure) io.err(failureText(ended.failure, io.errPaint));
       io.out(outcomeText(ended, io.outPaint));

@@ -58,6 +58,7 @@ function headText(report: MigrationReport, paint: Paint): string {
     ['rounds', `${rounds}${roundsNote ? `: ${oneLine(roundsNote)}` : ''}`],
     ['blackout', blackout ? blackoutText(blackout) : blackoutTotal(report.blackoutMs)],
     ['total', time(report.totalMs)],
+    ...(report.rebuilt === undefined ? [] : [['rebuilt', oneLine(report.rebuilt)] as [string, string]]),
   ];
   const lines = facts.map(([name, value]) => `  ${name.padEnd(10)}${value}\n`);
   return `${paint.bold(id)}\n${lines.join('')}`;

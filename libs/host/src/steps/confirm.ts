@@ -11,6 +11,8 @@ export const confirm: Step<'confirm'> = async ({ subject, confirmForMs }, contex
   const { clock, processes } = context.machine;
   const entry = await requireEntry('confirm', context, ['RUNNING']);
   const releasedAt = entry.updatedAt;
+  // It was confirmed before it was closed; where the container is by now is not this migration's business.
+  if (entry.closed) return { pid: 0, ranMs: confirmForMs };
   const state = await context.runtimes.get(subject.runtime).state(subject.container, context.signal);
   const init = state?.status === 'running' ? await processes.named(state.pid) : null;
   if (init === null) throw died(subject, context, releasedAt);

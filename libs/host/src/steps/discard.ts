@@ -29,18 +29,19 @@ async function isCommitted(entry: JournalEntry, context: StepContext): Promise<b
   return entry.phase === 'HELD' && (await voteAbort({ ...context, epoch: entry.epoch })) === 'COMMIT';
 }
 
-/** What an older epoch left is discarded with it: its entry goes on in the new epoch's mark. */
+/**
+ * What an older epoch left is discarded with it: its entry goes on in the new epoch's mark. Where nothing ever began the mark
+ * is closed from its beginning: there is nothing to clean, and nobody who would have to be found to do so.
+ */
 async function markDiscarded(
   entry: JournalEntry | null,
   { subject }: StepInput<'discard'>,
   context: StepContext,
 ): Promise<JournalEntry> {
-  if (entry === null)
-    return await record(
-      'discard',
-      context,
-      newEntry(context, subject, { side: 'target', phase: 'DISCARDED' }),
-    );
+  if (entry === null) {
+    const mark = { side: 'target', phase: 'DISCARDED', closed: true } as const;
+    return await record('discard', context, newEntry(context, subject, mark));
+  }
   const ofItsEpoch = await record('discard', context, { ...entry, phase: 'DISCARDED' });
   if (entry.epoch === context.epoch) return ofItsEpoch;
   return await record('discard', context, { ...ofItsEpoch, epoch: context.epoch });

@@ -46,8 +46,8 @@ async function neverFrozen(
   { subject, network }: StepInput<'resume'>,
   context: StepContext,
 ): Promise<{ wasFrozen: false; frozenMs: 0 }> {
-  const base = entry ?? newEntry(context, subject, { side: 'source', phase: 'RESUMED' });
-  if (base.closed && base.epoch === context.epoch) return { wasFrozen: false, frozenMs: 0 };
+  const base = entry ?? newEntry(context, subject, { side: 'source', phase: 'RESUMED', closed: true });
+  if (entry !== null && base.closed && base.epoch === context.epoch) return { wasFrozen: false, frozenMs: 0 };
   const over = { ...base, epoch: context.epoch, phase: 'RESUMED', network, frozenAt: null } as const;
   await record('resume', context, over);
   return { wasFrozen: false, frozenMs: 0 };

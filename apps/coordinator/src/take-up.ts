@@ -1,0 +1,31 @@
+/**
+ * The state from which a migration is gone on with: the stored one, a first one, or one rebuilt from the hosts' journals.
+ *
+ * INVARIANTS
+ * - What was not asked for by a signed request never goes forward: it is on its way back, or behind its decision.
+ * - What a migration may do is read from its request, never from the stored state, which anybody who writes to Redis can change.
+ */
+import type { MigrationRequest } from '@cmt/contracts';
+import type { Origin } from '@cmt/queue';
+import { canTurnBack, initial, rebuilt, report, type Journals, type Saga } from '@cmt/saga';
+import type { Ports } from './ports.ts';
+
+export interface Found {
+  readonly request: MigrationRequest;
+  readonly origin: Origin;
+  /** As it was stored last, or null. */
+  readonly stored: Saga | null;
+  /** What the journals of its hosts say of it. */
+  readonly announced: () => Promise<Journals>;
+}
+
+/** The saga to go on with; one that was rebuilt is stored and told of first. */
+export async function takeUp({ request, origin, stored, announced }: Found, ports: Ports): Promise<Saga> {
+  if (origin === 'asked') return stored === null ? initial(request, ports.now()) : { ...stored, request };
+  if (stored?.rebuilt !== undefined && !canTurnBack(stored))
+    return { ...stored, request: { ...request, targetBundle: stored.request.targetBundle } };
+  const saga = rebuilt(request, await announced(), ports.now(), true);
+  await ports.save(saga, report(saga, ports.now()));
+  ports.tell('warning', saga.rebuilt?.note ?? '');
+  return saga;
+}
