@@ -43,15 +43,13 @@ export const brokenRules: readonly BrokenRules[] = [
   variant('the epoch is not checked', ['H1', 'H2', 'H4', 'one copy', 'memory', 'files', 'H7', 'end'], {
     context: (context) => ({ ...context, journal: anyEpoch(context) }),
   }),
-  variant('what was held is discarded whatever the record says', ['one copy', 'H4'], {
+  variant('no decision counts as COMMIT', ['H1', 'one copy', 'end', 'H4'], {
     decisions: (decisions) => ({
       ...decisions,
-      settle: (migration, epoch, vote, signal) =>
-        vote === 'ABORT'
-          ? decisions.settle(migration, epoch, vote, signal).then(() => 'ABORT' as const)
-          : decisions.settle(migration, epoch, vote, signal),
+      read: async (migration, epoch, signal) => (await decisions.read(migration, epoch, signal)) ?? 'COMMIT',
     }),
   }),
+  variant('the journal is not made durable', ['H4', 'H7', 'one copy', 'end'], { syncsJournal: false }),
   variant('the source is retired without asking', ['one copy', 'memory'], { step: retiresEarly }),
   variant('nothing is cleaned up', ['H7'], { step: cleansNothing }),
 ];

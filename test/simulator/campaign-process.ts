@@ -1,7 +1,7 @@
 /** A process of a campaign: plays the seeds it is given, and answers with their tally. */
 import { setMaxListeners } from 'node:events';
 import { added, type Tally } from './campaign.ts';
-import { calibrate, play, scenarioOf, type Run } from './simulate.ts';
+import { calibrate, playSeed, type Run } from './simulate.ts';
 
 // Hundreds of effects listen to the same signal; stacks of foreseen failures are nobody's business here.
 setMaxListeners(0);
@@ -23,8 +23,8 @@ const calibrated = calibrate();
 process.on('message', ({ from, to }: { from: number; to: number }) => {
   void (async () => {
     await calibrated;
-    let sum = tallyOf(await play(scenarioOf(from)));
-    for (let seed = from + 1; seed < to; seed += 1) sum = added(sum, tallyOf(await play(scenarioOf(seed))));
+    let sum = tallyOf(await playSeed(from));
+    for (let seed = from + 1; seed < to; seed += 1) sum = added(sum, tallyOf(await playSeed(seed)));
     process.send?.(sum);
   })();
 });

@@ -21,11 +21,15 @@ export type Deed =
     }
   | { readonly kind: 'redis-crash'; readonly losesMs: number; readonly downMs: number }
   | { readonly kind: 'redis-stop'; readonly forMs: number }
+  /** It comes back with nothing in it. */
+  | { readonly kind: 'redis-emptied'; readonly downMs: number }
   | { readonly kind: 'cancel' }
   /** Somebody asks for the container to be moved once more, there or back. */
   | { readonly kind: 'again'; readonly from: HostNode }
   /** The queue delivers what is under way a second time. */
   | { readonly kind: 'duplicate'; readonly host: HostNode }
+  /** The queue delivers a leg that was delivered long ago: the one at that share of all of them. */
+  | { readonly kind: 'replay'; readonly host: HostNode; readonly share: number }
   /** The next restore on that host fails. */
   | { readonly kind: 'restore-fails'; readonly host: HostNode }
   /** The effect takes place, and its answer is lost. */
@@ -78,7 +82,7 @@ function drawFault(random: Random, awaits: Awaits): Fault {
   const anywhere: Trigger = random.chance(0.7)
     ? atThatAwait
     : { atMs: Math.round(random.between(0, RUN_MS)) };
-  switch (random.whole(0, 14)) {
+  switch (random.whole(0, 15)) {
     case 0:
     case 1:
     case 2:
@@ -104,12 +108,20 @@ function drawFault(random: Random, awaits: Awaits): Fault {
     case 11:
       return { trigger: anywhere, deed: { kind: 'duplicate', host: drawHost(random) } };
     case 12:
-      return { trigger: anywhere, deed: { kind: 'restore-fails', host: drawHost(random) } };
+      return { trigger: anywhere, deed: { kind: 'replay', host: drawHost(random), share: random.next() } };
     case 13:
+      return { trigger: anywhere, deed: { kind: 'restore-fails', host: drawHost(random) } };
+    case 14:
       return { trigger: { role, nth, when: 'after' }, deed: { kind: 'lose-answer' } };
     default:
       return { trigger: { role, nth, when: 'before' }, deed: { kind: random.chance(0.5) ? 'fail' : 'hang' } };
   }
+}
+
+/** The same fault at an earlier moment. */
+export function sooner({ trigger, deed }: Fault): Fault {
+  if ('atMs' in trigger) return { deed, trigger: { atMs: Math.floor(trigger.atMs / 2) } };
+  return { deed, trigger: { ...trigger, nth: Math.ceil(trigger.nth / 2) } };
 }
 
 const drawHost = (random: Random): HostNode => random.pick(['alpha', 'beta'] as const);
@@ -141,7 +153,14 @@ function drawCut(random: Random): Deed {
   };
 }
 
-const drawRedis = (random: Random): Deed =>
-  random.chance(0.7)
-    ? { kind: 'redis-crash', losesMs: Math.round(random.between(0, 1_000)), downMs: duration(random) }
-    : { kind: 'redis-stop', forMs: duration(random) };
+function drawRedis(random: Random): Deed {
+  const ms = duration(random);
+  switch (random.whole(0, 4)) {
+    case 0:
+      return { kind: 'redis-emptied', downMs: ms };
+    case 1:
+      return { kind: 'redis-stop', forMs: ms };
+    default:
+      return { kind: 'redis-crash', losesMs: Math.round(random.between(0, 1_000)), downMs: ms };
+  }
+}

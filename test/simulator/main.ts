@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { runCampaign } from './campaign.ts';
 import { realRules } from './rules.ts';
 import { shrink } from './shrink.ts';
-import { calibrate, play, scenarioOf } from './simulate.ts';
+import { calibrate, playSeed } from './simulate.ts';
 
 const HELP = `Usage: npm run simulate -- [--runs N] [--seed S] [--json]
 
@@ -60,7 +60,7 @@ const textOf = (figures: object): string =>
 /** The failing run, as small as it gets. */
 async function explain(seed: number): Promise<void> {
   await calibrate();
-  const run = await shrink(await play(scenarioOf(seed)), realRules);
+  const run = await shrink(await playSeed(seed), realRules);
   const told = { seed, violations: run.violations, scenario: run.scenario, notes: run.notes };
   process.stderr.write(`${JSON.stringify(told, null, 2)}\n`);
 }

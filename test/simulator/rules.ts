@@ -14,6 +14,8 @@ export interface Rules {
   readonly isContinuous: (provenByRedis: boolean) => boolean;
   readonly obeysStaleCoordinators: boolean;
   readonly firstVoteWins: boolean;
+  /** Whether an entry of the journal is on disk when its write is answered. */
+  readonly syncsJournal: boolean;
   readonly checksTokens: boolean;
 }
 
@@ -25,5 +27,6 @@ export const realRules: Rules = {
   isContinuous: (proven) => proven,
   obeysStaleCoordinators: false,
   firstVoteWins: true,
+  syncsJournal: true,
   checksTokens: true,
 };

@@ -1,14 +1,16 @@
 /** A coordinator of the simulated world: takes migrations and drives them with the real `runMigration`. */
 import { CmtError, type Decision, type Leg, type LegResult } from '@cmt/contracts';
-import { initial, type Saga } from '@cmt/saga';
+import type { Saga } from '@cmt/saga';
 import type { LegOrder, Ports } from '../../apps/coordinator/src/ports.ts';
 import { runMigration } from '../../apps/coordinator/src/run-migration.ts';
+import { takeUp } from '../../apps/coordinator/src/take-up.ts';
 import { LegWatch } from '../../libs/queue/src/leg-watch.ts';
 import { Fenced } from '../../libs/queue/src/ownership.ts';
 import { endpoint } from './sim-facts.ts';
 import { SimOwnership } from './sim-ownership.ts';
 import { SimProcess } from './sim-process.ts';
 import { SimQueue, type MigrationJob } from './sim-queue.ts';
+import { SimRebuilder } from './sim-rebuilder.ts';
 import type { World } from './world.ts';
 
 const LOOK_MS = 1_500;
@@ -20,6 +22,7 @@ export class SimCoordinator {
   readonly process: SimProcess;
   readonly #world: World;
   readonly #queue: SimQueue;
+  readonly #rebuilder: SimRebuilder;
   readonly #wakers = new Set<() => void>();
   #driving = 0;
 
@@ -27,6 +30,7 @@ export class SimCoordinator {
     this.#world = world;
     this.process = new SimProcess(world, 'coordinator', 'control');
     this.#queue = new SimQueue(world.redis, this.process);
+    this.#rebuilder = new SimRebuilder(world.redis, this.process);
   }
 
   get isBusy(): boolean {
@@ -35,6 +39,7 @@ export class SimCoordinator {
 
   start(): void {
     void this.#look();
+    this.#rebuilder.start();
   }
 
   /** The message that a leg has ended, or that somebody asks for a cancel. */
@@ -54,8 +59,11 @@ export class SimCoordinator {
     try {
       const job = await this.#untilAnswered(ownership.signal, () => this.#queue.migration(id));
       if (job === null) return;
-      const begun = job.state ?? initial(job.request, this.#world.time.now);
-      if (begun.end === null) await runMigration(begun, this.#ports(job, token, ownership), ownership.signal);
+      const { request, origin, state: stored } = job;
+      const ports = this.#ports(job, token, ownership);
+      const announced = () => this.#untilAnswered(ownership.signal, () => this.#rebuilder.announced(request));
+      const begun = await takeUp({ request, origin, stored, announced }, ports);
+      if (begun.end === null) await runMigration(begun, ports, ownership.signal);
       ownership.assertOwned();
       await this.#queue.saveMigration(id, token, { isDone: true, lock: null });
     } catch (error) {
@@ -75,9 +83,10 @@ export class SimCoordinator {
     return {
       now: () => time.now,
       wait: (ms, stop) => this.process.clock.wait(ms, stop),
-      lookUp: async () => ({
+      lookUp: async (request) => ({
         ...{ source: { endpoint }, target: { endpoint } },
         continuityMark: await this.#untilAnswered(signal, () => this.#queue.continuityMark()),
+        journals: await this.#untilAnswered(signal, () => this.#rebuilder.announced(request)),
       }),
       dispatch: (order, stop) => this.#dispatch(order, job.lease, ownership, stop),
       runHook: async (hook) => {

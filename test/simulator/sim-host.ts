@@ -39,6 +39,8 @@ interface Gate {
 }
 
 const RESTORE_MS = 120;
+/** Milliseconds that a write stays in memory when nobody asks for more (the kernel's dirty_expire_centisecs is 30 s). */
+const UNSYNCED_MS = 5_000;
 
 export class SimHost {
   readonly name: HostNode;
@@ -168,7 +170,13 @@ export class SimHost {
     this.removeTree(IMAGES_DIR);
     Object.assign(this.network, { built: false, attached: false, fenced: false });
     for (const leg of [...this.ledger.keys()]) if (this.#world.random.chance(0.5)) this.ledger.delete(leg);
+    if (!this.#world.rules.syncsJournal) this.#loseUnsynced();
     this.isUp = false;
+  }
+
+  #loseUnsynced(): void {
+    for (const [id, { updatedAt }] of this.journal)
+      if (updatedAt > this.#world.time.now - UNSYNCED_MS) this.journal.delete(id);
   }
 
   #newProcess(): ProcessName & { beganAt: number } {

@@ -19,6 +19,8 @@ interface Lock {
 
 export interface MigrationJob {
   readonly request: MigrationRequest;
+  /** Whether somebody asked for it, or the hosts' journals tell of it. */
+  readonly origin: 'asked' | 'journals';
   readonly state: Saga | null;
   readonly lease: number;
   readonly lock: Lock | null;

@@ -65,6 +65,15 @@ export class SimRedis {
     this.#comeBack(downMs);
   }
 
+  /** Its data is gone. */
+  empty(downMs: number): void {
+    if (this.#state === 'down') return;
+    this.#values.clear();
+    this.#changes = [];
+    this.#late = [];
+    this.#comeBack(downMs);
+  }
+
   /** SIGSTOP, then SIGCONT: what was asked meanwhile is done late. */
   stop(forMs: number): void {
     if (this.#state !== 'up') return;

@@ -54,6 +54,11 @@ class SimSession implements Session {
     );
   }
 
+  /** Ended by the target: its connections are closed. */
+  get isOver(): boolean {
+    return this.#over !== null;
+  }
+
   connected(): void {
     this.#connections += 1;
   }
@@ -203,7 +208,7 @@ class SimLink implements Link {
   }
 
   get isOpen(): boolean {
-    return this.#open;
+    return this.#open && !this.#session.isOver;
   }
 
   cut(): void {
@@ -287,7 +292,7 @@ class SimLink implements Link {
       `link ${label}`,
       async () => {
         for (let silent = 0; ; silent += 250) {
-          if (!this.#open || !this.#receiver.who.isAlive) throw broken('the connection is closed');
+          if (!this.isOpen || !this.#receiver.who.isAlive) throw broken('the connection is closed');
           if (signal.aborted) throw signal.reason as Error;
           if (!this.#isCut() && !this.#receiver.who.isStopped) return await act();
           if (silent > SILENCE_MS && this.#isCut()) break;

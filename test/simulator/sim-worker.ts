@@ -1,9 +1,11 @@
 /** A worker of the simulated world: settles its journal, then takes its host's legs and runs the real steps. */
 import { CmtError, type Leg, type LegResult, type WorkerConfig } from '@cmt/contracts';
+import { noteOf } from '../../apps/worker/src/host-record.ts';
 import { runLeg } from '../../apps/worker/src/run-step.ts';
 import type { StepContext } from '../../libs/host/src/context.ts';
 import type { Journal } from '../../libs/host/src/journal.ts';
 import { settle } from '../../libs/host/src/settle.ts';
+import { ANNOUNCE_MS } from '../../libs/queue/src/registry.ts';
 import { endpoint } from './sim-facts.ts';
 import { IMAGES_DIR, STATE_DIR, type SimHost } from './sim-host.ts';
 import { legKey, SimQueue, type LegJob } from './sim-queue.ts';
@@ -11,6 +13,7 @@ import { journalOf, machineOf, networkOf, runtimeOf } from './sim-machine.ts';
 import { SimOwnership } from './sim-ownership.ts';
 import { SimProcess } from './sim-process.ts';
 import { stepsOf } from './sim-steps.ts';
+import { hostKey } from './sim-rebuilder.ts';
 import { linksOf, SimReceiver } from './sim-wire.ts';
 import type { World } from './world.ts';
 
@@ -68,6 +71,7 @@ export class SimWorker {
 
   async start(): Promise<void> {
     await settle(this.journal, (entry) => this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS)));
+    this.#announce();
     this.#look();
     this.#lookForStops();
   }
@@ -84,6 +88,14 @@ export class SimWorker {
       const signal = new AbortController().signal;
       if (job !== null) void this.#run(job.leg, signal).catch(() => undefined);
     }
+  }
+
+  /** A leg of long ago comes once more. Its result is nobody's. */
+  replay(share: number): void {
+    const legs = this.#world.begunLegs.filter(({ host }) => host === this.#host.name);
+    const leg = legs[Math.floor(share * legs.length)];
+    if (leg !== undefined && this.process.isAlive)
+      void this.#run(leg, new AbortController().signal).catch(() => undefined);
   }
 
   #look(): void {
@@ -137,6 +149,7 @@ export class SimWorker {
       );
     if (earlier !== null) return earlier;
     const stop = await this.#queue.stopReason(this.#host.name, id);
+    this.#world.begunLegs.push(job.leg);
     const result =
       stop === null
         ? await this.#run(job.leg, ownership.signal)
@@ -170,6 +183,16 @@ export class SimWorker {
 
   #contextOf({ migration, epoch }: { migration: string; epoch: number }, signal: AbortSignal): StepContext {
     return this.#world.rules.context({ ...this.#parts, migration, epoch, signal });
+  }
+
+  /** What the host's journal says, for coordinators whose Redis has forgotten it. */
+  #announce(): void {
+    const { redis, time } = this.#world;
+    const notes = [...this.#host.journal.values()].map(noteOf);
+    void redis
+      .call(this.process, 'announce', () => redis.set(hostKey(this.#host.name), { at: time.now, notes }))
+      .catch(() => undefined);
+    this.process.after(ANNOUNCE_MS, () => this.#announce());
   }
 
   #lookForStops(): void {

@@ -1,5 +1,5 @@
 /** The simulated world: two hosts with a worker each, one or two coordinators, Redis, the links between them, and what goes wrong. */
-import { CmtError, MigrationRequest, type MigrationState } from '@cmt/contracts';
+import { CmtError, MigrationRequest, type Leg, type MigrationState } from '@cmt/contracts';
 import type { Deed, Fault, Scenario } from './faults.ts';
 import { Promises } from './promises.ts';
 import type { Rules } from './rules.ts';
@@ -52,6 +52,8 @@ export class World {
   /** Where a process was killed: role, what it waited for, before or after it took place. */
   readonly crashPoints = new Set<string>();
   readonly notes: string[] = [];
+  /** All legs that were ever begun. */
+  readonly begunLegs: Leg[] = [];
   redisHasLost = false;
   fired = 0;
   readonly #failingRestores = new Set<HostNode>();
@@ -142,7 +144,7 @@ export class World {
       options: { confirmForMs: 100, hooks },
       requestedAt: Math.floor(this.time.now),
     });
-    const job: MigrationJob = { request, state: null, lease: 0, lock: null, isDone: false };
+    const job: MigrationJob = { request, origin: 'asked', state: null, lease: 0, lock: null, isDone: false };
     this.asked.push(id);
     this.redis.set(migrationKey(id), job);
   }
@@ -204,6 +206,10 @@ export class World {
         if (!this.redis.keepsEveryWrite) this.redisHasLost = true;
         this.redis.crash(deed.losesMs, deed.downMs);
         return this.#later(deed.downMs, () => undefined);
+      case 'redis-emptied':
+        this.redisHasLost = true;
+        this.redis.empty(deed.downMs);
+        return this.#later(deed.downMs, () => undefined);
       case 'redis-stop':
         this.redis.stop(deed.forMs);
         return this.#later(deed.forMs, () => undefined);
@@ -214,6 +220,8 @@ export class World {
         return this.ask(deed.from);
       case 'duplicate':
         return this.worker(deed.host)?.deliverAgain();
+      case 'replay':
+        return this.worker(deed.host)?.replay(deed.share);
       case 'restore-fails':
         this.#failingRestores.add(deed.host);
         return;

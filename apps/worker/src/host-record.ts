@@ -96,7 +96,8 @@ async function notesOf({ journal }: Host, logger: Logger): Promise<JournalNote[]
   }
 }
 
-const noteOf = (entry: JournalEntry): JournalNote => ({
+/** What is announced of an entry. */
+export const noteOf = (entry: JournalEntry): JournalNote => ({
   migration: entry.migration,
   epoch: entry.epoch,
   side: entry.side,

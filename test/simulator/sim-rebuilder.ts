@@ -1,0 +1,100 @@
+/** A coordinator's look for migrations that the hosts' journals tell of and Redis does not know (see libs/queue/src/rebuild.ts). */
+import type { JournalNote } from '@cmt/contracts';
+import {
+  isOpen,
+  journalsOf,
+  ordersOf,
+  requestOfOrder,
+  type RecoveryOrder,
+} from '../../libs/queue/src/recovery.ts';
+import { stateAt, type SeenHost } from '../../libs/queue/src/registry.ts';
+import type { SimProcess } from './sim-process.ts';
+import { migrationKey, type MigrationJob } from './sim-queue.ts';
+import type { SimRedis } from './sim-redis.ts';
+
+const LOOK_MS = 2_000;
+const GRACE_MS = 3_000;
+const SILENT_MS = 30_000;
+
+/** What a host's worker has announced last. */
+export interface Announcement {
+  readonly at: number;
+  readonly notes: readonly JournalNote[];
+}
+export const hostKey = (host: string): string => `host:${host}`;
+
+export class SimRebuilder {
+  readonly #redis: SimRedis;
+  readonly #who: SimProcess;
+  readonly #missed = new Map<string, number>();
+
+  constructor(redis: SimRedis, who: SimProcess) {
+    this.#redis = redis;
+    this.#who = who;
+  }
+
+  start(): void {
+    this.#who.after(LOOK_MS, () => {
+      void this.#look().catch(() => undefined);
+      this.start();
+    });
+  }
+
+  /** What both hosts' journals say of a migration. */
+  announced = async (about: { id: string; source: string; target: string }) =>
+    journalsOf(await this.#hosts(), about);
+
+  #hosts = (): Promise<SeenHost[]> =>
+    this.#redis.call(this.#who, 'hosts', () =>
+      this.#redis.keysFrom('host:').map((key) => {
+        const { at, notes } = this.#redis.get<Announcement>(key) ?? { at: 0, notes: [] };
+        const name = key.slice('host:'.length);
+        const ageMs = this.#who.world.time.now - at;
+        const record = { facts: { name }, journal: notes } as unknown as SeenHost['record'];
+        return { name, state: stateAt(ageMs), ageMs, record };
+      }),
+    );
+
+  async #look(): Promise<void> {
+    const seen = await this.#hosts();
+    const now = this.#who.clock.now();
+    const forgotten = await this.#forgotten(ordersOf(seen, Math.floor(now)), seen);
+    const missing = new Set(forgotten.map(({ recover }) => recover));
+    for (const id of this.#missed.keys()) if (!missing.has(id)) this.#missed.delete(id);
+    for (const order of forgotten) {
+      const since = this.#missed.get(order.recover) ?? now;
+      this.#missed.set(order.recover, since);
+      const online = (host: string) => seen.some(({ name, state }) => name === host && state === 'online');
+      if (now - since > (online(order.source) && online(order.target) ? GRACE_MS : SILENT_MS))
+        await this.#takeUp(order);
+    }
+  }
+
+  #forgotten(orders: readonly RecoveryOrder[], seen: readonly SeenHost[]): Promise<RecoveryOrder[]> {
+    return this.#redis.call(this.#who, 'known', () =>
+      orders.filter((order) => {
+        const known = this.#redis.get<MigrationJob>(migrationKey(order.recover));
+        return known === null || (known.state?.end === 'refused' && isOpen(order, seen));
+      }),
+    );
+  }
+
+  #takeUp(order: RecoveryOrder): Promise<void> {
+    return this.#redis.call(this.#who, 'take up', () => {
+      const key = migrationKey(order.recover);
+      const known = this.#redis.get<MigrationJob>(key);
+      if (known !== null && known.state?.end !== 'refused') return;
+      const request = requestOfOrder(order);
+      const lease = known?.lease ?? 0;
+      const job: MigrationJob = {
+        request,
+        origin: 'journals',
+        state: null,
+        lease,
+        lock: null,
+        isDone: false,
+      };
+      this.#redis.set(key, job);
+    });
+  }
+}
