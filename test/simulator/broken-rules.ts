@@ -43,12 +43,6 @@ export const brokenRules: readonly BrokenRules[] = [
   variant('the epoch is not checked', ['H1', 'H2', 'H4', 'one copy', 'memory', 'files', 'H7', 'end'], {
     context: (context) => ({ ...context, journal: anyEpoch(context) }),
   }),
-  variant('no decision counts as COMMIT', ['H1', 'one copy', 'end', 'H4'], {
-    decisions: (decisions) => ({
-      ...decisions,
-      read: async (migration, epoch, signal) => (await decisions.read(migration, epoch, signal)) ?? 'COMMIT',
-    }),
-  }),
   variant('the journal is not made durable', ['H4', 'H7', 'one copy', 'end'], { syncsJournal: false }),
   variant('the source is retired without asking', ['one copy', 'memory'], { step: retiresEarly }),
   variant('nothing is cleaned up', ['H7'], { step: cleansNothing }),

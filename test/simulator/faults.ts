@@ -70,8 +70,24 @@ export function draw(seed: number, random: Random, awaitsOf: (scenario: Scenario
     faults: [],
   };
   const awaits = awaitsOf(setting);
+  if (random.chance(0.15)) return { ...setting, faults: drawTwoAtOnce(random, awaits) };
   const count = random.chance(0.4) ? 1 : random.whole(2, MOST_FAULTS);
   return { ...setting, faults: Array.from({ length: count }, () => drawFault(random, awaits)) };
+}
+
+/** Redis forgets, and who has just been answered is not there to say it again. */
+function drawTwoAtOnce(random: Random, awaits: Awaits): Fault[] {
+  const role = random.pick(['alpha', 'beta'] as const);
+  const trigger: Trigger = { role, nth: random.whole(1, Math.floor(0.97 * awaits[role])), when: 'after' };
+  const losesMs = Math.round(random.between(5, 1_000));
+  const gone: Deed = random.chance(0.5)
+    ? { kind: 'kill', role, backAfterMs: duration(random) }
+    : { kind: 'cut', from: role, to: 'redis', bothWays: true, forMs: duration(random) };
+  const crash: Deed = { kind: 'redis-crash', losesMs, downMs: Math.round(random.between(50, 2_000)) };
+  return [
+    { trigger, deed: crash },
+    { trigger, deed: gone },
+  ];
 }
 
 function drawFault(random: Random, awaits: Awaits): Fault {

@@ -161,30 +161,32 @@ export class World {
   moment(who: SimProcess, label: string, when: 'before' | 'after'): Spoiled | null {
     if (when === 'before') this.awaits[who.role] += 1;
     const nth = this.awaits[who.role];
-    const fault = this.#pending.find(
+    const due = this.#pending.filter(
       ({ trigger }) =>
         'role' in trigger && trigger.role === who.role && trigger.nth === nth && trigger.when === when,
     );
-    if (fault === undefined) return null;
-    const { deed } = fault;
-    if (deed.kind === 'kill' && deed.role === who.role) this.crashPoints.add(`${who.role} ${label} ${when}`);
-    if (deed.kind === 'kill' && deed.role === who.role) this.#fireKill(fault, who, deed.backAfterMs);
-    else this.#fire(fault);
-    return spoiledBy(deed, label, who);
+    for (const fault of due) this.#meet(fault, who, `${label} ${when}`);
+    const spoiling = due.map(({ deed }) => spoiledBy(deed, label, who));
+    return spoiling.find((spoiled) => spoiled !== null) ?? null;
+  }
+
+  /** A fault of this very process at this very moment. */
+  #meet(fault: Fault, who: SimProcess, moment: string): void {
+    if (fault.deed.kind !== 'kill' || fault.deed.role !== who.role) return this.#fire(fault);
+    this.crashPoints.add(`${who.role} ${moment}`);
+    this.#count(fault);
+    this.#kill(who, fault.deed.backAfterMs);
   }
 
   #fire(fault: Fault): void {
-    this.#pending = this.#pending.filter((other) => other !== fault);
-    this.fired += 1;
-    this.note({ role: 'fault' } as unknown as SimProcess, JSON.stringify(fault.deed));
+    this.#count(fault);
     this.#do(fault.deed);
   }
 
-  #fireKill(fault: Fault, who: SimProcess, backAfterMs: number): void {
+  #count(fault: Fault): void {
     this.#pending = this.#pending.filter((other) => other !== fault);
     this.fired += 1;
-    this.note(who, `is killed for ${backAfterMs} ms`);
-    this.#kill(who, backAfterMs);
+    this.notes.push(`${Math.round(this.time.elapsed)} ${JSON.stringify(fault.deed)}`);
   }
 
   #do(deed: Deed): void {
