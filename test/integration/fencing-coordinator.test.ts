@@ -155,7 +155,11 @@ describe('what a stale coordinator tries changes nothing', () => {
       await redis.hset(`${PREFIX}:${hostQueue('alpha')}:${legId(adopted)}`, 'adopted', LEASE);
       const stop = AbortSignal.abort(new Error('enough'));
       const ask = (n: number) =>
-        dispatcher.dispatch(n % 2 === 0 ? legOf(n) : adopted, { lease: n + 1, owned: NEVER, stop }, LIMITS);
+        dispatcher.dispatch(
+          n % 2 === 0 ? legOf(n) : adopted,
+          { lease: n + 1, owned: new AbortController().signal, stop },
+          LIMITS,
+        );
       expect(await accepted(ask)).toBe(0);
     } finally {
       await queue.close();

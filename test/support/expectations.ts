@@ -3,7 +3,7 @@ import type { Lab } from '@cmt/lab';
 import { expect } from 'vitest';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import type { Observer } from '../../apps/lab/src/demo/observer.ts';
-import { differences, holdingsOf, type Difference, type Holdings } from './leftovers.ts';
+import { differences, holdingsOf, isUsual, together, type Difference, type Holdings } from './leftovers.ts';
 import { isUnbroken, readTicks, strayTicks } from './ticks.ts';
 
 /** Both hosts as they were. */
@@ -47,7 +47,12 @@ export async function expectNothingBehind(lab: Lab, before: Before): Promise<voi
 /** All hosts together are as they were: what the container has on its host has moved, nothing has come or gone. */
 export async function expectOnlyMoved(lab: Lab, before: Before): Promise<void> {
   await settled(async () =>
-    differences('all hosts', together(before), together(await lookAtHosts(lab)), isUsual),
+    differences(
+      'all hosts',
+      together([...before.values()]),
+      together([...(await lookAtHosts(lab)).values()]),
+      isUsual,
+    ),
   );
 }
 
@@ -56,20 +61,4 @@ async function settled(look: () => Promise<Difference[]>): Promise<void> {
   let left = await look();
   while (left.length > 0 && Date.now() < deadline) left = await look();
   expect(left).toEqual([]);
-}
-
-/** Caches of the tools, directories that the first user makes and all share, and bundles: those stay where a container was. */
-const USUAL: Readonly<Record<string, RegExp>> = {
-  bundles: /./,
-  images: /criu\.kdat|^\/run\/cmt\/images$/,
-  mounts: /^\/run\/netns$/,
-  temporary: /^(mount|runc|cmt|netns|runc\.log|criu\.kdat)$/,
-};
-const isUsual = (line: string, of: string): boolean => USUAL[of]?.test(line) ?? false;
-
-function together(hosts: Before): Holdings {
-  const sum = new Map<string, string[]>();
-  for (const holdings of hosts.values())
-    for (const [of, lines] of holdings) sum.set(of, [...(sum.get(of) ?? []), ...lines]);
-  return sum;
 }

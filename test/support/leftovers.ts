@@ -78,3 +78,20 @@ function surplus(of: readonly string[], over: readonly string[]): string[] {
     return at === -1;
   });
 }
+
+/** Caches of the tools, directories that the first user makes and all share, and bundles: those stay where a container was. */
+const USUAL: Readonly<Record<string, RegExp>> = {
+  bundles: /./,
+  images: /criu\.kdat|^\/run\/cmt\/images$/,
+  mounts: /^\/run\/netns$/,
+  temporary: /^(mount|runc|cmt|netns|runc\.log|criu\.kdat)$/,
+};
+export const isUsual = (line: string, of: string): boolean => USUAL[of]?.test(line) ?? false;
+
+/** What all of these hosts hold: for containers that have only moved. */
+export function together(hosts: readonly Holdings[]): Holdings {
+  const sum = new Map<string, string[]>();
+  for (const holdings of hosts)
+    for (const [of, lines] of holdings) sum.set(of, [...(sum.get(of) ?? []), ...lines]);
+  return sum;
+}

@@ -86,7 +86,10 @@ export class Rebuilder {
   async #takeUp(order: RecoveryOrder): Promise<void> {
     const id = order.recover;
     if (!(await registerForgotten(this.#redis, firstReport(requestOfOrder(order)), order))) return;
-    this.#logger.warn({ migration: id }, 'Redis had forgotten it; taking it up from the journals of its hosts');
+    this.#logger.warn(
+      { migration: id },
+      'Redis had forgotten it; taking it up from the journals of its hosts',
+    );
     await removeEnded(this.#queue, id);
     await addMigration(this.#queue, id, order);
   }

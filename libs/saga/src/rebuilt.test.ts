@@ -130,7 +130,9 @@ describe('a migration that Redis has forgotten', () => {
     const frozen = { ...links, netns: '/run/netns/frozen' };
     const journals = { source: note('FROZEN', { network: frozen }), target: note('HELD') };
     const [discard] = decide(forgotten(journals));
-    expect(discard).toMatchObject({ calls: [{ input: { subject: { bundle: '/data/db' }, network: frozen } }] });
+    expect(discard).toMatchObject({
+      calls: [{ input: { subject: { bundle: '/data/db' }, network: frozen } }],
+    });
   });
 
   it('asks under names of its own: hosts remember how the forgotten legs ended', () => {
@@ -160,12 +162,15 @@ describe('a migration that Redis has forgotten', () => {
     [null, 'RUNNING', 'done'],
     ['RESUMED', 'DISCARDED', 'rolled-back'],
     ['RESUMED', null, 'rolled-back'],
-  ] as const)('closed as %s and %s: its end, %s, is put on record and nothing is done', (source, target, end) => {
-    const closed = (phase: Phase | null) => (phase === null ? null : note(phase, { closed: true }));
-    const saga = forgotten({ source: closed(source), target: closed(target) });
-    expect(saga).toMatchObject({ stage: 'end', end });
-    expect(decide(saga)).toEqual([{ kind: 'finish', state: end }]);
-  });
+  ] as const)(
+    'closed as %s and %s: its end, %s, is put on record and nothing is done',
+    (source, target, end) => {
+      const closed = (phase: Phase | null) => (phase === null ? null : note(phase, { closed: true }));
+      const saga = forgotten({ source: closed(source), target: closed(target) });
+      expect(saga).toMatchObject({ stage: 'end', end });
+      expect(decide(saga)).toEqual([{ kind: 'finish', state: end }]);
+    },
+  );
 
   it('closed on one side only: the other is brought to its end', () => {
     const journals = { source: note('RETIRED'), target: note('RUNNING', { closed: true }) };

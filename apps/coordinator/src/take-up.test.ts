@@ -1,0 +1,67 @@
+import { MigrationRequest, type JournalNote } from '@cmt/contracts';
+import { initial, rebuilt, type Saga } from '@cmt/saga';
+import { describe, expect, it } from 'vitest';
+import type { Ports } from './ports.ts';
+import { takeUp } from './take-up.ts';
+
+const request = MigrationRequest.parse({
+  ...{ v: 1, id: 'm1', container: 'db', sourceBundle: '/srv/db', source: 'alpha', target: 'beta' },
+  ...{ options: {}, requestedAt: 0 },
+});
+const frozen: JournalNote = {
+  ...{ migration: 'm1', epoch: 1, side: 'source', phase: 'FROZEN', runtime: 'runc', container: 'db' },
+  ...{ bundle: '/srv/db', peer: 'beta', network: { kind: 'none' }, frozenAt: 5, closed: false, updatedAt: 5 },
+};
+const journals = { source: frozen, target: null };
+
+function take(origin: 'asked' | 'journals', stored: Saga | null) {
+  const saved: Saga[] = [];
+  const ports = {
+    now: () => 9,
+    save: (saga: Saga) => Promise.resolve(void saved.push(saga)),
+    tell: () => undefined,
+  } as Partial<Ports> as Ports;
+  const found = { request, origin, stored, announced: () => Promise.resolve(journals) };
+  return takeUp(found, ports).then((saga) => ({ saga, saved }));
+}
+
+describe('a coordinator that takes a migration up', () => {
+  it('begins one that was asked for, and goes on with a stored one', async () => {
+    expect((await take('asked', null)).saga).toEqual(initial(request, 9));
+    const stored = { ...initial(request, 1), stage: 'prepare' as const };
+    expect((await take('asked', stored)).saga).toEqual(stored);
+  });
+
+  it('never takes the request from the stored state', async () => {
+    const options = { ...request.options, hooks: [{ name: 'pre-freeze', argv: ['/bin/evil'] }] };
+    const forged = {
+      ...initial({ ...request, options } as MigrationRequest, 1),
+      stage: 'pre-freeze' as const,
+    };
+    expect((await take('asked', forged)).saga.request).toEqual(request);
+    const back = { ...rebuilt(request, journals, 1, true), request: { ...request, options } } as Saga;
+    expect((await take('journals', back)).saga.request.options.hooks).toEqual([]);
+  });
+
+  it('turns one from the journals back, and stores that before anything is done', async () => {
+    const { saga, saved } = await take('journals', null);
+    expect(saga).toMatchObject({ stage: 'discard', rebuilt: { at: 9 } });
+    expect(saved).toEqual([saga]);
+  });
+
+  it.each(['look-up', 'prepare', 'switch', 'restore'] as const)(
+    'throws a state at %s away that no signed request asked for',
+    async (stage) => {
+      const forged = { ...rebuilt(request, journals, 1, true), stage };
+      expect((await take('journals', forged)).saga.stage).toBe('discard');
+      expect((await take('journals', { ...initial(request, 1), stage })).saga.stage).toBe('discard');
+    },
+  );
+
+  it('goes on with a stored way back', async () => {
+    const stored = { ...rebuilt(request, journals, 1, true), stage: 'resume' as const };
+    const { saga, saved } = await take('journals', stored);
+    expect(saga).toMatchObject({ stage: 'resume', rebuilt: { at: 1 } });
+    expect(saved).toEqual([]);
+  });
+});
