@@ -156,3 +156,7 @@ export function choose(filter: string): readonly Cell[] {
     parts.some((part) => (exact.has(part) ? name === part : name.includes(part))),
   );
 }
+
+/** Every `of`th cell, beginning with number `part` (1 to `of`): all parts together are all cells, each of every fault. */
+export const partOf = (all: readonly Cell[], part: number, of: number): readonly Cell[] =>
+  all.filter((_, n) => n % of === part - 1);

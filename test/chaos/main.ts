@@ -1,9 +1,9 @@
 /**
- * `npm run chaos [-- --cells FILTER] [--json] [--labs N] [--list] [--evidence DIR]`: the kill matrix on real CRIU and runc.
+ * `npm run chaos [-- --cells FILTER] [--json] [--labs N] [--part K/N] [--list] [--evidence DIR]`: the kill matrix on real CRIU and runc.
  * Exit code 0 only when every cell ended safely. Progress and failures on standard error, the result on standard output.
  */
 import { parseArgs } from 'node:util';
-import { cells, choose } from './cells.ts';
+import { cells, choose, partOf } from './cells.ts';
 import { keepEvidence } from './evidence.ts';
 import { failureText, passed, summary, type Outcome } from './report.ts';
 import { runCells } from './run-cells.ts';
@@ -17,6 +17,7 @@ const { values: flags } = parseArgs({
     cells: { type: 'string' },
     json: { type: 'boolean' },
     list: { type: 'boolean' },
+    part: { type: 'string', default: '1/1' },
     labs: { type: 'string', default: LABS },
     evidence: { type: 'string' },
   },
@@ -30,7 +31,8 @@ process.exitCode = await main();
 process.exit();
 
 async function main(): Promise<number> {
-  const chosen = flags.cells === undefined ? cells : choose(flags.cells);
+  const [part = 1, of = 1] = flags.part.split('/').map(Number);
+  const chosen = partOf(flags.cells === undefined ? cells : choose(flags.cells), part, of);
   if (chosen.length === 0) {
     tell(`no cell is called ${flags.cells ?? ''}; \`npm run chaos -- --list\` names them all\n`);
     return 2;

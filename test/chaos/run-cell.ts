@@ -37,25 +37,36 @@ interface Course {
   readonly events: MigrationEvent[];
   struckAt: number | null;
   healedAt: number | null;
+  endedAt: number;
   error: string | null;
 }
 
 export async function runCell(site: Site, cell: Cell, signal: AbortSignal): Promise<Seen> {
   const [source, target] = [site.here, otherHost(site)];
-  const course: Course = { id: newId(), events: [], struckAt: null, healedAt: null, error: null };
+  const course: Course = {
+    id: newId(),
+    events: [],
+    struckAt: null,
+    healedAt: null,
+    endedAt: Infinity,
+    error: null,
+  };
   const begun = await site.witness.report();
   const ticks = (await readTicks(site.fleet.lab, source, CONTAINER)).length;
   await forgetHooks(site.hooks);
   const ended = await migrateUnderFault(site, cell, course, signal);
   const { state, message } = ended;
-  const endedAt = Date.now();
+  const endedAt = Math.min(course.endedAt, Date.now());
   if (state === 'done') site.here = target;
-  const broken = isSettled(state) ? await whatBroke(site, ticks) : [];
-  const leftovers = await whatIsLeft(site, isSettled(state));
-  const { copies, intervals } = await site.witness.report();
+  const { copies } = await site.witness.report();
+  const runs = isSettled(state) && copies.minRunnable > 0;
+  const connections = runs ? await brokenConnections(site) : [];
+  const history = runs ? await brokenHistory(site, ticks) : [];
+  const leftovers = await whatIsLeft(site, runs ? 'all' : 'below');
+  const { intervals } = await site.witness.report();
   const known = Math.max(0, begun.intervals.length - 2);
   return {
-    ...{ source, target, state, message, endedAt, copies, broken, leftovers },
+    ...{ source, target, state, message, endedAt, copies, connections, history, leftovers },
     ...{ struckAt: course.struckAt, healedAt: course.healedAt, error: course.error },
     events: course.events,
     intervals: intervals.slice(known),
@@ -85,7 +96,8 @@ async function migrateUnderFault(
   const watching = watch(site, cell, course, { limit, strikeOnce });
   try {
     await ask(site, cell, course.id, scene);
-    const report = await endOf(site, course, signal, () => struck);
+    const report = await endOf(site, course.id, signal);
+    course.endedAt = Date.now();
     return { state: report === FORGOTTEN ? FORGOTTEN : (report?.state ?? null), message: messageOf(report) };
   } catch (error) {
     signal.throwIfAborted();
@@ -157,28 +169,23 @@ async function ask(
 /** The report at the end; null when it does not end, FORGOTTEN when nobody knows it any more. Redis may be away meanwhile. */
 async function endOf(
   { fleet }: Site,
-  course: Course,
+  id: string,
   signal: AbortSignal,
-  struck: () => Promise<void> | undefined,
 ): Promise<MigrationReport | typeof FORGOTTEN | null> {
   const deadline = Date.now() + END_MS;
   let knownAt = Date.now();
   while (Date.now() < deadline) {
-    const saga = await readSaga(fleet.redis, course.id).catch(() => undefined);
+    const saga = await readSaga(fleet.redis, id).catch(() => undefined);
     if (saga !== null) knownAt = Date.now();
-    if (saga && isEnd(saga.report.state)) {
-      await struck();
-      return saga.report;
-    }
+    if (saga && isEnd(saga.report.state)) return saga.report;
     if (Date.now() - knownAt > FORGET_MS) return FORGOTTEN;
     await pause(LOOK_MS, undefined, { signal });
   }
   return null;
 }
 
-/** What the client and the ticks from inside say: connections kept, one history without a break. */
-async function whatBroke(site: Site, from: number): Promise<string[]> {
-  const { fleet, peer, here } = site;
+/** What the client says. */
+async function brokenConnections({ peer }: Site): Promise<string[]> {
   const wrong: string[] = [];
   try {
     const said = await conversationGoesOn(peer, TALK_MS);
@@ -187,6 +194,13 @@ async function whatBroke(site: Site, from: number): Promise<string[]> {
   } catch (error) {
     wrong.push(String(error));
   }
+  return wrong;
+}
+
+/** What the ticks from inside say: one history without a break, from the `from`th on. */
+async function brokenHistory(site: Site, from: number): Promise<string[]> {
+  const { fleet, here } = site;
+  const wrong: string[] = [];
   const elsewhere = await readTicks(fleet.lab, otherHost(site), CONTAINER, from);
   const now = await readTicks(fleet.lab, here, CONTAINER, from);
   if (strayTicks(elsewhere, now).length > 0)
@@ -196,15 +210,15 @@ async function whatBroke(site: Site, from: number): Promise<string[]> {
   return wrong;
 }
 
-/** @param hostsToo false where an operator is waited for: then images, journal and frozen copy are kept on purpose */
-async function whatIsLeft({ fleet, before, machineBefore }: Site, hostsToo: boolean): Promise<string[]> {
+/** @param where `below`: an operator is waited for, or the container is gone, and the hosts need not be as they were */
+async function whatIsLeft({ fleet, before, machineBefore }: Site, where: 'all' | 'below'): Promise<string[]> {
   const { lab, stateDir, redis } = fleet;
-  const onHosts = hostsToo ? await leftAfterMoves(lab, before) : [];
+  const onHosts = where === 'all' ? await leftAfterMoves(lab, before) : [];
   const below = await settled(async () => {
     const now = await processesBelow(lab, stateDir);
     return differences('the machine', new Map([['processes', machineBefore]]), new Map([['processes', now]]));
   });
   const names = lab.hosts.map(({ name }) => name);
-  const pending = hostsToo ? await settled(() => pendingInRedis(redis, names)) : [];
+  const pending = where === 'all' ? await settled(() => pendingInRedis(redis, names)) : [];
   return [...[...onHosts, ...below].map((difference) => JSON.stringify(difference)), ...pending];
 }

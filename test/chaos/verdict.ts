@@ -33,8 +33,10 @@ export interface Seen {
   /** Of every copy, from just before the migration. */
   readonly intervals: readonly Interval[];
   readonly copies: { readonly maxRunningAtOnce: number; readonly minRunnable: number };
-  /** What client and ticks say against it. */
-  readonly broken: readonly string[];
+  /** What the client has to complain of. */
+  readonly connections: readonly string[];
+  /** What the ticks from inside the container say against it: gaps, or a second history. */
+  readonly history: readonly string[];
   readonly leftovers: readonly string[];
   /** What broke in the check itself. */
   readonly error: string | null;
@@ -61,11 +63,15 @@ export function judge(cell: Cell, seen: Seen): Verdict {
     ...(gone && !excused ? ['for a moment no copy could have run'] : []),
     ...endComplaints(cell, seen, end),
     ...(excused ? [] : placeComplaints(seen)),
-    ...seen.broken,
+    ...(excused ? [] : seen.history),
+    ...(excused || losesConnections(cell) ? [] : seen.connections),
     ...seen.leftovers.map((line) => `left: ${line}`),
   ];
   return { end, complaints, overlap, lost: gone && !excused, recoveryMs: recoveryOf(seen) };
 }
+
+/** A CRIU that is killed in the middle of a dump leaves the container's sockets in repair mode: the processes live, the connections do not. */
+const losesConnections = ({ fault }: Cell): boolean => fault === 'kill-source-criu';
 
 /** Ends that are safe for a cell. */
 export function safeEnds({ fault, station, when }: Cell): readonly End[] {

@@ -7,7 +7,7 @@ import { NothingStruck, type Fault, type Scene } from './fault.ts';
 type Tool = 'criu' | 'runc';
 type Side = 'source' | 'target';
 
-/** What of runc a row calls; criu is the one that runc itself calls, told by its `swrk`. */
+/** What of runc a row calls. */
 const VERB: Readonly<Record<string, string>> = {
   inspect: 'state',
   'freeze-and-dump': 'checkpoint',
@@ -17,6 +17,9 @@ const VERB: Readonly<Record<string, string>> = {
   retire: 'delete',
   resume: 'resume',
 };
+
+/** As the CRIU that runc calls names itself once it has its order; a check is called otherwise. */
+const WORKING_CRIU = /^criu: (dump|restore)/;
 
 /** Shorter than a tool lives, however small its work. */
 const LOOK_EVERY_MS = 1;
@@ -38,8 +41,9 @@ async function appears(tool: Tool, host: string, scene: Scene): Promise<number> 
   const cgroup = join(fleet.lab.cgroup, host);
   const verb = VERB[station.row.name] ?? '';
   const isIt = (argv: readonly string[]): boolean =>
-    basename(argv[0] ?? '') === tool &&
-    (tool === 'criu' ? argv.includes('swrk') : argv.includes(verb) && argv.includes(container));
+    tool === 'criu'
+      ? WORKING_CRIU.test(argv[0] ?? '')
+      : basename(argv[0] ?? '') === tool && argv.includes(verb) && argv.includes(container);
   while (!over.aborted) {
     for (const group of ['system', container])
       for (const pid of await pidsIn(join(cgroup, group))) if (isIt(await argvOf(pid))) return pid;
