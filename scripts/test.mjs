@@ -12,7 +12,7 @@ const CHECKS = {
   format: ['npm', 'run', '--silent', 'format:check'],
 };
 const SUITES = {
-  unit: ['libs', 'apps'],
+  unit: ['libs', 'apps', 'test/chaos'],
   integration: ['test/integration', 'test/docs'],
   live: ['test/live', '--no-file-parallelism'],
 };

@@ -17,10 +17,11 @@ export interface Tick {
 
 const RECORD_BYTES = 16;
 
-/** The ticks in the container's file on one host; none when it was never there. */
-export async function readTicks(lab: Lab, host: string, id: string): Promise<Tick[]> {
+/** The ticks in the container's file on one host, from the `from`th on; none when it was never there. */
+export async function readTicks(lab: Lab, host: string, id: string, from = 0): Promise<Tick[]> {
   const path = pathInHost(lab, host, join(bundleOf(id), 'rootfs/data/ticks'));
-  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+  const all = await readFile(path).catch(() => Buffer.alloc(0));
+  const bytes = all.subarray(from * RECORD_BYTES);
   return Array.from({ length: Math.floor(bytes.length / RECORD_BYTES) }, (_, n) => ({
     number: Number(bytes.readBigUInt64LE(n * RECORD_BYTES)),
     at: Number(bytes.readBigUInt64LE(n * RECORD_BYTES + 8)),
@@ -36,6 +37,6 @@ export function strayTicks(one: readonly Tick[], other: readonly Tick[]): readon
   return shorter.filter((tick, n) => longer[n]?.at !== tick.at || longer[n].number !== tick.number);
 }
 
-/** True when every tick is one more than the one before, and later. */
-export const isUnbroken = (ticks: readonly Tick[]): boolean =>
-  ticks.every((tick, n) => tick.number === n && (n === 0 || tick.at > (ticks[n - 1]?.at ?? 0)));
+/** True when every tick is one more than the one before, and later; the first is number `from`. */
+export const isUnbroken = (ticks: readonly Tick[], from = 0): boolean =>
+  ticks.every((tick, n) => tick.number === from + n && (n === 0 || tick.at > (ticks[n - 1]?.at ?? 0)));

@@ -82,10 +82,21 @@ export async function cutFromGateway(lab: Lab, hostName: string): Promise<void> 
   await run('nsenter', [inFabric(lab), 'nft', '-f', '-'], { ...limit, input: rules });
 }
 
-/** Undoes `cutLink` and `cutFromGateway`; nothing happens when neither was done. */
+/** Cuts hosts, and the containers on them, off from each other, but from nobody else: isolated ports of a bridge. */
+export async function cutHostsApart(lab: Lab, hostNames: readonly string[]): Promise<void> {
+  for (const name of hostNames) await isolate(lab, cableOf(hostOf(lab, name).name), true);
+}
+
+async function isolate(lab: Lab, cable: string, isolated: boolean): Promise<void> {
+  const setting = ['type', 'bridge_slave', 'isolated', isolated ? 'on' : 'off'];
+  await run('ip', ['-n', lab.fabric.netns, 'link', 'set', cable, ...setting], limit);
+}
+
+/** Undoes `cutLink`, `cutHostsApart` and `cutFromGateway`; nothing happens when none was done. */
 export async function restoreLink(lab: Lab, hostName: string): Promise<void> {
   const cable = cableOf(hostOf(lab, hostName).name);
   await run('ip', ['-n', lab.fabric.netns, 'link', 'set', cable, 'master', FABRIC_BRIDGE], limit);
+  await isolate(lab, cable, false);
   await tryRun('nsenter', [inFabric(lab), 'nft', 'delete', 'table', 'ip', `cut_${hostName}`], limit);
 }
 

@@ -2,7 +2,7 @@
 export { listDaemons, signalDaemon, spawnInHost, type LabDaemon } from './daemon.ts';
 export { labDown } from './down.ts';
 export { fabricExec, fabricExecArgv, labExec, labExecArgv } from './exec.ts';
-export { CONTAINER_BRIDGE, cutFromGateway, cutLink, restoreLink } from './fabric.ts';
+export { CONTAINER_BRIDGE, cutFromGateway, cutHostsApart, cutLink, restoreLink } from './fabric.ts';
 export { rebootHost } from './host.ts';
 export { DEFAULT_CACHE_DIR, DEFAULT_STATE_ROOT, hostOf } from './lab.ts';
 export type { Lab, LabHost, LabOptions, ProcessId } from './lab.ts';

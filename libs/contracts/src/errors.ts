@@ -207,6 +207,11 @@ export const catalogue = {
     'Container {container} died on {host} within {ms} ms of its release.',
     'The frozen source copy is kept. `cmt resolve` decides which side goes on.',
   ),
+  CONTAINER_LOST: entry(
+    'operator',
+    'Container {container} no longer exists on {host}, where it ran: {status}.',
+    'Find out why it ended (did {host} restart?) and start it anew; nothing of the migration is left, and no other host has a copy.',
+  ),
   HOOK_FAILED: entry(
     'rollback',
     'Hook {hook} failed with {code}: {output}.',

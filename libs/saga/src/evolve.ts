@@ -110,6 +110,8 @@ const lessons: Lessons = {
 
 /** A step failed, or nobody answered. */
 function failed(saga: Saga, failure: Failure, at: number, task: string): Saga {
+  // It died with its host: what is left of the migration goes away, and a person is told.
+  if (failure.code === 'CONTAINER_LOST') return enter(saga, 'clean-up', { failure, retrying: false });
   if (saga.stage === 'discard') return discardUnanswered(saga, failure, at);
   if (isHookStage(saga.stage)) return afterHook(saga, hookThatFailed(saga.stage, failure), at, failure);
   if (saga.stage === 'clean' || saga.stage === 'clean-up') return cleanFailed(saga, failure, at, task);

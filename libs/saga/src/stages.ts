@@ -149,6 +149,7 @@ function cleaned(saga: Saga, task: string, at: number): Saga {
   const both = { ...saga, cleaned: { ...saga.cleaned, [side]: true } };
   if (!both.cleaned.source || !both.cleaned.target) return both;
   if (saga.stage === 'clean') return stopWith(both, 'done', at);
+  if (both.failure?.code === 'CONTAINER_LOST') return stopWith(both, 'needs-operator', at);
   return both.cancelled === null ? hooked(both, 'failed-restore', at) : hooked(both, 'rolled-back', at);
 }
 

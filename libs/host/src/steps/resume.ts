@@ -3,16 +3,25 @@
  *
  * INVARIANTS
  * - What was frozen runs on only with ABORT of the epoch of the freeze on record (lifecycle H2).
+ * - It never answers that a container runs which is not there.
  * - RESUMED is journalled before anything runs, and for a container that was never frozen as well: a late `freeze-and-dump` is refused.
  */
-import { CmtError, type StepInput } from '@cmt/contracts';
+import { CmtError, type StepInput, type StepOutput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import { readDecision } from './deciding.ts';
 import { newEntry, readEntry, record } from './entry.ts';
 import type { Step } from './step.ts';
 
+type Input = StepInput<'resume'>;
+
 export const resume: Step<'resume'> = async (input, context) => {
+  const output = await runOn(input, context);
+  await requireAlive(input, context);
+  return output;
+};
+
+async function runOn(input: Input, context: StepContext): Promise<StepOutput<'resume'>> {
   const entry = await readEntry('resume', context);
   if (entry === null || entry.frozenAt === null || isOverSince(entry, context))
     return await neverFrozen(entry, input, context);
@@ -20,13 +29,22 @@ export const resume: Step<'resume'> = async (input, context) => {
   if (entry.closed) return { wasFrozen: true, frozenMs: entry.updatedAt - frozenAt };
 
   const resumed = await markResumed(entry, context);
+  await requireAlive(input, context);
   try {
     await context.network.unfence(resumed.network, context.signal);
   } finally {
     await context.runtimes.get(input.subject.runtime).resume(input.subject.container, context.signal);
   }
   return { wasFrozen: true, frozenMs: Math.max(0, resumed.updatedAt - frozenAt) };
-};
+}
+
+/** A host that was restarted meanwhile has no container to run on: nobody may be told that it does. */
+async function requireAlive({ subject }: Input, { runtimes, config, signal }: StepContext): Promise<void> {
+  const { runtime, container } = subject;
+  const status = (await runtimes.get(runtime).state(container, signal))?.status ?? 'gone';
+  if (status === 'gone' || status === 'stopped')
+    throw new CmtError('CONTAINER_LOST', { container, host: config.name, status });
+}
 
 const isOverSince = (entry: JournalEntry, context: StepContext): boolean =>
   entry.phase === 'RESUMED' && entry.epoch < context.epoch;
@@ -43,7 +61,7 @@ async function markResumed(entry: JournalEntry, context: StepContext): Promise<J
 
 async function neverFrozen(
   entry: JournalEntry | null,
-  { subject, network }: StepInput<'resume'>,
+  { subject, network }: Input,
   context: StepContext,
 ): Promise<{ wasFrozen: false; frozenMs: 0 }> {
   const base = entry ?? newEntry(context, subject, { side: 'source', phase: 'RESUMED', closed: true });

@@ -1,0 +1,67 @@
+/**
+ * Runs cells over labs side by side.
+ *
+ * INVARIANTS
+ * - Each lab runs one cell at a time; cells are handed out in order.
+ * - After a cell that failed, or after which the container is lost or waits for an operator, the lab is made anew.
+ * - Every lab is down when this settles, also after an abort.
+ */
+import type { Cell } from './cells.ts';
+import { passed, type Outcome } from './report.ts';
+import { runCell } from './run-cell.ts';
+import { openSite, type Site } from './site.ts';
+import { judge } from './verdict.ts';
+
+export interface RunOptions {
+  /** How many at the same time. */
+  readonly labs: number;
+  readonly signal: AbortSignal;
+  readonly onOutcome: (outcome: Outcome) => void;
+  /** Called with the lab of a cell that failed, before it goes down. */
+  readonly onFailure?: (site: Site, outcome: Outcome) => Promise<void>;
+}
+
+/** The container's file of ticks grows all the time, and is carried along: after so many cells a new one begins. */
+const CELLS_PER_LAB = 40;
+
+export async function runCells(cells: readonly Cell[], options: RunOptions): Promise<Outcome[]> {
+  const waiting = [...cells];
+  const outcomes: Outcome[] = [];
+  const lanes = Array.from({ length: Math.min(options.labs, cells.length) }, (_, n) =>
+    lane(`chaos${n + 1}x`, waiting, outcomes, options),
+  );
+  const ended = await Promise.allSettled(lanes);
+  const broken = ended.find((lane) => lane.status === 'rejected');
+  if (broken !== undefined) throw broken.reason;
+  return outcomes;
+}
+
+async function lane(name: string, waiting: Cell[], outcomes: Outcome[], options: RunOptions): Promise<void> {
+  let site: Site | undefined;
+  let used = 0;
+  try {
+    for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
+      options.signal.throwIfAborted();
+      site ??= await openSite(name);
+      const outcome = await inSite(site, cell, options.signal);
+      outcomes.push(outcome);
+      options.onOutcome(outcome);
+      if (!passed(outcome)) await options.onFailure?.(site, outcome);
+      used += 1;
+      if (passed(outcome) && isAsItWas(outcome) && used % CELLS_PER_LAB !== 0) continue;
+      await site.close();
+      site = undefined;
+    }
+  } finally {
+    await site?.close();
+  }
+}
+
+async function inSite(site: Site, cell: Cell, signal: AbortSignal): Promise<Outcome> {
+  const begun = performance.now();
+  const seen = await runCell(site, cell, signal);
+  return { cell, seen, verdict: judge(cell, seen), ms: performance.now() - begun };
+}
+
+const isAsItWas = ({ verdict: { end } }: Outcome): boolean =>
+  end !== null && ['done', 'rolled-back', 'refused', 'cancelled'].includes(end);
