@@ -242,6 +242,46 @@ export const catalogue = {
     'Nobody can say whether {host} runs {container}: it cannot be asked, and Redis may have lost the decision.',
     'Bring {host} back, or fence it and use `cmt resolve`.',
   ),
+  NOT_STUCK: entry(
+    'refuse',
+    'Migration {migration} does not wait for an operator: {reason}.',
+    'Only a migration that ended as `needs-operator` can be resolved; `cmt status {migration}` shows how it stands.',
+  ),
+  NOT_A_SIDE: entry(
+    'refuse',
+    'Host {host} has no part in migration {migration}, which goes from {from} to {to}.',
+    'Name {from} or {to}: the one that is powered off or cut off.',
+  ),
+  FENCE_UNCONFIRMED: entry(
+    'refuse',
+    'Nothing was done: that {host} is fenced has to be said in so many words.',
+    'Make sure of it, then say so: `cmt resolve {migration} --fenced {host} --confirm {host}`.',
+  ),
+  FENCED_ONLINE: entry(
+    'refuse',
+    '{host} is to be fenced, but announced itself {age} ago: its worker is alive.',
+    'Power it off first. If you know better (its worker runs, the container cannot), add `--even-though-online`.',
+  ),
+  FENCED_OFF: entry(
+    'operator',
+    '{host} refuses {step} of {container}: an operator has declared this host fenced.',
+    'Nothing needs to be done here: the other side has the container. `cmt status` shows it.',
+  ),
+  RESOLVED: entry(
+    'rollback',
+    'An operator has declared {host} fenced: {container} goes on on {other}, from where it was frozen.',
+    'What a copy on {host} did after its release is lost. {host} cleans up by itself when it is back.',
+  ),
+  COPY_GONE: entry(
+    'operator',
+    '{host} has no copy of {container} that could go on: {reason}.',
+    'Nothing was changed. `cmt resolve` with the other host, if that one has a copy; otherwise start the container anew.',
+  ),
+  FENCED_COPY_RUNS: entry(
+    'operator',
+    '{container} runs on {host}, which an operator has declared fenced: there may be two copies.',
+    'Look at both now, and stop the one that is wrong by hand (`runc kill {container} KILL`): cmt kills neither.',
+  ),
   CANCELLED: entry(
     'cancelled',
     'The migration was cancelled: {reason}.',

@@ -57,3 +57,19 @@ export const MigrationRequest = z
     message: 'name the container or its bundle',
   });
 export type MigrationRequest = z.infer<typeof MigrationRequest>;
+
+/** What an operator asks for when nobody can decide: that a migration goes on without one of its hosts (`cmt resolve`). */
+export const ResolveOrder = z.object({
+  v: z.literal(1),
+  kind: z.literal('resolve'),
+  migration: MigrationId,
+  /** The host that is fenced. */
+  fenced: HostName,
+  /** Version of the stored migration that the operator has seen: an order about any other standstill is refused. */
+  version: z.int(),
+  /** Tells this order from every other, so that none is obeyed twice. */
+  nonce: z.string().regex(/^[a-z0-9]{8,64}$/),
+  /** Milliseconds since 1970 on the clock of whoever asked. */
+  issuedAt: z.int(),
+});
+export type ResolveOrder = z.infer<typeof ResolveOrder>;

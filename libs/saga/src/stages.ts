@@ -73,7 +73,7 @@ function afterHooks(saga: Saga, name: HookName, at: number): Saga {
     case 'pre-restore':
       return enter(saga, 'restore');
     case 'post-restore':
-      return enter(saga, 'retire');
+      return enter(saga, saga.fenced === null ? 'retire' : 'conclude');
     case 'failed-restore':
       return hooked(saga, 'rolled-back', at);
     case 'rolled-back':

@@ -11,6 +11,7 @@ import type {
   Inspection,
   MigrationRequest,
   MigrationState,
+  Side,
   StepOutput,
   StepReport,
   StepResult,
@@ -46,6 +47,10 @@ export type Stage =
   | 'clean-up'
   | 'failed-restore'
   | 'rolled-back'
+  // An operator's word that one side is fenced: put on record, marked as done with, or taken back.
+  | 'resolve'
+  | 'conclude'
+  | 'withdraw'
   | 'end';
 
 export interface Peer {
@@ -92,6 +97,10 @@ export interface Saga {
   readonly cleaned: { readonly source: boolean; readonly target: boolean };
   readonly failure: Failure | null;
   readonly cancelled: string | null;
+  /** The side that an operator has declared fenced: nothing is asked of it any more. */
+  readonly fenced: Side | null;
+  /** How often an operator has spoken; part of the ids of what is asked for because of it. */
+  readonly resolutions: number;
   readonly hooks: readonly HookOutcome[];
   /** Hooks of the present stage that have run. */
   readonly hooksRun: number;
@@ -115,6 +124,10 @@ export type SagaEvent = { readonly at: number } & (
   | { readonly kind: 'settled'; readonly epoch: Epoch; readonly decision: Decision }
   | { readonly kind: 'continuity'; readonly unbroken: boolean }
   | { readonly kind: 'cancel'; readonly reason: string }
+  /** An operator says that one side is fenced. */
+  | { readonly kind: 'resolve'; readonly fenced: Side }
+  /** An operator's word stands in the record as the present stage wants it. */
+  | { readonly kind: 'recorded' }
 );
 
 const NOTHING_YET: SwitchOutcome = { dump: null, files: null, restore: null, release: null, broken: null };
@@ -147,6 +160,8 @@ export function initial(request: MigrationRequest, at: number): Saga {
     cleaned: { source: false, target: false },
     failure: null,
     cancelled: null,
+    fenced: null,
+    resolutions: 0,
     hooks: [],
     hooksRun: 0,
     steps: [],
