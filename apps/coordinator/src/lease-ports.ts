@@ -41,6 +41,10 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
         decisions.settle(lease.migration, epoch, vote, signal),
       ),
     continuity: (mark, stop) => untilAnswered(stop, () => decisions.isContinuous(mark, signal)),
+    resolve: (resolution, stop) =>
+      untilAnswered(AbortSignal.any([signal, stop]), () =>
+        decisions.resolve(lease.migration, resolution, signal),
+      ),
     save: (saga, report) => lease.save(saga, report),
     onCancel: (asked) => onAbort(lease.cancelled, (reason) => asked(String(reason))),
     tell: (kind, text, step) => {

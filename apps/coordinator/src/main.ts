@@ -1,5 +1,5 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
-import type { CoordinatorConfig, MigrationRequest } from '@cmt/contracts';
+import { CmtError, type CoordinatorConfig, type MigrationRequest, type ResolveOrder } from '@cmt/contracts';
 import { createLogger, forMigration, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
@@ -10,7 +10,7 @@ import {
   trustIn,
   type Lease,
 } from '@cmt/queue';
-import { initial, type Saga } from '@cmt/saga';
+import { evolve, initial, type Saga, type SagaEvent } from '@cmt/saga';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { leasePorts } from './lease-ports.ts';
@@ -35,10 +35,12 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
     under.add(request.id);
     try {
       const stored = await lease.load();
-      const begun = (stored?.state as Saga | null | undefined) ?? initial(request, Date.now());
+      // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
+      const begun: Saga = { ...initial(request, Date.now()), ...(stored?.state as Saga | null | undefined) };
+      const word = lease.order === null ? null : wordOf(lease.order, begun);
       log.info({ stage: begun.stage, epoch: begun.epoch }, 'takes the migration');
       const ports = leasePorts({ redis, lease, decisions, allowedHooks: config.hooks, name });
-      const ended = await runMigration(begun, ports, lease.signal);
+      const ended = await runMigration(begun, ports, lease.signal, word);
       log.info({ state: ended.end, failure: ended.failure?.code }, 'the migration has ended');
     } catch (error) {
       log.warn({ err: error }, 'lets go of the migration');
@@ -75,6 +77,15 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   await health.close();
   decisions.close();
   redis.disconnect();
+}
+
+/** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */
+function wordOf({ fenced, migration }: ResolveOrder, saga: Saga): SagaEvent {
+  const side = fenced === saga.request.source ? 'source' : 'target';
+  const word = { kind: 'resolve', fenced: side, at: Date.now() } as const;
+  if (evolve(saga, word) === saga)
+    throw new CmtError('NOT_STUCK', { migration, reason: 'it has not come to a decision' });
+  return word;
 }
 
 const toldToStop = (): Promise<void> =>

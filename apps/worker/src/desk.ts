@@ -1,6 +1,17 @@
 /** Where legs are worked on: gives each step its context, and tells log and watchers what happens. */
-import type { Leg, LegResult, MigrationEvent, MigrationId } from '@cmt/contracts';
-import { forMigration, orphans, settle, steps, type Decisions, type StepContext, type Told } from '@cmt/host';
+import type { HandOver, Leg, LegResult, MigrationEvent, MigrationId } from '@cmt/contracts';
+import {
+  forMigration,
+  orphans,
+  settle,
+  settleFencedSides,
+  steps,
+  type Decisions,
+  type JournalEntry,
+  type Settlement,
+  type StepContext,
+  type Told,
+} from '@cmt/host';
 import type { LegLease } from '@cmt/queue';
 import type { Logger } from 'pino';
 import type { Host } from './host.ts';
@@ -12,6 +23,8 @@ export interface DeskParts {
   readonly logger: Logger;
   /** Sends an event to those who watch; never waits, never fails. */
   readonly send: (event: MigrationEvent) => void;
+  /** Tells what must not be and is; never waits, never fails. */
+  readonly raiseAlarm: (migration: MigrationId, text: string) => void;
 }
 
 /** Closed entries of the journal are kept this long, for whoever asks what happened. Milliseconds. */
@@ -68,16 +81,36 @@ export class Desk {
     const { host, logger } = this.#parts;
     for (const failure of await host.journal.unreadable())
       logger.error({ err: failure }, 'unreadable journal');
-    const settled = await settle(host.journal, (entry) => {
-      const log = forMigration(logger, entry.migration);
-      const signal = AbortSignal.timeout(SETTLE_LIMIT_MS);
-      return this.#context({ ...entry, step: 'settle', signal, log });
-    });
-    for (const { migration, text, ...facts } of settled)
-      forMigration(logger, migration)[facts.outcome === 'failed' ? 'error' : 'info'](facts, text);
+    for (const settlement of await settle(host.journal, this.#settling)) this.#tellSettled(settlement);
     for (const path of await orphans(host.config, host.journal))
       logger.warn({ path }, 'images of no migration');
     await host.journal.prune(KEEP_CLOSED_MS);
+  }
+
+  /** Takes away what is left of migrations that went on without this host, and raises the alarm where a copy runs. */
+  async settleFencedSides(): Promise<void> {
+    const settled = await settleFencedSides(this.#parts.host.journal, this.#settling);
+    for (const settlement of settled) if (settlement.outcome !== 'waits') this.#tellSettled(settlement);
+  }
+
+  /** The hand-overs that are open here, for whoever has to know while this host cannot be asked. */
+  async handOvers(): Promise<HandOver[]> {
+    const entries = await this.#parts.host.journal.open();
+    return entries.map(({ migration, side, epoch, phase, updatedAt }) => ({
+      ...{ migration, side, epoch, phase, updatedAt },
+    }));
+  }
+
+  #settling = (entry: JournalEntry): StepContext => {
+    const log = forMigration(this.#parts.logger, entry.migration);
+    const signal = AbortSignal.timeout(SETTLE_LIMIT_MS);
+    return this.#context({ ...entry, step: 'settle', signal, log });
+  };
+
+  #tellSettled({ migration, text, ...facts }: Settlement): void {
+    const isBad = facts.outcome === 'failed' || facts.outcome === 'alarm';
+    forMigration(this.#parts.logger, migration)[isBad ? 'error' : 'info'](facts, text);
+    if (facts.outcome === 'alarm') this.#parts.raiseAlarm(migration, text);
   }
 
   #context(

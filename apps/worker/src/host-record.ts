@@ -3,7 +3,7 @@
  *
  * INVARIANT: nothing is asked of the machine while a leg is under way: the blackout shares its cores with nobody.
  */
-import type { ContainerSummary, HostFacts, HostRecord } from '@cmt/contracts';
+import type { ContainerSummary, HandOver, HostFacts, HostRecord } from '@cmt/contracts';
 import { gatherFacts, type Runtime } from '@cmt/host';
 import type { Logger } from 'pino';
 import type { Host } from './host.ts';
@@ -48,8 +48,14 @@ export interface HostRecords {
   containersChanged(): void;
 }
 
+/** What only the worker knows about itself. */
+export interface Activity {
+  isBusy(): boolean;
+  handOvers(): Promise<HandOver[]>;
+}
+
 /** The record as it is now. */
-export function hostRecords(host: Host, isBusy: () => boolean, logger: Logger): HostRecords {
+export function hostRecords(host: Host, activity: Activity, logger: Logger): HostRecords {
   const startedAt = Date.now();
   const { config, endpoint, runtimes } = host;
   const facts = new Aged<HostFacts>(FACTS_AGE_MS, (signal) => gatherFacts(config, runtimes, signal));
@@ -59,9 +65,10 @@ export function hostRecords(host: Host, isBusy: () => boolean, logger: Logger): 
   return {
     current: async () => ({
       v: 1,
-      facts: await facts.get(isBusy()),
+      facts: await facts.get(activity.isBusy()),
       endpoint,
-      containers: await containers.get(isBusy()),
+      containers: await containers.get(activity.isBusy()),
+      handOvers: await activity.handOvers(),
       labels: config.labels,
       cmtVersion: CMT_VERSION,
       startedAt,

@@ -12,6 +12,7 @@ import {
   DecisionRecord,
   loadKeyPair,
   openConnection,
+  raiseAlarm,
   tell,
   trustIn,
   type RedisAddress,
@@ -44,11 +45,14 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
   const decisions = new DecisionRecord(address, logger);
   const desk = new Desk({
     ...{ host, decisions, logger },
+    raiseAlarm: (migration, text) =>
+      void raiseAlarm(producer, migration, config.name, text).catch(() => undefined),
     send: (event) => void tell(producer, event).catch(() => undefined),
   });
 
   await desk.settleJournal();
-  const records = hostRecords(host, () => desk.isBusy, logger);
+  const fencedLook = lookRegularly(() => desk.settleFencedSides(), logger);
+  const records = hostRecords(host, { isBusy: () => desk.isBusy, handOvers: () => desk.handOvers() }, logger);
   const announcer = announce(producer, config.name, () => records.current(), logger);
   const trust = trustIn(await loadKeyPair(config.stateDir), config.trustedKeysDir, logger);
   const consumer = consumeLegs(
@@ -71,6 +75,7 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       ...{ host: config.name, redis: worker.status, legs: desk.underWay() },
     }),
     close: async (graceMs) => {
+      clearInterval(fencedLook);
       await announcer.close();
       await consumer.close(graceMs);
       decisions.close();
@@ -78,4 +83,19 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       worker.disconnect();
     },
   };
+}
+
+/** Milliseconds between looks for an operator's word about this host: one that was cut off comes back without a start. */
+const FENCED_LOOK_MS = 5_000;
+
+/** Looks again and again, one look at a time; one that fails is tried again. */
+function lookRegularly(look: () => Promise<void>, logger: Logger): NodeJS.Timeout {
+  let under = false;
+  return setInterval(() => {
+    if (under) return;
+    under = true;
+    look()
+      .catch((error: unknown) => logger.warn({ err: error }, 'nobody knows whether this host was fenced'))
+      .finally(() => (under = false));
+  }, FENCED_LOOK_MS);
 }

@@ -1,6 +1,6 @@
 /** What a migration tells while it runs, and how it stands: for `watch`, `logs`, `status` and the board. */
 import { z } from 'zod';
-import { Failure } from './errors.ts';
+import { Failure } from './failure.ts';
 import { HookName, HookOutcome } from './hooks.ts';
 import { Finding } from './host.ts';
 import { MigrationRequest } from './migration.ts';

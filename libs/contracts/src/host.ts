@@ -1,6 +1,6 @@
 /** Facts about hosts and containers, gathered by workers and judged by the saga. */
 import { z } from 'zod';
-import { AbsolutePath, ContainerId, HostName, MigrationId } from './names.ts';
+import { AbsolutePath, ContainerId, Epoch, HostName, MigrationId, Side } from './names.ts';
 import { RuntimeName } from './migration.ts';
 
 const bytes = z.number().min(0);
@@ -49,12 +49,24 @@ export const ContainerSummary = z.object({
 });
 export type ContainerSummary = z.infer<typeof ContainerSummary>;
 
+/** A hand-over that is open on a host, as its journal had it when the host announced itself. */
+export const HandOver = z.object({
+  migration: MigrationId,
+  side: Side,
+  epoch: Epoch,
+  phase: z.string(),
+  /** Milliseconds since 1970 on that host's clock. */
+  updatedAt: z.number(),
+});
+export type HandOver = z.infer<typeof HandOver>;
+
 /** A worker's announcement, renewed while it lives. */
 export const HostRecord = z.object({
   v: z.literal(1),
   facts: HostFacts,
   endpoint: HostEndpoint,
   containers: z.array(ContainerSummary),
+  handOvers: z.array(HandOver).optional(),
   labels: z.record(z.string(), z.string()).default({}),
   cmtVersion: z.string(),
   startedAt: z.number(),

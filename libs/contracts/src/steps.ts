@@ -3,7 +3,7 @@
  * One name everywhere: the row in saga/plan.ts, the key here, the file host/src/steps/<step>.ts.
  */
 import { z } from 'zod';
-import { Failure } from './errors.ts';
+import { Failure } from './failure.ts';
 import { Hook, HookOutcome } from './hooks.ts';
 import { ContainerNetwork, Finding, HostEndpoint, HostFacts, Inspection, TargetSurvey } from './host.ts';
 import { RuntimeName, TcpPolicy, TransportName } from './migration.ts';

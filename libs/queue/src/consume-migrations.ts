@@ -6,14 +6,15 @@
  * - A migration is done when its handler returns. When it throws, the migration goes back to the queue and is handed
  *   out again, here or elsewhere.
  * - A request that does not open is never handed out; it ends as refused.
+ * - An operator's word is obeyed once, by the migration that waited for it; one that is refused changes nothing.
  */
 import {
   CmtError,
   isEnd,
   keys,
   messageOf,
-  MigrationRequest,
   MIGRATIONS_QUEUE,
+  type MigrationRequest,
   remedyOf,
   type Failure,
   type MigrationId,
@@ -21,19 +22,17 @@ import {
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { z } from 'zod';
 import { obeying, within } from './bounded.ts';
 import { Bus } from './bus.ts';
 import { Dispatcher } from './dispatch.ts';
 import { FencedWorker } from './fenced-worker.ts';
-import { MIGRATION_FRESH_MS, staleness } from './freshness.ts';
 import type { KeyPair } from './key-pair.ts';
 import { Lease } from './lease.ts';
 import { Ledger } from './ledger.ts';
-import { cutChildrenLoose, migrationJobId, migrationOf, pendingLegs } from './migration-job.ts';
+import { cutChildrenLoose, migrationOf, pendingLegs } from './migration-job.ts';
 import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
-import { openSealed } from './seal.ts';
+import { EndedNote, openMigration, orderNote, type Opened } from './open-migration.ts';
 import { claimLease, readSaga, saveSaga } from './store.ts';
 import type { Trust } from './trust.ts';
 
@@ -78,7 +77,7 @@ class Coordinator {
   readonly #dispatcher: Dispatcher;
   readonly #worker: FencedWorker;
   readonly #reconciler: Reconciler;
-  readonly #ended: Ledger<{ endedAt: number }>;
+  readonly #ended: Ledger<EndedNote>;
   readonly #leases = new Map<string, Lease>();
   readonly #heart: NodeJS.Timeout;
 
@@ -86,7 +85,7 @@ class Coordinator {
     const { redis, logger } = options;
     this.#options = options;
     this.#handler = handler;
-    this.#ended = new Ledger(options.ledgerDir, z.object({ endedAt: z.number() }));
+    this.#ended = new Ledger(options.ledgerDir, EndedNote);
     this.#bus = new Bus(redis, ['control', 'wake'], logger);
     this.#dispatcher = new Dispatcher(redis, this.#bus, options.keys);
     this.#worker = new FencedWorker({ ...options, queueName: MIGRATIONS_QUEUE }, (job, ownership, token) =>
@@ -115,36 +114,38 @@ class Coordinator {
   async #run(job: Job<unknown>, ownership: Ownership, token: string): Promise<{ refused?: Failure }> {
     const opened = await this.#open(job);
     if (opened instanceof CmtError) return await this.#refuse(job, token, opened);
-    if ((await this.#ended.find(opened.id)) === null) {
-      await this.#hold(opened, ownership, token);
-      await this.#assertEnded(opened.id, ownership);
-      await this.#ended.record(opened.id, { endedAt: Date.now() });
+    const { id } = opened.request;
+    try {
+      if (opened.isOver !== true) await this.#bringToItsEnd(opened, ownership, token);
+    } catch (error) {
+      if (opened.order === null || !(error instanceof CmtError)) throw error;
+      return { refused: error.failure };
     }
-    await obeying(this.#letGoOfLegs(opened.id, token), ownership.signal);
+    await obeying(this.#letGoOfLegs(id, token), ownership.signal);
     return {};
   }
 
-  /** The request, or why it is not obeyed. */
-  async #open(job: Job<unknown>): Promise<MigrationRequest | CmtError> {
+  async #bringToItsEnd(opened: Opened, ownership: Ownership, token: string): Promise<void> {
+    const { request, order } = opened;
+    if (order !== null) await this.#ended.record(request.id, { endedAt: Date.now(), reopened: true });
+    await this.#hold(opened, ownership, token);
+    await this.#assertEnded(request.id, ownership);
+    if (order !== null) await this.#ended.record(orderNote(order), { endedAt: Date.now() });
+    await this.#ended.record(request.id, { endedAt: Date.now() });
+  }
+
+  /** What is to be done, or why it is not. */
+  async #open(job: Job<unknown>): Promise<Opened | CmtError> {
     const { redis, trust, name } = this.#options;
-    const forged = (problem: string) =>
-      new CmtError('REQUEST_FORGED', { queue: MIGRATIONS_QUEUE, host: name, problem });
     try {
-      const opener = { trust, host: name };
-      const request = await openSealed(MIGRATIONS_QUEUE, job.data, MigrationRequest, opener);
-      if (migrationJobId(request.id) !== job.id) return forged(`it is a copy of migration ${request.id}`);
-      const saga = await readSaga(redis, request.id);
-      const ended = saga !== null && isEnd(saga.report.state);
-      if (!ended && (await this.#ended.find(request.id)) !== null) return forged('this migration has ended');
-      const stale = saga?.state == null && staleness(request.requestedAt, MIGRATION_FRESH_MS, Date.now());
-      return stale ? forged(stale) : request;
+      return await openMigration({ redis, opener: { trust, host: name }, ended: this.#ended }, job);
     } catch (error) {
       if (error instanceof CmtError) return error;
       throw error;
     }
   }
 
-  async #hold(request: MigrationRequest, ownership: Ownership, token: string): Promise<void> {
+  async #hold({ request, order }: Opened, ownership: Ownership, token: string): Promise<void> {
     const { redis, name } = this.#options;
     const number = await obeying(claimLease(redis, token, request.id), ownership.signal);
     const dispatcher = this.#dispatcher;
@@ -156,6 +157,7 @@ class Coordinator {
       redis,
       dispatcher,
       host: name,
+      order,
     });
     this.#leases.set(request.id, lease);
     try {
@@ -177,6 +179,7 @@ class Coordinator {
     const { redis, name, logger } = this.#options;
     const { failure } = error;
     logger.warn({ job: job.id, err: error }, 'a request is refused');
+    if (job.name === 'resolve') return { refused: failure };
     const saga = await readSaga(redis, migrationOf(job.id ?? ''));
     if (saga !== null && !isEnd(saga.report.state)) {
       const state = saga.state === null ? 'refused' : 'needs-operator';

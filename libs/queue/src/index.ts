@@ -24,7 +24,9 @@ export { legId } from './leg-job.ts';
 export { Fenced, LOCK_TIMING, ShuttingDown, type LockTiming } from './ownership.ts';
 export { listSagas, readSaga, type StoredSaga } from './store.ts';
 export { DecisionRecord } from './decisions.ts';
-export { follow, tell } from './events.ts';
+export { follow, newestEvent, tell, type EventId } from './events.ts';
+export { alarmsOf, raiseAlarm } from './alarms.ts';
+export { refusalOf, requestResolve, untilTaken, waitingForWord } from './resolve.ts';
 export {
   announce,
   announceOnce,

@@ -219,7 +219,12 @@ class Player implements Played {
 
   #good(step: StepName, overruled: boolean): Record<string, unknown> {
     if (step === 'release')
-      return { decision: overruled ? 'COMMIT' : this.#vote('COMMIT'), releasedAt: 1150, decideMs: 1, openMs: 1 };
+      return {
+        decision: overruled ? 'COMMIT' : this.#vote('COMMIT'),
+        releasedAt: 1150,
+        decideMs: 1,
+        openMs: 1,
+      };
     if (step === 'discard') return { decision: this.#vote('ABORT') };
     if (step === 'pre-dump') return { figures: figures(10_000 / 4 ** this.saga.rounds.length) };
     if (step === 'inspect')
