@@ -104,8 +104,9 @@ export class Fleet {
     return since;
   }
 
-  untilTaken(id: string, signal: AbortSignal): Promise<void> {
-    return untilTaken(this.#redis, id, signal);
+  /** Waits until a coordinator has moved on from there, or has refused to. */
+  untilTaken({ report, version }: Standstill, signal: AbortSignal): Promise<void> {
+    return untilTaken(this.#redis, { id: report.id, version }, signal);
   }
 
   refusalOf(id: string, signal: AbortSignal): Promise<Failure | null> {

@@ -4,6 +4,7 @@ import { ExitCode } from './exit-codes.ts';
 import type { EventId } from '@cmt/queue';
 import type { Fleet } from './fleet.ts';
 import type { Io } from './io.ts';
+import type { Standstill } from './present/standstill.ts';
 
 /** Milliseconds between looks at the coordinator, and the looks in vain after which it counts as missing. */
 const LOOK_MS = 5_000;
@@ -29,12 +30,13 @@ export async function awaitEnd(
  */
 export async function awaitObeyed(
   fleet: Fleet,
-  id: string,
+  still: Standstill,
   io: Io,
   { show, since }: { readonly show: (event: MigrationEvent) => void; readonly since: EventId },
 ): Promise<MigrationReport> {
+  const { id } = still.report;
   return waiting(fleet, id, io, async (signal) => {
-    await fleet.untilTaken(id, signal);
+    await fleet.untilTaken(still, signal);
     signal.throwIfAborted();
     const report = await followToEnd(fleet, id, { show, from: since, signal });
     const refused = await fleet.refusalOf(id, signal);

@@ -9,6 +9,7 @@
 import {
   CmtError,
   Failure,
+  keys,
   MIGRATIONS_QUEUE,
   type HostName,
   type MigrationId,
@@ -76,11 +77,16 @@ export async function requestResolve(
   }
 }
 
-/** Resolves when a coordinator has begun with the order, or has ended it. Stops looking when the signal aborts. */
-export async function untilTaken(redis: Redis, id: MigrationId, signal: AbortSignal): Promise<void> {
+/** Resolves when the migration has moved on from `version`, or its order has ended. Stops looking when the signal aborts. */
+export async function untilTaken(
+  redis: Redis,
+  { id, version }: { readonly id: MigrationId; readonly version: number },
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
-    const begun = await reaching(redis, redis.hmget(migrationJobKey(id), 'ats', 'finishedOn'));
-    if (begun.some((field) => field !== null)) return;
+    const looks = [redis.hget(keys.saga(id), 'version'), redis.hget(migrationJobKey(id), 'finishedOn')];
+    const [now, ended] = await reaching(redis, Promise.all(looks));
+    if (Number(now) !== version || ended != null) return;
     await pause(LOOK_MS, signal);
   }
 }

@@ -40,7 +40,7 @@ async function resolve(id: string, flags: ResolveFlags, io: Io): Promise<ExitCod
     const { printEnd } = await import('../present/end.ts');
     const since = await fleet.resolve(still);
     const { show, end } = liveOn(io);
-    const ended = await awaitObeyed(fleet, id, io, { show, since }).finally(end);
+    const ended = await awaitObeyed(fleet, still, io, { show, since }).finally(end);
     printEnd(ended, io);
     return exitCodeOfReport(ended);
   });
