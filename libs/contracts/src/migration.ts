@@ -31,6 +31,8 @@ export const MigrationOptions = z.object({
   force: z.boolean().default(false),
   /** Milliseconds that the restored container must stay alive before the source copy is let go. */
   confirmForMs: z.int().min(0).max(600_000).default(1000),
+  /** Upper bound, in milliseconds, of the limit that each step up to the decision gets; what undoes and what follows keeps its own. */
+  stepTimeoutMs: z.int().min(1000).max(86_400_000).optional(),
   /** Stop after `validate` and report. */
   validateOnly: z.boolean().default(false),
   hooks: z.array(Hook).max(16).default([]),

@@ -74,6 +74,20 @@ describe('a migration', () => {
     expect(blackout).toMatchObject({ totalMs: 100, pauseMs: 5, dumpMs: 40, restoreMs: 41 });
   });
 
+  it('gives no step before the decision more time than asked for, and takes none from what undoes it', () => {
+    const faults: Fault[] = [{ step: 'final-sync', times: 1, failure: failure('DUMP_REFUSED') }];
+    const limits = (options: Record<string, unknown>) =>
+      play(request(options), { faults }).sagas.flatMap((each) =>
+        decide(each).flatMap((command) => ('calls' in command ? command.calls : [])),
+      );
+    for (const { step, timeoutMs } of limits({ stepTimeoutMs: 3000 }))
+      expect([step, timeoutMs <= 3000]).toEqual([
+        step,
+        !['release', 'discard', 'resume', 'clean'].includes(step),
+      ]);
+    for (const { timeoutMs } of limits({})) expect(timeoutMs).toBeGreaterThan(3000);
+  });
+
   it('names every stage of the plan once', () => {
     const names = plan.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);

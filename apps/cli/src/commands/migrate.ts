@@ -36,6 +36,10 @@ export function addMigrate(program: Command): void {
       '--confirm-for <time>',
       'how long the moved container must live before the source copy goes (default: 1s)',
     )
+    .option(
+      '--step-timeout <time>',
+      'longest that any step before the decision may take (default: by the size of the container)',
+    )
     .option('--detach', 'print the id and return at once');
   withHooks(command).action((container: string | undefined, flags: MigrateFlags) =>
     runVerb(flags, (io) => migrate(container, flags, io)),
