@@ -9,7 +9,7 @@ import {
   type RedisConnection,
   type SeenHost,
 } from '@cmt/queue';
-import type { Peer } from '@cmt/saga';
+import { standsStill, type Peer } from '@cmt/saga';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LegOrder, Ports } from './ports.ts';
 
@@ -45,7 +45,10 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
       untilAnswered(AbortSignal.any([signal, stop]), () =>
         decisions.resolve(lease.migration, resolution, signal),
       ),
-    save: (saga, report) => lease.save(saga, report),
+    save: async (saga, report) => {
+      lease.standsStill = standsStill(saga);
+      await lease.save(saga, report);
+    },
     onCancel: (asked) => onAbort(lease.cancelled, (reason) => asked(String(reason))),
     tell: (kind, text, step) => {
       // States are told by `save`, in the same write.

@@ -10,7 +10,7 @@ import {
   trustIn,
   type Lease,
 } from '@cmt/queue';
-import { evolve, initial, type Saga, type SagaEvent } from '@cmt/saga';
+import { evolve, initial, standsStill, type Saga, type SagaEvent } from '@cmt/saga';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { leasePorts } from './lease-ports.ts';
@@ -37,6 +37,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
       const stored = await lease.load();
       // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
       const begun: Saga = { ...initial(request, Date.now()), ...(stored?.state as Saga | null | undefined) };
+      lease.standsStill = standsStill(begun);
       const word = lease.order === null ? null : wordOf(lease.order, begun);
       log.info({ stage: begun.stage, epoch: begun.epoch }, 'takes the migration');
       const ports = leasePorts({ redis, lease, decisions, allowedHooks: config.hooks, name });

@@ -8,6 +8,7 @@ import {
   steps,
   type Decisions,
   type JournalEntry,
+  type Phase,
   type Settlement,
   type StepContext,
   type Told,
@@ -32,6 +33,12 @@ const KEEP_CLOSED_MS = 30 * 24 * 3600 * 1000;
 
 /** Longest that one entry may take to be settled at the start. Milliseconds. */
 const SETTLE_LIMIT_MS = 60_000;
+
+/** Source, then target. A frozen copy whose other copy was let go keeps nobody waiting. */
+const STANDING_STILL: readonly Phase[] = ['FROZEN', 'HELD', 'COMMITTED', 'RUNNING'];
+
+/** Longest wait for the record of a frozen copy. Milliseconds. */
+const DECISION_LIMIT_MS = 1_000;
 
 export class Desk {
   readonly #parts: DeskParts;
@@ -99,6 +106,17 @@ export class Desk {
     return entries.map(({ migration, side, epoch, phase, updatedAt }) => ({
       ...{ migration, side, epoch, phase, updatedAt },
     }));
+  }
+
+  /** Open hand-overs in which a container stands still, or has only just been let go. */
+  async standingStill(): Promise<JournalEntry[]> {
+    const { host, decisions } = this.#parts;
+    const entries = (await host.journal.open()).filter(({ phase }) => STANDING_STILL.includes(phase));
+    const signal = AbortSignal.timeout(DECISION_LIMIT_MS);
+    const isOurs = async ({ phase, migration, epoch }: JournalEntry): Promise<boolean> =>
+      phase !== 'FROZEN' || (await decisions.read(migration, epoch, signal).catch(() => null)) !== 'COMMIT';
+    const ours = await Promise.all(entries.map(isOurs));
+    return entries.filter((_, at) => ours[at]);
   }
 
   #settling = (entry: JournalEntry): StepContext => {

@@ -21,6 +21,7 @@ import type { Logger } from 'pino';
 import { Desk } from './desk.ts';
 import { hostRecords } from './host-record.ts';
 import type { Host } from './host.ts';
+import { shutDown, type ShutdownLimits } from './shutdown.ts';
 
 export interface QueueParts {
   readonly config: WorkerConfig;
@@ -31,8 +32,8 @@ export interface QueueParts {
 
 export interface QueueService {
   health(): Health;
-  /** Takes no more legs; those under way get `graceMs`, then they are stopped and given back. */
-  close(graceMs: number): Promise<void>;
+  /** Brings the legs under way to their end or hands them back (see shutdown.ts). */
+  close(limits?: ShutdownLimits): Promise<void>;
 }
 
 /** After these `cmt ps` would show what is no longer so: two hosts with the same container. None is inside the blackout. */
@@ -74,10 +75,13 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       ok: worker.status === 'ready',
       ...{ host: config.name, redis: worker.status, legs: desk.underWay() },
     }),
-    close: async (graceMs) => {
+    close: async (limits) => {
       clearInterval(fencedLook);
       await announcer.close();
-      await consumer.close(graceMs);
+      await shutDown(
+        { host: config.name, consumer, standingStill: () => desk.standingStill(), logger },
+        limits,
+      );
       decisions.close();
       producer.disconnect();
       worker.disconnect();

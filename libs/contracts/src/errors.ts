@@ -175,6 +175,11 @@ export const catalogue = {
     'Image {file} reached {host} with another checksum than it left with.',
     'cmt sends it again; if it repeats, check memory and network of both hosts.',
   ),
+  WORKER_STOPPING: entry(
+    'rollback',
+    'The worker on {host} was told to stop in the middle of {step} and could wait no longer.',
+    'Nothing needs to be done: ask for the migration again when the worker is back.',
+  ),
   SESSION_LOST: entry(
     'retry',
     '{host} no longer expects the images of migration {migration}.',

@@ -55,7 +55,10 @@ export interface CoordinatorOptions {
 export type MigrationHandler = (request: MigrationRequest, lease: Lease) => Promise<void>;
 
 export interface Consumer {
-  /** Takes no more, gives those under way `graceMs`, then hands them back. Ends whether Redis answers or not. */
+  /**
+   * Takes no more, gives those under way `graceMs`, then hands them back; those in which a container stands still are given
+   * a minute more. Ends whether Redis answers or not.
+   */
   close(graceMs: number): Promise<void>;
 }
 
@@ -63,6 +66,8 @@ export interface Consumer {
 const ALIVE_MS = 4_000;
 const ALIVE_FOR_MS = 12_000;
 const GOOD_BYE_MS = 1_000;
+/** For migrations in which a container stands still. */
+const SPARED_MS = 60_000;
 
 /** Takes migrations from the queue until it is closed. */
 export function consumeMigrations(options: CoordinatorOptions, handler: MigrationHandler): Consumer {
@@ -102,7 +107,8 @@ class Coordinator {
   async close(graceMs: number): Promise<void> {
     clearInterval(this.#heart);
     this.#reconciler.close();
-    await this.#worker.close(graceMs);
+    const isSpared = (jobId: string) => this.#leases.get(migrationOf(jobId))?.standsStill === true;
+    await this.#worker.close(graceMs, { isSpared, ms: SPARED_MS });
     this.#bus.close();
     await within(
       this.#goodBye().catch(() => undefined),

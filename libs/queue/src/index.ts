@@ -19,7 +19,13 @@ export {
 } from './consume-migrations.ts';
 export { Lease, type LegDraft } from './lease.ts';
 export type { DispatchLimits } from './leg-watch.ts';
-export { consumeLegs, type LegLease, type LegRunner, type WorkerOptions } from './consume-legs.ts';
+export {
+  consumeLegs,
+  type LegConsumer,
+  type LegLease,
+  type LegRunner,
+  type WorkerOptions,
+} from './consume-legs.ts';
 export { legId } from './leg-job.ts';
 export { Fenced, LOCK_TIMING, ShuttingDown, type LockTiming } from './ownership.ts';
 export { listSagas, readSaga, type StoredSaga } from './store.ts';

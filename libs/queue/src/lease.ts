@@ -43,6 +43,8 @@ export class Lease {
   readonly migration: MigrationId;
   readonly #parts: LeaseParts;
   readonly #cancel = new AbortController();
+  /** A container stands still in this migration: a shutdown waits for it to go on. */
+  standsStill = false;
 
   constructor(parts: LeaseParts) {
     this.migration = parts.migration;

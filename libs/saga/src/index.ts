@@ -9,6 +9,7 @@ export {
   canTurnBack,
   initial,
   isCommitted,
+  standsStill,
   type Peer,
   type Saga,
   type SagaEvent,

@@ -208,6 +208,21 @@ const FORWARD: readonly Stage[] = [
 ];
 export const canTurnBack = (saga: Saga): boolean => FORWARD.includes(saga.stage);
 
+/** The container may stand frozen, and nobody but the coordinator sees to it that it goes on. */
+const STANDS_STILL: readonly Stage[] = [
+  'switch',
+  'dump',
+  'pre-restore',
+  'restore',
+  'release',
+  'abort',
+  'discard',
+  'ask-continuity',
+  'resolve',
+  'resume',
+];
+export const standsStill = (saga: Saga): boolean => saga.switching && STANDS_STILL.includes(saga.stage);
+
 /** Forward only: the container belongs to the target. */
 const OWNED_BY_TARGET: readonly Stage[] = ['release', 'confirm', 'post-restore', 'retire', 'clean'];
 export const isCommitted = (saga: Saga): boolean => OWNED_BY_TARGET.includes(saga.stage);
