@@ -1,0 +1,31 @@
+/** docs/operations.md tells an operator about every end, and about every code that waits for one. */
+import { readFileSync } from 'node:fs';
+import { catalogue, ErrorCode, MigrationState } from '@cmt/contracts';
+import { describe, expect, it } from 'vitest';
+import { buildProgram } from '../../apps/cli/src/program.ts';
+
+const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+
+describe('docs/operations.md', () => {
+  it.each(MigrationState.options)('explains the state %s', (state) => {
+    expect(page).toContain(`| \`${state}\` |`);
+  });
+
+  const operators = ErrorCode.options.filter((code) => catalogue[code].reaction === 'operator');
+  it.each(operators)('says what to do about %s', (code) => {
+    expect(page).toContain(`| \`${code}\` |`);
+  });
+
+  it('names no code, verb or flag that there is not', () => {
+    const codes = [...page.matchAll(/`([A-Z]+_[A-Z_]+)`/g)].map(([, code]) => code);
+    expect(codes.filter((code) => !ErrorCode.options.some((known) => known === code))).toEqual([]);
+    const verbs = buildProgram('').commands;
+    const used = [...page.matchAll(/(?:`|^)cmt ([a-z]+)((?: [A-Z]+)*(?: --[a-z-]+)*)/gm)];
+    for (const [whole, name, rest] of used) {
+      const verb = verbs.find((each) => each.name() === name);
+      if (verb === undefined) throw new Error(`${whole}: there is no such verb`);
+      const flags = [...(rest ?? '').matchAll(/--[a-z-]+/g)].map(([flag]) => flag);
+      for (const flag of flags) expect(verb.options.map(({ long }) => long)).toContain(flag);
+    }
+  });
+});
