@@ -1,4 +1,5 @@
 /** The bundled `cmt` against a real Redis, with a coordinator that plays a part. */
+import { keys } from '@cmt/contracts';
 import { tryRun } from '@cmt/host';
 import { announceOnce } from '@cmt/queue';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -129,6 +130,60 @@ describe('cmt validate', () => {
   });
 });
 
+describe('cmt resolve', () => {
+  const ask = (...flags: string[]) => run('resolve', 'undecided', ...flags);
+  beforeAll(async () => {
+    await move('broken', '--id', 'undecided');
+    await announceOnce(world.connection(), hostRecord('host1', '10.0.0.1', ['redis']));
+  });
+
+  it('says what is known, what it would do and what can go wrong, and does nothing without the word', async () => {
+    // Announced long ago, as a host is that was powered off.
+    await world.connection().zadd(keys.hosts, Date.now() - 180_000, 'host2');
+    const { code, stdout, stderr } = await ask('--fenced', 'host2');
+    expect([code, stdout]).toEqual([3, '']);
+    for (const told of [
+      /why +CONTAINER_DIED: /,
+      /decision +none on record \(epoch 1\)/,
+      /host1 +source, online, last heard of \d/,
+      /host2 +target, offline, last heard of 3 min/,
+      /You say that host2 is fenced/,
+      /let the frozen copy on host1 run on/,
+      /there are two of broken/,
+      /error FENCE_UNCONFIRMED: .*\n.*cmt resolve undecided --fenced host2 --confirm host2/,
+    ])
+      expect(stderr).toMatch(told);
+    const other = await ask('--fenced', 'host2', '--confirm', 'host1', '--json');
+    expect([other.code, jsonLines(other.stdout)]).toMatchObject([
+      2,
+      [{ error: { code: 'REQUEST_INVALID' } }],
+    ]);
+    expect((await run('status', 'undecided')).stdout).toContain('needs-operator');
+  });
+
+  it('refuses a host that is online, unless told so in a word of its own', async () => {
+    const { code, stderr } = await ask('--fenced', 'host1', '--confirm', 'host1');
+    expect([code, stderr]).toEqual([
+      3,
+      expect.stringContaining('WARNING: host1 announced itself only just now'),
+    ]);
+    expect(stderr).toContain('error FENCED_ONLINE: ');
+  });
+
+  it('refuses what does not wait for a word, and hosts that have no part in it', async () => {
+    expect((await ask('--fenced', 'host9')).stderr).toContain('error NOT_A_SIDE: ');
+    await move('redis', '--id', 'fine');
+    expect((await run('resolve', 'fine', '--fenced', 'host2')).stderr).toContain('error NOT_STUCK: ');
+  });
+
+  it('does it with the word, shows it, and ends as the migration does', async () => {
+    const { code, stdout, stderr } = await ask('--fenced', 'host2', '--confirm', 'host2');
+    expect([code, stdout]).toEqual([4, 'rolled back: broken runs on host1']);
+    expect(stderr).toContain('state rolling-back');
+    expect((await run('status', 'undecided')).stdout).toContain('host2, by an operator’s word');
+  });
+});
+
 describe('looking', () => {
   it('hosts, ps, status and logs answer in tables and in JSON', async () => {
     await move('redis', '--id', 'seen');
@@ -177,6 +232,7 @@ describe('bad input', () => {
     ['an unknown flag', 2, 'REQUEST_INVALID', ['ps', '--fast']],
     ['an unknown verb', 2, 'REQUEST_INVALID', ['migrat']],
     ['an unknown migration', 3, 'MIGRATION_UNKNOWN', ['status', 'nobody']],
+    ['resolving an unknown migration', 3, 'MIGRATION_UNKNOWN', ['resolve', 'nobody', '--fenced', 'host1']],
     ['watching an unknown migration', 3, 'MIGRATION_UNKNOWN', ['watch', 'nobody']],
     ['cancelling an unknown migration', 3, 'MIGRATION_UNKNOWN', ['cancel', 'nobody']],
     ['a silent Redis', 6, 'REDIS_UNREACHABLE', ['hosts', '--redis', 'redis://:secret@127.0.0.1:1']],

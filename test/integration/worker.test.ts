@@ -3,6 +3,7 @@ import { keys, type LegResult, type StepCall } from '@cmt/contracts';
 import type { Lease } from '@cmt/queue';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { serveQueue, type QueueService } from '../../apps/worker/src/serve-queue.ts';
 import { openPaperHost, PaperDecisions, writeBundle, type PaperHost } from '../support/paper-host.ts';
@@ -22,6 +23,9 @@ import { pino } from 'pino';
 const MIGRATION = 'm1';
 const NEVER = new AbortController().signal;
 const logger = pino({ level: process.env.CMT_TEST_LOG ?? 'silent' });
+
+/** Nobody waits for anything. */
+const AT_ONCE = { handBackMs: 0, failMs: 0, endMs: 0 };
 
 let world: QueueWorld;
 let source: PaperHost;
@@ -51,7 +55,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   finish();
-  await Promise.all(services.map((service) => service.close(0)));
+  await Promise.all(services.map((service) => service.close(AT_ONCE)));
   await source.close();
   await target.close();
   await world.close();
@@ -115,9 +119,58 @@ test('a worker that shuts down gives its waiting leg back, and the next one goes
   await dispatch(source, call('sync-files', given.syncFiles));
   const waiting = dispatch(target, call('restore-and-hold', given.hold), call('release', given.onTarget));
   await expect.poll(() => services[1]!.health().legs).not.toEqual({});
-  await services[1]!.close(0);
+  await services[1]!.close({ ...AT_ONCE, endMs: 10_000 });
   services[1] = await serve(target);
   await dispatch(source, call('freeze-and-dump', given.freeze), call('final-sync', given.finalSync));
   expect((await waiting).results).toMatchObject([{ ok: true }, { output: { decision: 'COMMIT' } }]);
   expect(await target.runtime.executes(container)).toBe(true);
+});
+
+test('a worker that is told to stop in the blackout begins nothing new, and stays until the container goes on', async () => {
+  const given = inputs(source, target);
+  await dispatch(target, call('prepare', given.prepare));
+  await dispatch(source, call('sync-files', given.syncFiles));
+  const waiting = dispatch(target, call('restore-and-hold', given.hold));
+  await dispatch(source, call('freeze-and-dump', given.freeze), call('final-sync', given.finalSync));
+  await waiting;
+  const stopped = promised<string>();
+  const closing = services[0]!
+    .close({ handBackMs: 20_000, failMs: 20_000, endMs: 20_000 })
+    .then(() => stopped.keep('stopped'));
+  const later = dispatch(source, call('inspect', { runtime: 'runc', container, tcp: 'refuse' }));
+  expect(await source.runtime.executes(container)).toBe(false);
+
+  await world.connection().set(keys.decision(MIGRATION, 1), 'ABORT');
+  for (const host of [source, target])
+    host.parts.decisions.settle(MIGRATION, 1, 'ABORT', NEVER).catch(() => undefined);
+  expect((await dispatch(target, call('discard', given.onTarget))).results).toMatchObject([{ ok: true }]);
+  expect((await dispatch(source, call('resume', given.onSource))).results).toMatchObject([{ ok: true }]);
+  expect(await source.runtime.executes(container)).toBe(true);
+  expect(await stopped.promise).toBe('stopped');
+  await closing;
+
+  services[0] = await serve(source);
+  expect((await later).results).toMatchObject([{ step: 'inspect' }]);
+});
+
+test('a leg that holds a container still and does not end is made to fail, so that its migration is turned back', async () => {
+  const given = inputs(source, target);
+  await dispatch(target, call('prepare', given.prepare));
+  await dispatch(source, call('sync-files', given.syncFiles));
+  const armed = dispatch(target, call('restore-and-hold', given.hold));
+  // Far longer than it takes to be told; a dump looks up only when it has written a file.
+  source.runtime.faults.beforeDump = () => pause(5_000);
+  const hung = dispatch(source, call('freeze-and-dump', given.freeze));
+  await expect
+    .poll(async () => (await source.journal.read(MIGRATION))?.phase, { timeout: 10_000 })
+    .toBe('FROZEN');
+  const closing = services[0]!.close({ handBackMs: 0, failMs: 0, endMs: 20_000 });
+  expect((await hung).results).toMatchObject([{ ok: false, failure: { code: 'WORKER_STOPPING' } }]);
+  await world.connection().set(keys.decision(MIGRATION, 1), 'ABORT');
+  await dispatch(target, call('discard', given.onTarget));
+  await armed;
+  await dispatch(source, call('resume', given.onSource));
+  expect(await source.runtime.executes(container)).toBe(true);
+  await closing;
+  services[0] = await serve(source);
 });

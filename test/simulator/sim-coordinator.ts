@@ -95,6 +95,7 @@ export class SimCoordinator {
       },
       settle: (epoch, vote, stop): Promise<Decision> =>
         this.#untilAnswered(AbortSignal.any([signal, stop]), () => decisions.settle(id, epoch, vote, signal)),
+      resolve: (resolution, stop) => this.#untilAnswered(stop, () => this.#queue.resolve(id, resolution)),
       continuity: async (mark, stop) => {
         const now = await this.#untilAnswered(stop, () => this.#queue.continuityMark());
         return rules.isContinuous(mark !== null && mark === now);

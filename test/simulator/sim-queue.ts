@@ -6,6 +6,7 @@ import {
   type Leg,
   type LegResult,
   type MigrationRequest,
+  type Resolution,
 } from '@cmt/contracts';
 import type { Saga } from '@cmt/saga';
 import type { Decisions } from '../../libs/host/src/context.ts';
@@ -39,6 +40,7 @@ export interface LegJob {
 export const migrationKey = (id: string): string => `migration:${id}`;
 export const legKey = (host: string, id: string): string => `leg:${host}:${id}`;
 export const cancelKey = (id: string): string => `cancel:${id}`;
+const resolutionKey = (id: string): string => `resolution:${id}`;
 const stopKey = (host: string, leg: string): string => `stop:${host}:${leg}`;
 const decisionKey = (migration: string, epoch: number): string => `decision:${migration}:${epoch}`;
 
@@ -54,6 +56,8 @@ export class SimQueue {
   decisions(): Decisions {
     const { world } = this.#who;
     return {
+      resolution: (migration) =>
+        this.#call('resolution', () => this.#redis.get<Resolution>(resolutionKey(migration))),
       read: (migration, epoch) =>
         this.#call('decision read', () => this.#redis.get<Decision>(decisionKey(migration, epoch))),
       settle: (migration, epoch, vote) =>
@@ -66,6 +70,10 @@ export class SimQueue {
         }),
     };
   }
+
+  /** An operator's word about a migration, or that there is none any more. */
+  resolve = (id: string, resolution: Resolution | null): Promise<void> =>
+    this.#call('resolve', () => this.#redis.set(resolutionKey(id), resolution));
 
   continuityMark = (): Promise<string | null> => this.#call('mark', () => this.#redis.continuityMark);
 

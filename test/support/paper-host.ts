@@ -2,7 +2,7 @@
  * A whole host in this process: real journal, real steps, real receiver and links over loopback TCP, real rsync; a paper runtime and
  * a network that only remembers. `restarted()` is the same host with a worker that has just started.
  */
-import type { ContainerNetwork, Decision, Route, WorkerConfig } from '@cmt/contracts';
+import type { ContainerNetwork, Decision, Resolution, Route, WorkerConfig } from '@cmt/contracts';
 import { createServer } from 'node:net';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,8 @@ import { PaperRuntime } from './paper-runtime.ts';
 /** The record that both hosts ask; `away` while Redis does not answer. */
 export class PaperDecisions implements Decisions {
   readonly made = new Map<string, Decision>();
+  /** What operators have said, by migration. */
+  readonly words = new Map<string, Resolution>();
   away = false;
   #asked: (() => void)[] = [];
 
@@ -33,6 +35,11 @@ export class PaperDecisions implements Decisions {
   read(migration: string, epoch: number): Promise<Decision | null> {
     this.#answer();
     return Promise.resolve(this.made.get(`${migration} ${epoch}`) ?? null);
+  }
+
+  resolution(migration: string): Promise<Resolution | null> {
+    this.#answer();
+    return Promise.resolve(this.words.get(migration) ?? null);
   }
 
   settle(migration: string, epoch: number, vote: Decision): Promise<Decision> {

@@ -2,22 +2,30 @@
 import {
   ClientConfig,
   CmtError,
+  type Failure,
   keys,
   MigrationEvent,
   type MigrationReport,
   type MigrationRequest,
 } from '@cmt/contracts';
 import {
+  alarmsOf,
   connectProducer,
   coordinatorAlive,
   follow,
   hosts,
   listSagas,
   loadKeyPair,
+  newestEvent,
   parseRedisUrl,
   readSaga,
+  refusalOf,
   requestCancel,
+  requestResolve,
   submitMigration,
+  untilTaken,
+  waitingForWord,
+  type EventId,
   type RedisConnection,
   type SeenHost,
   type Submitted,
@@ -25,6 +33,7 @@ import {
 import { pino } from 'pino';
 import { mergeConfig, readConfigFile } from './config.ts';
 import { userStateDir } from './embedded/state-dir.ts';
+import type { Standstill } from './present/standstill.ts';
 import type { CommonFlags } from './verb.ts';
 
 export class Fleet {
@@ -80,8 +89,40 @@ export class Fleet {
     return requestCancel(this.#redis, id, reason);
   }
 
-  follow(id: string, signal: AbortSignal): ReturnType<typeof follow> {
-    return follow(this.#redis, id, true, signal);
+  follow(id: string, signal: AbortSignal, from: boolean | EventId = true): ReturnType<typeof follow> {
+    return follow(this.#redis, id, from, signal);
+  }
+
+  /** What is known about a migration that waits for an operator's word about `fenced`. @throws {CmtError} NOT_STUCK, NOT_A_SIDE, MIGRATION_UNKNOWN */
+  async standstill(id: string, fenced: string): Promise<Standstill> {
+    const { report, version } = await waitingForWord(this.#redis, id, fenced);
+    const [known, decision] = await Promise.all([
+      this.hosts(),
+      this.#redis.get(keys.decision(id, report.epoch)),
+    ]);
+    const seen = (name: string) => known.find(({ record }) => record.facts.name === name) ?? null;
+    return { report, version, decision, fenced, source: seen(report.from), target: seen(report.to) };
+  }
+
+  /** Says that a host is fenced. @returns the place in the events after which the answer comes */
+  async resolve({ report: { id }, fenced, version }: Standstill): Promise<EventId> {
+    const since = await newestEvent(this.#redis, id);
+    await requestResolve(this.#redis, { id, fenced, version }, await loadKeyPair(this.#config.stateDir));
+    return since;
+  }
+
+  /** Waits until a coordinator has moved on from there, or has refused to. */
+  untilTaken({ report, version }: Standstill, signal: AbortSignal): Promise<void> {
+    return untilTaken(this.#redis, { id: report.id, version }, signal);
+  }
+
+  refusalOf(id: string, signal: AbortSignal): Promise<Failure | null> {
+    return refusalOf(this.#redis, id, signal);
+  }
+
+  /** What must not be and is, by host. */
+  alarms(id: string): Promise<{ readonly host: string; readonly text: string }[]> {
+    return alarmsOf(this.#redis, id);
   }
 
   /** What was told so far. */

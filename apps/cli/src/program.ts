@@ -8,6 +8,7 @@ import { addLab } from './commands/lab.ts';
 import { addLogs } from './commands/logs.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addPs } from './commands/ps.ts';
+import { addResolve } from './commands/resolve.ts';
 import { addStatus } from './commands/status.ts';
 import { addValidate } from './commands/validate.ts';
 import { addWatch } from './commands/watch.ts';
@@ -34,7 +35,17 @@ export function buildProgram(version: string): Command {
     .exitOverride()
     .configureOutput({ outputError: () => undefined })
     .addHelpText('after', EPILOG);
-  for (const add of [addMigrate, addValidate, addPs, addStatus, addWatch, addLogs, addCancel, addHosts])
+  for (const add of [
+    addMigrate,
+    addValidate,
+    addPs,
+    addStatus,
+    addWatch,
+    addLogs,
+    addCancel,
+    addResolve,
+    addHosts,
+  ])
     add(program);
   for (const add of [addLab, addWorker, addCoordinator, addCompletion]) add(program);
   return program;

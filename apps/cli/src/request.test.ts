@@ -32,13 +32,14 @@ describe('a request', () => {
         sharedRootfs: true,
         force: true,
       },
+      ...{ stepTimeout: '3s' },
       ...{ confirmFor: '2s', hookTimeout: '1m', hookPreRestore: ["@target /bin/a 'b c'", '/bin/d'] },
     });
     expect(request).toMatchObject({
       ...{ id: 'nightly-7', source: 'host1', sourceBundle: '/srv/my redis', targetBundle: '/srv/b' },
       options: {
         ...{ mode: 'pre-copy', maxDowntimeMs: 1500, maxRounds: 3, tcp: 'close', transport: 'tcp' },
-        ...{ sharedRootfs: true, force: true, confirmForMs: 2000 },
+        ...{ sharedRootfs: true, force: true, confirmForMs: 2000, stepTimeoutMs: 3000 },
         hooks: [
           { name: 'pre-restore', place: 'target', argv: ['/bin/a', 'b c'], timeoutMs: 60_000 },
           { name: 'pre-restore', place: 'coordinator', argv: ['/bin/d'], timeoutMs: 60_000 },
@@ -71,6 +72,7 @@ describe('a request', () => {
     ['--max-downtime', { maxDowntime: '0' }],
     ['--max-downtime', { maxDowntime: 'soon' }],
     ['--confirm-for', { confirmFor: '11m' }],
+    ['--step-timeout', { stepTimeout: '10ms' }],
     ['--hook-timeout', { hookTimeout: 'x', hookPreFreeze: ['/bin/true'] }],
     ['--hook-pre-freeze', { hookPreFreeze: ['/bin/a | b'] }],
     ['--src', { src: 'host1:relative' }],

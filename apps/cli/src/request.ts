@@ -20,6 +20,7 @@ export interface RequestFlags {
   readonly sharedRootfs?: boolean;
   readonly force?: boolean;
   readonly confirmFor?: string;
+  readonly stepTimeout?: string;
   readonly hookTimeout?: string;
   readonly hookPreFreeze?: string[];
   readonly hookPreRestore?: string[];
@@ -108,6 +109,7 @@ function parseOptions({ flags, validateOnly }: Asked): Record<string, unknown> {
     ...{ mode, tcp, transport, sharedRootfs, force, validateOnly },
     maxDowntimeMs: time('--max-downtime', flags.maxDowntime),
     confirmForMs: time('--confirm-for', flags.confirmFor),
+    stepTimeoutMs: time('--step-timeout', flags.stepTimeout),
     maxRounds: flags.maxRounds === undefined ? undefined : wholeNumber('--max-rounds', flags.maxRounds),
     hooks: HookName.options.flatMap((name) => parseHooks(name, flags)),
   };

@@ -1,8 +1,10 @@
 /** Waiting for the end of a migration, and what Ctrl-C means meanwhile. */
 import { CmtError, isEnd, type MigrationEvent, type MigrationReport } from '@cmt/contracts';
 import { ExitCode } from './exit-codes.ts';
+import type { EventId } from '@cmt/queue';
 import type { Fleet } from './fleet.ts';
 import type { Io } from './io.ts';
+import type { Standstill } from './present/standstill.ts';
 
 /** Milliseconds between looks at those who work on the migration. */
 const LOOK_MS = 5_000;
@@ -29,17 +31,65 @@ export async function awaitEnd(
   io: Io,
   { show, askAgain }: Waiting,
 ): Promise<MigrationReport> {
+  return waiting(fleet, { id, askAgain }, io, (signal) =>
+    followToEnd(fleet, id, { show, from: true, signal }),
+  );
+}
+
+/**
+ * Shows what becomes of an operator's word and returns the migration as it then ended.
+ * @throws {CmtError} what the coordinator refused the word with, and as `awaitEnd`
+ */
+export async function awaitObeyed(
+  fleet: Fleet,
+  still: Standstill,
+  io: Io,
+  { show, since }: { readonly show: (event: MigrationEvent) => void; readonly since: EventId },
+): Promise<MigrationReport> {
+  const { id } = still.report;
+  return waiting(fleet, { id, askAgain: undefined }, io, async (signal) => {
+    await fleet.untilTaken(still, signal);
+    signal.throwIfAborted();
+    const report = await followToEnd(fleet, id, { show, from: since, signal });
+    const refused = await fleet.refusalOf(id, signal);
+    signal.throwIfAborted();
+    if (refused !== null) throw new CmtError(refused.code, refused.details);
+    return report;
+  });
+}
+
+/** Waits as long as a coordinator is there. Ctrl-C ends this process, never the migration. */
+async function waiting<T>(
+  fleet: Fleet,
+  watched: Watched,
+  io: Io,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const stop = new AbortController();
-  const watch = watchOver(fleet, { id, askAgain }, stop);
-  const leave = leavingOnInterrupt(id, io);
+  const watch = watchOver(fleet, watched, stop);
+  const leave = leavingOnInterrupt(watched.id, io);
   try {
-    for await (const event of fleet.follow(id, stop.signal)) show(event);
-    if (stop.signal.aborted) throw stop.signal.reason as Error;
-    return await endOf(fleet, id);
+    return await work(stop.signal);
   } finally {
     leave();
     clearInterval(watch);
   }
+}
+
+interface Following {
+  readonly show: (event: MigrationEvent) => void;
+  readonly from: boolean | EventId;
+  readonly signal: AbortSignal;
+}
+
+async function followToEnd(
+  fleet: Fleet,
+  id: string,
+  { show, from, signal }: Following,
+): Promise<MigrationReport> {
+  for await (const event of fleet.follow(id, signal, from)) show(event);
+  signal.throwIfAborted();
+  return await endOf(fleet, id);
 }
 
 /** The stream ends when the migration does, or when it has become too old to be kept. */

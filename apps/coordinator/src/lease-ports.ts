@@ -11,7 +11,7 @@ import {
   type RedisConnection,
   type SeenHost,
 } from '@cmt/queue';
-import type { Journals, Peer } from '@cmt/saga';
+import { standsStill, type Journals, type Peer } from '@cmt/saga';
 import type { LegOrder, Ports } from './ports.ts';
 
 export interface PortParts {
@@ -43,7 +43,14 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
         decisions.settle(lease.migration, epoch, vote, signal),
       ),
     continuity: (mark, stop) => untilAnswered(stop, () => decisions.isContinuous(mark, signal)),
-    save: (saga, report) => lease.save(saga, report),
+    resolve: (resolution, stop) =>
+      untilAnswered(AbortSignal.any([signal, stop]), () =>
+        decisions.resolve(lease.migration, resolution, signal),
+      ),
+    save: async (saga, report) => {
+      lease.standsStill = standsStill(saga);
+      await lease.save(saga, report);
+    },
     onCancel: (asked) => onAbort(lease.cancelled, (reason) => asked(String(reason))),
     tell: (kind, text, step) => {
       // States are told by `save`, in the same write.

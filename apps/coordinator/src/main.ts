@@ -1,5 +1,5 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
-import type { CoordinatorConfig } from '@cmt/contracts';
+import { CmtError, type CoordinatorConfig, type ResolveOrder } from '@cmt/contracts';
 import { createLogger, forMigration, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
@@ -10,7 +10,7 @@ import {
   trustIn,
   type MigrationHandler,
 } from '@cmt/queue';
-import type { Saga } from '@cmt/saga';
+import { evolve, standsStill, type Saga, type SagaEvent } from '@cmt/saga';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { announcedJournals, leasePorts } from './lease-ports.ts';
@@ -39,8 +39,10 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
       const stored = (await lease.load())?.state as Saga | null | undefined;
       const announced = () => announcedJournals(redis, request);
       const begun = await takeUp({ request, origin, stored: stored ?? null, announced }, ports);
+      lease.standsStill = standsStill(begun);
+      const word = lease.order === null ? null : wordOf(lease.order, begun);
       log.info({ stage: begun.stage, epoch: begun.epoch, origin }, 'takes the migration');
-      const ended = await runMigration(begun, ports, lease.signal);
+      const ended = await runMigration(begun, ports, lease.signal, word);
       log.info({ state: ended.end, failure: ended.failure?.code }, 'the migration has ended');
     } catch (error) {
       log.warn({ err: error }, 'lets go of the migration');
@@ -77,6 +79,15 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   await health.close();
   decisions.close();
   redis.disconnect();
+}
+
+/** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */
+function wordOf({ fenced, migration }: ResolveOrder, saga: Saga): SagaEvent {
+  const side = fenced === saga.request.source ? 'source' : 'target';
+  const word = { kind: 'resolve', fenced: side, at: Date.now() } as const;
+  if (evolve(saga, word) === saga)
+    throw new CmtError('NOT_STUCK', { migration, reason: 'it has not come to a decision' });
+  return word;
 }
 
 const toldToStop = (): Promise<void> =>

@@ -9,6 +9,7 @@ import type {
   MigrationId,
   MigrationReport,
   MigrationRequest,
+  Resolution,
   StepCall,
 } from '@cmt/contracts';
 import type { Journals, Patience, Peer, Saga } from '@cmt/saga';
@@ -45,6 +46,8 @@ export interface Ports {
   settle(epoch: Epoch, vote: Decision, signal: AbortSignal): Promise<Decision>;
   /** Whether Redis is still the one of `mark` and cannot have lost a write since. */
   continuity(mark: string | null, signal: AbortSignal): Promise<boolean>;
+  /** Puts an operator's word on record, or (null) takes it back; keeps trying until Redis answers. */
+  resolve(resolution: Resolution | null, signal: AbortSignal): Promise<void>;
   /** Stores the state, if this coordinator still owns the migration. @throws when it does not */
   save(saga: Saga, report: MigrationReport): Promise<void>;
   /** Calls back once when somebody asks for a cancel; also when that was before. */

@@ -96,6 +96,7 @@ class TestPorts implements Ports {
   wait = (ms: number, signal: AbortSignal) => thisClock.wait(ms, signal);
   lookUp = () => Promise.resolve({ source: { endpoint }, target: { endpoint }, continuityMark: null });
   settle = (_: number, vote: Decision) => Promise.resolve((this.#decision ??= vote));
+  resolve = () => Promise.resolve();
   continuity = () => Promise.resolve(true);
   runHook = () => Promise.reject(new Error('no hooks here'));
   tell = () => undefined;

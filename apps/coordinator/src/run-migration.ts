@@ -13,21 +13,27 @@ import type { LegOrder, Ports } from './ports.ts';
 
 type Running = Exclude<Command, { kind: 'finish' }>;
 
-/** Drives a saga to its end. Rejects when `signal` aborts or the migration belongs to somebody else now. */
-export async function runMigration(begun: Saga, ports: Ports, signal: AbortSignal): Promise<Saga> {
+/**
+ * Drives a saga to its end. Rejects when `signal` aborts or the migration belongs to somebody else now.
+ * @param word what happens first: an operator's word to a saga that had ended without a decision
+ */
+export async function runMigration(
+  begun: Saga,
+  ports: Ports,
+  signal: AbortSignal,
+  word: SagaEvent | null = null,
+): Promise<Saga> {
   const inbox = new Inbox<SagaEvent>();
   const flights = new Map<string, AbortController>();
   const unsubscribe = ports.onCancel((reason) => inbox.put({ kind: 'cancel', reason, at: ports.now() }));
   let saga = begun;
   try {
+    if (word !== null) saga = await happen(saga, word, ports);
     while (saga.end === null) {
       launch(saga, ports, flights, inbox);
-      const event = await inbox.next(signal);
-      const next = evolve(saga, event);
-      if (next === saga) continue;
-      await ports.save(next, report(next, ports.now()));
-      announce(saga, next, ports);
-      saga = next;
+      const before = saga;
+      saga = await happen(saga, await inbox.next(signal), ports);
+      if (saga === before) continue;
       if (saga.decision === 'ABORT' || saga.end !== null) stopUnwanted(saga, flights);
     }
     return saga;
@@ -36,6 +42,15 @@ export async function runMigration(begun: Saga, ports: Ports, signal: AbortSigna
     for (const flight of flights.values())
       flight.abort(new Error('the coordinator lets go of the migration'));
   }
+}
+
+/** The saga after an event, stored and told to those who watch. */
+async function happen(saga: Saga, event: SagaEvent, ports: Ports): Promise<Saga> {
+  const next = evolve(saga, event);
+  if (next === saga) return saga;
+  await ports.save(next, report(next, ports.now()));
+  announce(saga, next, ports);
+  return next;
 }
 
 /** Starts what the saga asks for and is not under way. */
@@ -84,6 +99,9 @@ async function perform(command: Running, saga: Saga, ports: Ports, signal: Abort
       const decision = await ports.settle(command.epoch, command.vote, signal);
       return { kind: 'settled', epoch: command.epoch, decision, at: ports.now() };
     }
+    case 'resolution':
+      await ports.resolve(command.resolution, signal);
+      return { kind: 'recorded', at: ports.now() };
     case 'continuity':
       return { kind: 'continuity', unbroken: await ports.continuity(command.mark, signal), at: ports.now() };
   }

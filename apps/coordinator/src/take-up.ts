@@ -21,7 +21,8 @@ export interface Found {
 
 /** The saga to go on with; one that was rebuilt is stored and told of first. */
 export async function takeUp({ request, origin, stored, announced }: Found, ports: Ports): Promise<Saga> {
-  if (origin === 'asked') return stored === null ? initial(request, ports.now()) : { ...stored, request };
+  // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
+  if (origin === 'asked') return { ...initial(request, ports.now()), ...stored, request };
   if (stored?.rebuilt !== undefined && !canTurnBack(stored))
     return { ...stored, request: { ...request, targetBundle: stored.request.targetBundle } };
   const saga = rebuilt(request, await announced(), ports.now(), true);

@@ -1,6 +1,18 @@
 /** Where legs are worked on: gives each step its context, and tells log and watchers what happens. */
 import type { Leg, LegResult, MigrationEvent, MigrationId } from '@cmt/contracts';
-import { forMigration, orphans, settle, steps, type Decisions, type StepContext, type Told } from '@cmt/host';
+import {
+  forMigration,
+  orphans,
+  settle,
+  settleFencedSides,
+  steps,
+  type Decisions,
+  type JournalEntry,
+  type Phase,
+  type Settlement,
+  type StepContext,
+  type Told,
+} from '@cmt/host';
 import type { LegLease } from '@cmt/queue';
 import type { Logger } from 'pino';
 import type { Host } from './host.ts';
@@ -12,6 +24,8 @@ export interface DeskParts {
   readonly logger: Logger;
   /** Sends an event to those who watch; never waits, never fails. */
   readonly send: (event: MigrationEvent) => void;
+  /** Tells what must not be and is; never waits, never fails. */
+  readonly raiseAlarm: (migration: MigrationId, text: string) => void;
 }
 
 /** Closed entries of the journal are kept this long, for whoever asks what happened. Milliseconds. */
@@ -19,6 +33,12 @@ const KEEP_CLOSED_MS = 30 * 24 * 3600 * 1000;
 
 /** Longest that one entry may take to be settled at the start. Milliseconds. */
 const SETTLE_LIMIT_MS = 60_000;
+
+/** Source, then target. A frozen copy whose other copy was let go keeps nobody waiting. */
+const STANDING_STILL: readonly Phase[] = ['FROZEN', 'HELD', 'COMMITTED', 'RUNNING'];
+
+/** Longest wait for the record of a frozen copy. Milliseconds. */
+const DECISION_LIMIT_MS = 1_000;
 
 export class Desk {
   readonly #parts: DeskParts;
@@ -69,16 +89,39 @@ export class Desk {
     const { host, logger } = this.#parts;
     for (const failure of await host.journal.unreadable())
       logger.error({ err: failure }, 'unreadable journal');
-    const settled = await settle(host.journal, (entry) => {
-      const log = forMigration(logger, entry.migration);
-      const signal = AbortSignal.timeout(SETTLE_LIMIT_MS);
-      return this.#context({ ...entry, step: 'settle', signal, log });
-    });
-    for (const { migration, text, ...facts } of settled)
-      forMigration(logger, migration)[facts.outcome === 'failed' ? 'error' : 'info'](facts, text);
+    for (const settlement of await settle(host.journal, this.#settling)) this.#tellSettled(settlement);
     for (const path of await orphans(host.config, host.journal))
       logger.warn({ path }, 'images of no migration');
     await host.journal.prune(KEEP_CLOSED_MS);
+  }
+
+  /** Takes away what is left of migrations that went on without this host, and raises the alarm where a copy runs. */
+  async settleFencedSides(): Promise<void> {
+    const settled = await settleFencedSides(this.#parts.host.journal, this.#settling);
+    for (const settlement of settled) if (settlement.outcome !== 'waits') this.#tellSettled(settlement);
+  }
+
+  /** Open hand-overs in which a container stands still, or has only just been let go. */
+  async standingStill(): Promise<JournalEntry[]> {
+    const { host, decisions } = this.#parts;
+    const entries = (await host.journal.open()).filter(({ phase }) => STANDING_STILL.includes(phase));
+    const signal = AbortSignal.timeout(DECISION_LIMIT_MS);
+    const isOurs = async ({ phase, migration, epoch }: JournalEntry): Promise<boolean> =>
+      phase !== 'FROZEN' || (await decisions.read(migration, epoch, signal).catch(() => null)) !== 'COMMIT';
+    const ours = await Promise.all(entries.map(isOurs));
+    return entries.filter((_, at) => ours[at]);
+  }
+
+  #settling = (entry: JournalEntry): StepContext => {
+    const log = forMigration(this.#parts.logger, entry.migration);
+    const signal = AbortSignal.timeout(SETTLE_LIMIT_MS);
+    return this.#context({ ...entry, step: 'settle', signal, log });
+  };
+
+  #tellSettled({ migration, text, ...facts }: Settlement): void {
+    const isBad = facts.outcome === 'failed' || facts.outcome === 'alarm';
+    forMigration(this.#parts.logger, migration)[isBad ? 'error' : 'info'](facts, text);
+    if (facts.outcome === 'alarm') this.#parts.raiseAlarm(migration, text);
   }
 
   #context(

@@ -58,6 +58,7 @@ export interface HostRecords {
   containersChanged(): void;
 }
 
+/** What only the worker knows about itself. */
 /** The record as it is now. */
 export function hostRecords(host: Host, isBusy: () => boolean, logger: Logger): HostRecords {
   const startedAt = Date.now();

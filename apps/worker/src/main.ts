@@ -5,10 +5,10 @@ import { parseRedisUrl } from '@cmt/queue';
 import { openHost } from './host.ts';
 import { serveQueue } from './serve-queue.ts';
 
-/** Milliseconds that legs under way get to end by themselves: longer than a blackout should ever be. */
-const GRACE_MS = 25_000;
-
-/** Runs until SIGTERM or SIGINT; a second one ends it at once. Containers that it restored live on. */
+/**
+ * Runs until SIGTERM or SIGINT; containers that it restored live on. A second one ends it like a crash: what is open is settled
+ * at the next start.
+ */
 export async function main(config: WorkerConfig & { readonly redis: string }): Promise<void> {
   process.umask(0o077);
   const logger = createLogger('worker', config.logLevel).child({ host: config.name });
@@ -19,8 +19,9 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   logger.info({ address: address.shown }, 'ready');
 
   logger.info({ signal: await toldToStop() }, 'told to stop: legs under way are brought to their end');
-  void toldToStop().then(() => process.exit(1));
-  await queue.close(GRACE_MS);
+  // Not `process.exit`: that would take a CRIU at work with it, and the container that it works on.
+  void toldToStop().then(() => process.kill(process.pid, 'SIGKILL'));
+  await queue.close();
   await health.close();
   await host.close();
   logger.info('stopped');

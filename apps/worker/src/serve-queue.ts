@@ -12,6 +12,7 @@ import {
   DecisionRecord,
   loadKeyPair,
   openConnection,
+  raiseAlarm,
   tell,
   trustIn,
   type RedisAddress,
@@ -20,6 +21,7 @@ import type { Logger } from 'pino';
 import { Desk } from './desk.ts';
 import { hostRecords } from './host-record.ts';
 import type { Host } from './host.ts';
+import { shutDown, type ShutdownLimits } from './shutdown.ts';
 
 export interface QueueParts {
   readonly config: WorkerConfig;
@@ -30,8 +32,8 @@ export interface QueueParts {
 
 export interface QueueService {
   health(): Health;
-  /** Takes no more legs; those under way get `graceMs`, then they are stopped and given back. */
-  close(graceMs: number): Promise<void>;
+  /** Brings the legs under way to their end or hands them back (see shutdown.ts). */
+  close(limits?: ShutdownLimits): Promise<void>;
 }
 
 /** After these `cmt ps` would show what is no longer so: two hosts with the same container. None is inside the blackout. */
@@ -44,10 +46,13 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
   const decisions = new DecisionRecord(address, logger);
   const desk = new Desk({
     ...{ host, decisions, logger },
+    raiseAlarm: (migration, text) =>
+      void raiseAlarm(producer, migration, config.name, text).catch(() => undefined),
     send: (event) => void tell(producer, event).catch(() => undefined),
   });
 
   await desk.settleJournal();
+  const fencedLook = lookRegularly(() => desk.settleFencedSides(), logger);
   const records = hostRecords(host, () => desk.isBusy, logger);
   const announcer = announce(producer, config.name, () => records.current(), logger);
   const trust = trustIn(await loadKeyPair(config.stateDir), config.trustedKeysDir, logger);
@@ -70,12 +75,31 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       ok: worker.status === 'ready',
       ...{ host: config.name, redis: worker.status, legs: desk.underWay() },
     }),
-    close: async (graceMs) => {
+    close: async (limits) => {
+      clearInterval(fencedLook);
       await announcer.close();
-      await consumer.close(graceMs);
+      await shutDown(
+        { host: config.name, consumer, standingStill: () => desk.standingStill(), logger },
+        limits,
+      );
       decisions.close();
       producer.disconnect();
       worker.disconnect();
     },
   };
+}
+
+/** Milliseconds between looks for an operator's word about this host: one that was cut off comes back without a start. */
+const FENCED_LOOK_MS = 5_000;
+
+/** Looks again and again, one look at a time; one that fails is tried again. */
+function lookRegularly(look: () => Promise<void>, logger: Logger): NodeJS.Timeout {
+  let under = false;
+  return setInterval(() => {
+    if (under) return;
+    under = true;
+    look()
+      .catch((error: unknown) => logger.warn({ err: error }, 'nobody knows whether this host was fenced'))
+      .finally(() => (under = false));
+  }, FENCED_LOOK_MS);
 }

@@ -175,6 +175,11 @@ export const catalogue = {
     'Image {file} reached {host} with another checksum than it left with.',
     'cmt sends it again; if it repeats, check memory and network of both hosts.',
   ),
+  WORKER_STOPPING: entry(
+    'rollback',
+    'The worker on {host} was told to stop in the middle of {step} and could wait no longer.',
+    'Nothing needs to be done: ask for the migration again when the worker is back.',
+  ),
   SESSION_LOST: entry(
     'retry',
     '{host} no longer expects the images of migration {migration}.',
@@ -252,6 +257,46 @@ export const catalogue = {
     'Nobody can say whether {host} runs {container}: it cannot be asked, and Redis may have lost the decision.',
     'Bring {host} back, or fence it and use `cmt resolve`.',
   ),
+  NOT_STUCK: entry(
+    'refuse',
+    'Migration {migration} does not wait for an operator: {reason}.',
+    'Only a migration that ended as `needs-operator` can be resolved; `cmt status {migration}` shows how it stands.',
+  ),
+  NOT_A_SIDE: entry(
+    'refuse',
+    'Host {host} has no part in migration {migration}, which goes from {from} to {to}.',
+    'Name {from} or {to}: the one that is powered off or cut off.',
+  ),
+  FENCE_UNCONFIRMED: entry(
+    'refuse',
+    'Nothing was done: that {host} is fenced has to be said in so many words.',
+    'Make sure of it, then say so: `cmt resolve {migration} --fenced {host} --confirm {host}`.',
+  ),
+  FENCED_ONLINE: entry(
+    'refuse',
+    '{host} is to be fenced, but announced itself {age} ago: its worker is alive.',
+    'Power it off first. If you know better (its worker runs, the container cannot), add `--even-though-online`.',
+  ),
+  FENCED_OFF: entry(
+    'operator',
+    '{host} refuses {step} of {container}: an operator has declared this host fenced.',
+    'Nothing needs to be done here: the other side has the container. `cmt status` shows it.',
+  ),
+  RESOLVED: entry(
+    'rollback',
+    'An operator has declared {host} fenced: {container} goes on on {other}, from where it was frozen.',
+    'What a copy on {host} did after its release is lost. {host} cleans up by itself when it is back.',
+  ),
+  COPY_GONE: entry(
+    'operator',
+    '{host} has no copy of {container} that could go on: {reason}.',
+    'Nothing was changed. `cmt resolve` with the other host, if that one has a copy; otherwise start the container anew.',
+  ),
+  FENCED_COPY_RUNS: entry(
+    'operator',
+    '{container} runs on {host}, which an operator has declared fenced: there may be two copies.',
+    'Look at both now, and stop the one that is wrong by hand (`runc kill {container} KILL`): cmt kills neither.',
+  ),
   CANCELLED: entry(
     'cancelled',
     'The migration was cancelled: {reason}.',
@@ -281,36 +326,3 @@ export const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue;
 export const ErrorCode = z.enum(Object.keys(catalogue) as [ErrorCode, ...ErrorCode[]]);
-
-/** A failure as it travels: a code, what fills its sentence, and the tail of a log where one explains more. */
-export const Failure = z.object({
-  code: ErrorCode,
-  details: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
-  /** Last lines of the tool's own log, at most 4 KiB. */
-  log: z.string().max(4096).optional(),
-});
-export type Failure = z.infer<typeof Failure>;
-
-/** The one error class: thrown where a step meets a catalogued failure. */
-export class CmtError extends Error {
-  readonly failure: Failure;
-  constructor(code: ErrorCode, details: Failure['details'] = {}, log?: string) {
-    const failure: Failure = { code, details, ...(log ? { log: log.slice(-4096) } : {}) };
-    super(messageOf(failure));
-    this.name = 'CmtError';
-    this.failure = failure;
-  }
-}
-
-/** The sentence of a failure, its places filled. */
-export const messageOf = (failure: Failure): string => fill(catalogue[failure.code].message, failure.details);
-
-/** What the reader can do about a failure. */
-export const remedyOf = (failure: Failure): string => fill(catalogue[failure.code].remedy, failure.details);
-
-/** What the saga does with a failure. */
-export const reactionTo = (failure: Failure): Reaction => catalogue[failure.code].reaction;
-
-function fill(template: string, details: Failure['details']): string {
-  return template.replace(/\{(\w+)\}/g, (place, name: string) => String(details[name] ?? place));
-}

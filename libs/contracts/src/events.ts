@@ -1,10 +1,10 @@
 /** What a migration tells while it runs, and how it stands: for `watch`, `logs`, `status` and the board. */
 import { z } from 'zod';
-import { Failure } from './errors.ts';
+import { Failure } from './failure.ts';
 import { HookName, HookOutcome } from './hooks.ts';
 import { Finding } from './host.ts';
 import { MigrationRequest } from './migration.ts';
-import { Decision, HostName, MigrationId } from './names.ts';
+import { Decision, HostName, MigrationId, Side } from './names.ts';
 import { StepName } from './steps.ts';
 
 /** How a migration stands. The last six are ends. */
@@ -67,6 +67,8 @@ export const MigrationReport = z.object({
   to: HostName,
   state: MigrationState,
   decision: Decision.nullable(),
+  /** The side that an operator has declared fenced. */
+  fenced: Side.optional(),
   /** The row under way, or the one that ended it. */
   step: z.string().nullable(),
   epoch: z.int(),
@@ -103,3 +105,7 @@ export const MigrationEvent = z.object({
   total: z.number().optional(),
 });
 export type MigrationEvent = z.infer<typeof MigrationEvent>;
+
+/** Something that must not be and is, told again and again by a host for as long as it lasts. */
+export const Alarm = z.object({ at: z.number(), text: z.string().max(4096) });
+export type Alarm = z.infer<typeof Alarm>;

@@ -1,5 +1,6 @@
 export * from './config.ts';
 export * from './errors.ts';
+export * from './failure.ts';
 export * from './events.ts';
 export * from './hooks.ts';
 export * from './host.ts';

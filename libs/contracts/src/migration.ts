@@ -31,6 +31,8 @@ export const MigrationOptions = z.object({
   force: z.boolean().default(false),
   /** Milliseconds that the restored container must stay alive before the source copy is let go. */
   confirmForMs: z.int().min(0).max(600_000).default(1000),
+  /** Upper bound, in milliseconds, of the limit that each step up to the decision gets; what undoes and what follows keeps its own. */
+  stepTimeoutMs: z.int().min(1000).max(86_400_000).optional(),
   /** Stop after `validate` and report. */
   validateOnly: z.boolean().default(false),
   hooks: z.array(Hook).max(16).default([]),
@@ -57,3 +59,19 @@ export const MigrationRequest = z
     message: 'name the container or its bundle',
   });
 export type MigrationRequest = z.infer<typeof MigrationRequest>;
+
+/** What an operator asks for when nobody can decide: that a migration goes on without one of its hosts (`cmt resolve`). */
+export const ResolveOrder = z.object({
+  v: z.literal(1),
+  kind: z.literal('resolve'),
+  migration: MigrationId,
+  /** The host that is fenced. */
+  fenced: HostName,
+  /** Version of the stored migration that the operator has seen: an order about any other standstill is refused. */
+  version: z.int(),
+  /** Tells this order from every other, so that none is obeyed twice. */
+  nonce: z.string().regex(/^[a-z0-9]{8,64}$/),
+  /** Milliseconds since 1970 on the clock of whoever asked. */
+  issuedAt: z.int(),
+});
+export type ResolveOrder = z.infer<typeof ResolveOrder>;

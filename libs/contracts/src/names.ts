@@ -38,3 +38,11 @@ export type Side = z.infer<typeof Side>;
 /** COMMIT or ABORT of one epoch: the write-once record that ends a hand-over (lifecycle H3). */
 export const Decision = z.enum(['COMMIT', 'ABORT']);
 export type Decision = z.infer<typeof Decision>;
+
+/** An operator's word that one side is fenced: powered off or cut off, its copy never to run again (lifecycle H8). */
+export const Resolution = z.object({
+  fenced: Side,
+  /** The other side has gone on without it: whatever lies there may be taken away. */
+  over: z.boolean(),
+});
+export type Resolution = z.infer<typeof Resolution>;

@@ -15,6 +15,10 @@ export const keys = {
   /** Migrations by the time they were asked for. */
   sagas: `${PREFIX}:sagas`,
   decision: (migration: MigrationId, epoch: Epoch) => `${PREFIX}:decision:${migration}:${epoch}`,
+  /** An operator's word about a migration that nobody could decide: a `Resolution`. */
+  resolution: (migration: MigrationId) => `${PREFIX}:resolution:${migration}`,
+  /** Hash of host to `Alarm`: what must not be and is, of one migration. */
+  alarms: (migration: MigrationId) => `${PREFIX}:alarms:${migration}`,
   cancel: (migration: MigrationId) => `${PREFIX}:cancel:${migration}`,
   /** Stream of a migration's events, for `watch` and `logs`. */
   events: (migration: MigrationId) => `${PREFIX}:events:${migration}`,

@@ -3,7 +3,7 @@
  * One name everywhere: the row in saga/plan.ts, the key here, the file host/src/steps/<step>.ts.
  */
 import { z } from 'zod';
-import { Failure } from './errors.ts';
+import { Failure } from './failure.ts';
 import { Hook, HookOutcome } from './hooks.ts';
 import { ContainerNetwork, Finding, HostEndpoint, HostFacts, Inspection, TargetSurvey } from './host.ts';
 import { RuntimeName, TcpPolicy, TransportName } from './migration.ts';
@@ -113,7 +113,12 @@ export const steps = {
   ),
   /** Target: makes the decision if nobody has, journals it, opens the gate, attaches the network. The blackout ends. */
   release: step(
-    { subject: Subject, network: ContainerNetwork },
+    {
+      subject: Subject,
+      network: ContainerNetwork,
+      /** The source is fenced by an operator's word: the copy runs whatever was decided. Needs that word on record too. */
+      fenced: z.boolean().optional(),
+    },
     {
       decision: Decision,
       /** Milliseconds since 1970 on the target's clock at which the container ran. */
@@ -141,7 +146,12 @@ export const steps = {
   ),
   /** Source, undo: the frozen container runs on, its network attached again. Needs ABORT on record (lifecycle H2). */
   resume: step(
-    { subject: Subject, network: ContainerNetwork },
+    {
+      subject: Subject,
+      network: ContainerNetwork,
+      /** The target is fenced by an operator's word: the copy runs on whatever was decided. Needs that word on record too. */
+      fenced: z.boolean().optional(),
+    },
     {
       /** False when it was never frozen. */
       wasFrozen: z.boolean(),

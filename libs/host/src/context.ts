@@ -2,7 +2,7 @@
  * What a step may use besides its input: the one argument behind which all effects sit.
  * The worker builds it; steps and their parts never look elsewhere.
  */
-import type { Decision, Epoch, HostEndpoint, MigrationId, WorkerConfig } from '@cmt/contracts';
+import type { Decision, Epoch, HostEndpoint, MigrationId, Resolution, WorkerConfig } from '@cmt/contracts';
 import type { Journal } from './journal.ts';
 import type { Machine } from './machine.ts';
 import type { Network } from './network/network.ts';
@@ -16,6 +16,8 @@ export interface Decisions {
   read(migration: MigrationId, epoch: Epoch, signal: AbortSignal): Promise<Decision | null>;
   /** Compare-and-set: votes, and returns whichever vote was first. */
   settle(migration: MigrationId, epoch: Epoch, vote: Decision, signal: AbortSignal): Promise<Decision>;
+  /** What an operator has said about a migration that nobody could decide, or null (lifecycle H8). */
+  resolution(migration: MigrationId, signal: AbortSignal): Promise<Resolution | null>;
 }
 
 /** Something a step tells the people who watch. */

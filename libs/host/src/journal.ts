@@ -41,6 +41,8 @@ export const JournalEntry = z.object({
   restoreOrderedAt: z.number().nullable().default(null),
   /** Source: milliseconds since 1970 at which it was frozen. */
   frozenAt: z.number().nullable(),
+  /** An operator has declared the peer fenced, and this side went on without it. */
+  peerFenced: z.boolean().optional(),
   /** True once `clean` has run: nothing of this migration is left but this entry. */
   closed: z.boolean(),
   updatedAt: z.number(),

@@ -4,21 +4,29 @@
  * INVARIANTS
  * - What was journalled is finished (COMMITTED opens, DISCARDED and RETIRED are taken away, RESUMED runs on); nothing new is begun.
  * - A held copy waits for the record; a frozen source waits to be told. Neither chooses by itself (lifecycle H2, H5).
+ * - A side that was declared fenced by an operator's word runs nothing and clears up (H8); who cannot ask for it, waits.
  * - One entry that cannot be settled does not keep the others from it.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Decision, MigrationId, WorkerConfig } from '@cmt/contracts';
+import {
+  CmtError,
+  type Decision,
+  type MigrationId,
+  type Resolution,
+  type WorkerConfig,
+} from '@cmt/contracts';
 import type { StepContext } from './context.ts';
 import type { Journal, JournalEntry, Phase } from './journal.ts';
-import { steps } from './steps/index.ts';
+import { settleFenced, steps } from './steps/index.ts';
 
 /** What became of one entry. */
 export interface Settlement {
   readonly migration: MigrationId;
   readonly container: string;
   readonly phase: Phase;
-  readonly outcome: 'finished' | 'waits' | 'failed';
+  /** `alarm`: a copy runs here that must not. */
+  readonly outcome: 'finished' | 'waits' | 'failed' | 'alarm';
   /** For the log: what was done, what it waits for, or what went wrong. */
   readonly text: string;
 }
@@ -60,8 +68,32 @@ export async function settle(
   return settlements;
 }
 
+/** Settles only those open entries whose side an operator has declared fenced; the others are left as they are. */
+export async function settleFencedSides(
+  journal: Journal,
+  contextFor: (entry: JournalEntry) => StepContext,
+): Promise<Settlement[]> {
+  const settlements: Settlement[] = [];
+  for (const entry of await journal.open()) {
+    const context = contextFor(entry);
+    const resolution = await resolutionOf(entry, context);
+    if (isAbout(entry, resolution)) settlements.push(await settleFencedSide(entry, resolution, context));
+  }
+  return settlements;
+}
+
 async function settleEntry(entry: JournalEntry, context: StepContext): Promise<Settlement> {
+  const resolution = await resolutionOf(entry, context);
+  if (isAbout(entry, resolution)) return await settleFencedSide(entry, resolution, context);
   const { migration, container, phase } = entry;
+  if (resolution === 'unknown' && RUNS_AGAIN.includes(phase))
+    return {
+      migration,
+      container,
+      phase,
+      outcome: 'waits',
+      text: 'Redis does not say whether this host was fenced',
+    };
   try {
     const claim = claimOf(entry, phase === 'HELD' ? await decisionOf(entry, context) : null);
     if (claim === 'wait') return { migration, container, phase, outcome: 'waits', text: WAITING[phase] };
@@ -71,6 +103,42 @@ async function settleEntry(entry: JournalEntry, context: StepContext): Promise<S
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     return { migration, container, phase, outcome: 'failed', text };
+  }
+}
+
+const isAbout = (entry: JournalEntry, resolution: Resolution | null | 'unknown'): resolution is Resolution =>
+  resolution !== 'unknown' && resolution?.fenced === entry.side;
+
+async function settleFencedSide(
+  entry: JournalEntry,
+  resolution: Resolution,
+  context: StepContext,
+): Promise<Settlement> {
+  const { migration, container, phase } = entry;
+  const settled = { migration, container, phase };
+  try {
+    if (await settleFenced(entry, resolution, context))
+      return { ...settled, outcome: 'finished', text: 'this host was fenced: what was left here is gone' };
+    return { ...settled, outcome: 'waits', text: 'this host was fenced: the other side has not gone on yet' };
+  } catch (error) {
+    const runs = error instanceof CmtError && error.failure.code === 'FENCED_COPY_RUNS';
+    const text = error instanceof Error ? error.message : String(error);
+    return { ...settled, outcome: runs ? 'alarm' : 'failed', text };
+  }
+}
+
+/** Phases in which a copy here would be set running again. */
+const RUNS_AGAIN: readonly Phase[] = ['COMMITTED', 'HELD', 'RESUMED'];
+
+async function resolutionOf(
+  entry: JournalEntry,
+  context: StepContext,
+): Promise<Resolution | null | 'unknown'> {
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(DECISION_LIMIT_MS)]);
+  try {
+    return await context.decisions.resolution(entry.migration, signal);
+  } catch {
+    return 'unknown';
   }
 }
 

@@ -4,6 +4,7 @@
  * INVARIANTS
  * - A leg runs only if it was signed by somebody trusted, for this host, under this very id, not long ago, and its
  *   migration's present owner wants it. Everything else gets a failure as its result, and nothing runs.
+ * - While draining, only what is urgent is begun; the rest goes back to the queue and has had no effect.
  * - A leg that has ended here has its result on disk: asked for again, it gets that result and is not run again.
  * - A leg whose lock cannot be renewed is aborted before the lock expires.
  */
@@ -16,7 +17,7 @@ import { FencedWorker } from './fenced-worker.ts';
 import { LEG_FRESH_MS, staleness } from './freshness.ts';
 import { Ledger } from './ledger.ts';
 import { isWanted, LegJob, legId, stopReason } from './leg-job.ts';
-import { Fenced, ShuttingDown, type LockTiming, type Ownership } from './ownership.ts';
+import { Fenced, Postponed, ShuttingDown, type LockTiming, type Ownership } from './ownership.ts';
 import { openSealed } from './seal.ts';
 import type { Trust } from './trust.ts';
 
@@ -48,21 +49,19 @@ export type LegRunner = (leg: Leg, lease: LegLease) => Promise<LegResult>;
 const STOP_LOOK_MS = 2_000;
 
 /** Takes this host's legs from its queue until it is closed. */
-export function consumeLegs(
-  options: WorkerOptions,
-  run: LegRunner,
-): { close(graceMs: number): Promise<void> } {
-  const consumer = new LegConsumer(options, run);
-  return { close: (graceMs) => consumer.close(graceMs) };
+export function consumeLegs(options: WorkerOptions, run: LegRunner): LegConsumer {
+  return new LegConsumer(options, run);
 }
 
-class LegConsumer {
+/** Use {@link consumeLegs}. */
+export class LegConsumer {
   readonly #options: WorkerOptions;
   readonly #run: LegRunner;
   readonly #bus: Bus;
   readonly #worker: FencedWorker;
   readonly #ended: Ledger<LegResult>;
   readonly #stopLook: NodeJS.Timeout;
+  #isUrgent: ((leg: Leg) => Promise<boolean>) | null = null;
 
   constructor(options: WorkerOptions, run: LegRunner) {
     const { redis, host, logger } = options;
@@ -81,6 +80,27 @@ class LegConsumer {
     this.#stopLook = setInterval(() => void this.#lookForStops(), STOP_LOOK_MS);
   }
 
+  /** From now on begins only legs that are urgent; the others are left in the queue. */
+  drain(isUrgent: (leg: Leg) => Promise<boolean>): void {
+    this.#isUrgent = isUrgent;
+  }
+
+  /** Ids of the legs under way. */
+  running(): string[] {
+    return this.#worker.running();
+  }
+
+  /** Gives legs under way back to the queue. */
+  handBack(legs: readonly string[]): void {
+    for (const leg of legs) this.#worker.ownershipOf(leg)?.abort(new ShuttingDown());
+  }
+
+  /** Makes legs under way fail, so that their migration is turned back. */
+  fail(legs: readonly string[], reason: CmtError): void {
+    for (const leg of legs) this.#worker.ownershipOf(leg)?.abort(reason);
+  }
+
+  /** Takes no more legs, gives those under way `graceMs`, then hands them back. */
   async close(graceMs: number): Promise<void> {
     clearInterval(this.#stopLook);
     await this.#worker.close(graceMs);
@@ -91,6 +111,7 @@ class LegConsumer {
     const id = job.id ?? '';
     try {
       const leg = await this.#open(job);
+      if (this.#isUrgent !== null && !(await this.#isUrgent(leg))) throw new Postponed();
       const { redis, host } = this.#options;
       const [earlier, stop] = await Promise.all([
         this.#ended.find(id),

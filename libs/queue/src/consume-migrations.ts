@@ -7,14 +7,15 @@
  *   out again, here or elsewhere.
  * - A request that does not open is never handed out; it ends as refused.
  * - An order to recover needs no signature: its handler may only turn back, or finish what a host's journal says (recovery.ts).
+ * - An operator's word is obeyed once, by the migration that waited for it; one that is refused changes nothing.
  */
 import {
   CmtError,
   isEnd,
   keys,
   messageOf,
-  MigrationRequest,
   MIGRATIONS_QUEUE,
+  type MigrationRequest,
   remedyOf,
   type Failure,
   type MigrationId,
@@ -22,20 +23,17 @@ import {
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { z } from 'zod';
 import { obeying, within } from './bounded.ts';
 import { Bus } from './bus.ts';
 import { Dispatcher } from './dispatch.ts';
 import { FencedWorker } from './fenced-worker.ts';
-import { MIGRATION_FRESH_MS, staleness } from './freshness.ts';
 import type { KeyPair } from './key-pair.ts';
 import { Lease } from './lease.ts';
 import { Ledger } from './ledger.ts';
-import { cutChildrenLoose, migrationJobId, migrationOf, pendingLegs } from './migration-job.ts';
+import { cutChildrenLoose, migrationOf, pendingLegs } from './migration-job.ts';
 import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
-import { RecoveryOrder, requestOfOrder } from './recovery.ts';
-import { openSealed } from './seal.ts';
+import { EndedNote, openMigration, orderNote, type Opened, type Origin } from './open-migration.ts';
 import { claimLease, readSaga, saveSaga } from './store.ts';
 import type { Trust } from './trust.ts';
 
@@ -55,18 +53,13 @@ export interface CoordinatorOptions {
   readonly timing?: LockTiming;
 }
 
-/** Where a request is from: signed by somebody trusted, or put together from what the journals of both hosts say. */
-export type Origin = 'asked' | 'journals';
-
 export type MigrationHandler = (request: MigrationRequest, lease: Lease, origin: Origin) => Promise<void>;
 
-interface Opened {
-  readonly request: MigrationRequest;
-  readonly origin: Origin;
-}
-
 export interface Consumer {
-  /** Takes no more, gives those under way `graceMs`, then hands them back. Ends whether Redis answers or not. */
+  /**
+   * Takes no more, gives those under way `graceMs`, then hands them back; those in which a container stands still are given
+   * a minute more. Ends whether Redis answers or not.
+   */
   close(graceMs: number): Promise<void>;
 }
 
@@ -74,6 +67,8 @@ export interface Consumer {
 const ALIVE_MS = 4_000;
 const ALIVE_FOR_MS = 12_000;
 const GOOD_BYE_MS = 1_000;
+/** For migrations in which a container stands still. */
+const SPARED_MS = 60_000;
 
 /** Takes migrations from the queue until it is closed. */
 export function consumeMigrations(options: CoordinatorOptions, handler: MigrationHandler): Consumer {
@@ -88,7 +83,7 @@ class Coordinator {
   readonly #dispatcher: Dispatcher;
   readonly #worker: FencedWorker;
   readonly #reconciler: Reconciler;
-  readonly #ended: Ledger<{ endedAt: number }>;
+  readonly #ended: Ledger<EndedNote>;
   readonly #leases = new Map<string, Lease>();
   readonly #heart: NodeJS.Timeout;
 
@@ -96,7 +91,7 @@ class Coordinator {
     const { redis, logger } = options;
     this.#options = options;
     this.#handler = handler;
-    this.#ended = new Ledger(options.ledgerDir, z.object({ endedAt: z.number() }));
+    this.#ended = new Ledger(options.ledgerDir, EndedNote);
     this.#bus = new Bus(redis, ['control', 'wake'], logger);
     this.#dispatcher = new Dispatcher(redis, this.#bus, options.keys);
     this.#worker = new FencedWorker({ ...options, queueName: MIGRATIONS_QUEUE }, (job, ownership, token) =>
@@ -113,7 +108,8 @@ class Coordinator {
   async close(graceMs: number): Promise<void> {
     clearInterval(this.#heart);
     this.#reconciler.close();
-    await this.#worker.close(graceMs);
+    const isSpared = (jobId: string) => this.#leases.get(migrationOf(jobId))?.standsStill === true;
+    await this.#worker.close(graceMs, { isSpared, ms: SPARED_MS });
     this.#bus.close();
     await within(
       this.#goodBye().catch(() => undefined),
@@ -126,48 +122,37 @@ class Coordinator {
     const opened = await this.#open(job);
     if (opened instanceof CmtError) return await this.#refuse(job, token, opened);
     const { id } = opened.request;
-    // What hosts still have in their journals is taken up again, whatever is remembered here.
-    if (opened.origin === 'journals' || (await this.#ended.find(id)) === null) {
-      await this.#hold(opened, ownership, token);
-      await this.#assertEnded(id, ownership);
-      await this.#ended.record(id, { endedAt: Date.now() });
+    try {
+      if (opened.isOver !== true) await this.#bringToItsEnd(opened, ownership, token);
+    } catch (error) {
+      if (opened.order === null || !(error instanceof CmtError)) throw error;
+      return { refused: error.failure };
     }
     await obeying(this.#letGoOfLegs(id, token), ownership.signal);
     return {};
   }
 
-  /** The request, or why it is not obeyed. */
+  async #bringToItsEnd(opened: Opened, ownership: Ownership, token: string): Promise<void> {
+    const { request, order } = opened;
+    if (order !== null) await this.#ended.record(request.id, { endedAt: Date.now(), reopened: true });
+    await this.#hold(opened, ownership, token);
+    await this.#assertEnded(request.id, ownership);
+    if (order !== null) await this.#ended.record(orderNote(order), { endedAt: Date.now() });
+    await this.#ended.record(request.id, { endedAt: Date.now() });
+  }
+
+  /** What is to be done, or why it is not. */
   async #open(job: Job<unknown>): Promise<Opened | CmtError> {
-    const order = RecoveryOrder.safeParse(job.data);
-    if (!order.success) return await this.#openSigned(job);
-    const request = requestOfOrder(order.data);
-    if (migrationJobId(request.id) !== job.id) return this.#forged(`it is a copy of migration ${request.id}`);
-    return { request, origin: 'journals' };
-  }
-
-  #forged(problem: string): CmtError {
-    return new CmtError('REQUEST_FORGED', { queue: MIGRATIONS_QUEUE, host: this.#options.name, problem });
-  }
-
-  async #openSigned(job: Job<unknown>): Promise<Opened | CmtError> {
     const { redis, trust, name } = this.#options;
-    const forged = (problem: string) => this.#forged(problem);
     try {
-      const opener = { trust, host: name };
-      const request = await openSealed(MIGRATIONS_QUEUE, job.data, MigrationRequest, opener);
-      if (migrationJobId(request.id) !== job.id) return forged(`it is a copy of migration ${request.id}`);
-      const saga = await readSaga(redis, request.id);
-      const ended = saga !== null && isEnd(saga.report.state);
-      if (!ended && (await this.#ended.find(request.id)) !== null) return forged('this migration has ended');
-      const stale = saga?.state == null && staleness(request.requestedAt, MIGRATION_FRESH_MS, Date.now());
-      return stale ? forged(stale) : { request, origin: 'asked' };
+      return await openMigration({ redis, opener: { trust, host: name }, ended: this.#ended }, job);
     } catch (error) {
       if (error instanceof CmtError) return error;
       throw error;
     }
   }
 
-  async #hold({ request, origin }: Opened, ownership: Ownership, token: string): Promise<void> {
+  async #hold({ request, order, origin }: Opened, ownership: Ownership, token: string): Promise<void> {
     const { redis, name } = this.#options;
     const number = await obeying(claimLease(redis, token, request.id), ownership.signal);
     const dispatcher = this.#dispatcher;
@@ -179,6 +164,7 @@ class Coordinator {
       redis,
       dispatcher,
       host: name,
+      order,
     });
     this.#leases.set(request.id, lease);
     try {
@@ -200,6 +186,7 @@ class Coordinator {
     const { redis, name, logger } = this.#options;
     const { failure } = error;
     logger.warn({ job: job.id, err: error }, 'a request is refused');
+    if (job.name === 'resolve') return { refused: failure };
     const saga = await readSaga(redis, migrationOf(job.id ?? ''));
     if (saga !== null && !isEnd(saga.report.state)) {
       const state = saga.state === null ? 'refused' : 'needs-operator';

@@ -1,12 +1,14 @@
 /**
- * COMMIT or ABORT of one epoch: written once, by whoever is first (lifecycle H3).
+ * COMMIT or ABORT of one epoch: written once, by whoever is first (lifecycle H3). Beside it an operator's word that one
+ * side is fenced, for the migrations that nobody could decide (H8).
  *
  * INVARIANTS
+ * - An operator's word is written by the coordinator that owns the migration, and has no expiry either.
  * - The first vote is the decision for ever: it has no expiry and no second writer.
  * - Every call ends within `ANSWER_MS`. One that was rejected may still have been counted, so whoever voted asks again
  *   before acting; it is never sent again by itself.
  */
-import { Decision, keys, type Epoch, type MigrationId } from '@cmt/contracts';
+import { Decision, keys, Resolution, type Epoch, type MigrationId } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { obeying } from './bounded.ts';
@@ -46,6 +48,23 @@ export class DecisionRecord {
     return this.#ask(signal, async () =>
       Decision.parse(await runScript(this.#redis, SETTLE, [keys.decision(migration, epoch)], [vote])),
     );
+  }
+
+  /** What an operator has said about a migration, or null. @throws {CmtError} REDIS_UNREACHABLE after two seconds */
+  resolution(migration: MigrationId, signal: AbortSignal): Promise<Resolution | null> {
+    return this.#ask(signal, async () => {
+      const text = await this.#redis.get(keys.resolution(migration));
+      return text === null ? null : Resolution.parse(JSON.parse(text));
+    });
+  }
+
+  /** Writes down what an operator has said, or (null) takes it back. @throws {CmtError} REDIS_UNREACHABLE after two seconds */
+  resolve(migration: MigrationId, resolution: Resolution | null, signal: AbortSignal): Promise<void> {
+    const key = keys.resolution(migration);
+    return this.#ask(signal, async () => {
+      if (resolution === null) await this.#redis.del(key);
+      else await this.#redis.set(key, JSON.stringify(resolution));
+    });
   }
 
   /**

@@ -18,14 +18,25 @@ export async function tell(redis: Redis, event: MigrationEvent): Promise<void> {
     .exec();
 }
 
+/** The newest event of a migration, for `follow`. */
+export async function newestEvent(redis: Redis, id: MigrationId): Promise<EventId> {
+  const [newest] = await redis.xrevrange(keys.events(id), '+', '-', 'COUNT', 1);
+  return { after: newest?.[0] ?? '0' };
+}
+
+/** A place in the stream. */
+export interface EventId {
+  readonly after: string;
+}
+
 /**
  * The events of a migration as they come, on a connection of its own; ends after the one that tells the end.
- * @param fromStart false: only what comes from now on
+ * @param from true: its beginning; false: only what comes from now on
  */
 export async function* follow(
   redis: Redis,
   id: MigrationId,
-  fromStart: boolean,
+  from: boolean | EventId,
   signal: AbortSignal,
 ): AsyncGenerator<MigrationEvent, void, undefined> {
   const reader = redis.duplicate({
@@ -39,7 +50,8 @@ export async function* follow(
   signal.addEventListener('abort', stop, { once: true });
   try {
     if (signal.aborted) return;
-    for await (const event of read(reader, id, fromStart ? '0' : await lastId(reader, id))) {
+    const { after } = from === true ? { after: '0' } : from || (await newestEvent(reader, id));
+    for await (const event of read(reader, id, after)) {
       yield event;
       if (tellsEnd(event)) return;
     }
@@ -67,11 +79,6 @@ async function* read(reader: Redis, id: MigrationId, from: string): AsyncGenerat
     }
     if (ended && entries.length === 0) return;
   }
-}
-
-async function lastId(reader: Redis, id: MigrationId): Promise<string> {
-  const [newest] = await reader.xrevrange(keys.events(id), '+', '-', 'COUNT', 1);
-  return newest?.[0] ?? '0';
 }
 
 async function hasEnded(reader: Redis, id: MigrationId): Promise<boolean> {

@@ -6,14 +6,14 @@
  * - Within this process, a second start of a job waits for the end of the first.
  * - Stalls never fail a job: who gives up is decided by the saga, not by BullMQ.
  * - A job that was not finished goes back to its queue; it is never marked failed.
- * - `close` ends within its grace and a few seconds, whether Redis answers or not.
+ * - `close` ends within its grace, what it spares, and a few seconds, whether Redis answers or not.
  */
 import { PREFIX } from '@cmt/contracts';
-import { WaitingError, Worker, type Job } from 'bullmq';
+import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { within } from './bounded.ts';
-import { Fenced, LOCK_TIMING, Ownership, ShuttingDown, type LockTiming } from './ownership.ts';
+import { pause, within } from './bounded.ts';
+import { Fenced, LOCK_TIMING, Ownership, Postponed, ShuttingDown, type LockTiming } from './ownership.ts';
 import { removeUnreadable } from './unreadable.ts';
 
 export interface FencedWorkerOptions {
@@ -30,6 +30,14 @@ export interface FencedWorkerOptions {
 /** Returns the job's result; a rejection gives the job back to the queue. */
 export type Handle = (job: Job<unknown>, ownership: Ownership, token: string) => Promise<unknown>;
 
+/** Jobs that a shutdown had better let come to their end. */
+export interface Spared {
+  /** Asked again and again: a job may come to be spared, and cease to be. */
+  readonly isSpared: (jobId: string) => boolean;
+  /** Milliseconds, counted from the end of the grace. */
+  readonly ms: number;
+}
+
 interface Run {
   readonly ownership: Ownership;
   readonly ended: Promise<void>;
@@ -39,8 +47,13 @@ interface Run {
 const RETRY_MS = 1_000;
 const HAND_BACK_MS = 2_000;
 const CLOSE_MS = 2_000;
+/** Between looks at what is spared, and how long a postponed job is left alone. */
+const SPARED_LOOK_MS = 100;
+const POSTPONE_MS = 1_000;
 /** For ever: see the invariants. */
 const STALLS = 1_000_000;
+
+const NONE_SPARED: Spared = { isSpared: () => false, ms: 0 };
 
 export class FencedWorker {
   readonly #worker: Worker<unknown>;
@@ -85,9 +98,9 @@ export class FencedWorker {
     return [...this.#running.keys()];
   }
 
-  /** Takes no more jobs, waits `graceMs` for those under way, then aborts them and gives them back. */
-  close(graceMs: number): Promise<void> {
-    this.#closing ??= this.#close(graceMs);
+  /** Takes no more jobs, waits `graceMs` for those under way, then aborts them and gives them back; the spared ones later. */
+  close(graceMs: number, spared: Spared = NONE_SPARED): Promise<void> {
+    this.#closing ??= this.#close(graceMs, spared);
     return this.#closing;
   }
 
@@ -123,8 +136,17 @@ export class FencedWorker {
     return await this.#handle(job, ownership, token);
   }
 
+  /** Back to the queue, for whoever wants it in a while. */
+  async #postpone(job: Job<unknown>, token: string, error: Postponed): Promise<never> {
+    await within(job.moveToDelayed(Date.now() + POSTPONE_MS, token), HAND_BACK_MS, () => {
+      throw error;
+    });
+    throw new DelayedError();
+  }
+
   /** Ours still: back to the queue. Not ours any more: BullMQ refuses the token, and the next owner goes on. */
   async #handBack(job: Job<unknown>, token: string, error: unknown): Promise<never> {
+    if (error instanceof Postponed) return await this.#postpone(job, token, error);
     if (!(error instanceof ShuttingDown)) {
       const level = error instanceof Fenced ? 'warn' : 'error';
       this.#options.logger[level]({ err: error, job: job.id }, 'a job goes back to its queue');
@@ -153,11 +175,24 @@ export class FencedWorker {
       .catch(() => undefined);
   }
 
-  async #close(graceMs: number): Promise<void> {
+  /** Aborts what is not spared, until nothing is or its time is over. */
+  async #abortUnlessSpared({ isSpared, ms }: Spared): Promise<void> {
+    const deadline = performance.now() + ms;
+    for (;;) {
+      const left = [...this.#running].filter(([id]) => performance.now() < deadline && isSpared(id));
+      const spared = new Set(left.map(([id]) => id));
+      for (const [id, { ownership }] of this.#running)
+        if (!spared.has(id)) ownership.abort(new ShuttingDown());
+      if (spared.size === 0) return;
+      await pause(SPARED_LOOK_MS, new AbortController().signal);
+    }
+  }
+
+  async #close(graceMs: number, spared: Spared): Promise<void> {
     const closed = this.#worker.close().catch(() => undefined);
     const allEnded = () => Promise.all([...this.#running.values()].map(({ ended }) => ended));
     await within(allEnded(), graceMs, () => undefined);
-    for (const { ownership } of this.#running.values()) ownership.abort(new ShuttingDown());
+    await this.#abortUnlessSpared(spared);
     await within(allEnded(), CLOSE_MS, () => undefined);
     await within(closed, HAND_BACK_MS + CLOSE_MS, () => this.#cutOff());
     for (const { ownership } of this.#running.values()) ownership.end();

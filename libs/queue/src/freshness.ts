@@ -6,6 +6,9 @@ export const LEG_FRESH_MS = DAY_MS;
 /** A migration may wait for a coordinator. */
 export const MIGRATION_FRESH_MS = 7 * DAY_MS;
 
+/** An operator waits for the answer. */
+export const ORDER_FRESH_MS = DAY_MS / 24;
+
 /** Why a job signed at `signedAt` (milliseconds since 1970) is not begun now, or null. */
 export function staleness(signedAt: number, freshMs: number, now: number): string | null {
   if (now - signedAt > freshMs) return `it was signed ${Math.round((now - signedAt) / 3_600_000)} hours ago`;

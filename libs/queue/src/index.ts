@@ -16,17 +16,25 @@ export {
   type Consumer,
   type CoordinatorOptions,
   type MigrationHandler,
-  type Origin,
 } from './consume-migrations.ts';
+export type { Origin } from './open-migration.ts';
 export { Lease, type LegDraft } from './lease.ts';
 export type { DispatchLimits } from './leg-watch.ts';
-export { consumeLegs, type LegLease, type LegRunner, type WorkerOptions } from './consume-legs.ts';
+export {
+  consumeLegs,
+  type LegConsumer,
+  type LegLease,
+  type LegRunner,
+  type WorkerOptions,
+} from './consume-legs.ts';
 export { legId } from './leg-job.ts';
 export { Fenced, LOCK_TIMING, ShuttingDown, type LockTiming } from './ownership.ts';
 export { listSagas, readSaga, type StoredSaga } from './store.ts';
 export { journalsOf, type JournalsOfMigration } from './recovery.ts';
 export { DecisionRecord } from './decisions.ts';
-export { follow, tell } from './events.ts';
+export { follow, newestEvent, tell, type EventId } from './events.ts';
+export { alarmsOf, raiseAlarm } from './alarms.ts';
+export { refusalOf, requestResolve, untilTaken, waitingForWord } from './resolve.ts';
 export {
   announce,
   announceOnce,

@@ -12,6 +12,7 @@ import {
   type MigrationEvent,
   type MigrationId,
   type MigrationReport,
+  type ResolveOrder,
 } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { obeying } from './bounded.ts';
@@ -34,12 +35,16 @@ export interface LeaseParts {
   readonly dispatcher: Dispatcher;
   /** Who writes, as events name it. */
   readonly host: string;
+  /** An operator's word that this run of the migration is to begin with, or null. */
+  readonly order?: ResolveOrder | null;
 }
 
 export class Lease {
   readonly migration: MigrationId;
   readonly #parts: LeaseParts;
   readonly #cancel = new AbortController();
+  /** A container stands still in this migration: a shutdown waits for it to go on. */
+  standsStill = false;
 
   constructor(parts: LeaseParts) {
     this.migration = parts.migration;
@@ -54,6 +59,11 @@ export class Lease {
   /** Aborts when somebody asks for the end of the migration; its reason is their text. */
   get cancelled(): AbortSignal {
     return this.#cancel.signal;
+  }
+
+  /** An operator's word that was not obeyed yet, or null. */
+  get order(): ResolveOrder | null {
+    return this.#parts.order ?? null;
   }
 
   /** @throws {Fenced | ShuttingDown} when the right is gone. To be called before every effect that is not one of the lease's own. */

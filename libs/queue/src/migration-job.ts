@@ -42,6 +42,18 @@ export async function removeEnded(queue: Queue, id: MigrationId): Promise<void> 
   if (job !== undefined && (await job.isCompleted())) await job.remove();
 }
 
+/**
+ * Puts a job in the place of the ended one of a migration, with another body under the same id and lock.
+ * @returns false when somebody works on the one that is there
+ */
+export async function replaceMigration(queue: Queue, id: MigrationId, sealed: Sealed): Promise<boolean> {
+  const before = await queue.getJob(migrationJobId(id));
+  if (before !== undefined && !(await before.isCompleted())) return false;
+  await before?.remove({ removeChildren: false });
+  await queue.add('resolve', sealed, { ...migrationOptions, jobId: migrationJobId(id) });
+  return true;
+}
+
 const CUT_LOOSE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[2])

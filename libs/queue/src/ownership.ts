@@ -44,6 +44,14 @@ export class ShuttingDown extends Error {
   }
 }
 
+/** Not now: this process takes up nothing new any more. */
+export class Postponed extends Error {
+  constructor() {
+    super('this process is about to end and begins nothing new');
+    this.name = 'Postponed';
+  }
+}
+
 export class Ownership {
   readonly #controller = new AbortController();
   readonly #renew: () => Promise<boolean>;

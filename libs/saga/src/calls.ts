@@ -1,5 +1,14 @@
 /** Builds each step's call from what the saga knows. One function per step: a missing one does not compile. */
-import type { ContainerNetwork, Hook, Route, StepCall, StepInput, StepName, Subject } from '@cmt/contracts';
+import type {
+  ContainerNetwork,
+  Hook,
+  Route,
+  Side,
+  StepCall,
+  StepInput,
+  StepName,
+  Subject,
+} from '@cmt/contracts';
 import { timeLimit } from './limits.ts';
 import { hookContext } from './report.ts';
 import type { Saga } from './state.ts';
@@ -56,11 +65,11 @@ const inputs: Inputs = {
     tcp: tcp(saga),
     rounds: saga.rounds.length,
   }),
-  release: (saga) => ({ subject: onTarget(saga), network: network(saga) }),
+  release: (saga) => ({ subject: onTarget(saga), network: network(saga), ...without('source', saga) }),
   confirm: (saga) => ({ subject: onTarget(saga), confirmForMs: saga.request.options.confirmForMs }),
   retire: (saga) => ({ subject: onSource(saga), network: network(saga) }),
   discard: (saga) => ({ subject: onTarget(saga), network: network(saga) }),
-  resume: (saga) => ({ subject: onSource(saga), network: network(saga) }),
+  resume: (saga) => ({ subject: onSource(saga), network: network(saga), ...without('target', saga) }),
 };
 
 /** The call of one step, as it stands in a leg. */
@@ -99,6 +108,8 @@ function onTarget(saga: Saga): Subject {
 }
 
 const network = (saga: Saga): ContainerNetwork => known(saga.inspection, 'inspection').network;
+/** The override that an operator's word gives to the side that is left. */
+const without = (side: Side, saga: Saga): { fenced?: true } => (saga.fenced === side ? { fenced: true } : {});
 const tcp = (saga: Saga) => saga.request.options.tcp;
 
 const route = (saga: Saga): Route => ({

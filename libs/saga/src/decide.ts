@@ -9,6 +9,7 @@ import type {
   HookName,
   HostName,
   MigrationState,
+  Resolution,
   StepCall,
   StepName,
 } from '@cmt/contracts';
@@ -34,6 +35,8 @@ export type Command =
   | { readonly kind: 'settle'; readonly epoch: Epoch; readonly vote: Decision }
   /** Is the Redis of now the one of this mark, with nothing lost since? */
   | { readonly kind: 'continuity'; readonly mark: string | null }
+  /** Puts an operator's word on record, or (null) takes it back. */
+  | { readonly kind: 'resolution'; readonly resolution: Resolution | null }
   | { readonly kind: 'finish'; readonly state: MigrationState };
 
 /** The commands that should be under way in this state. */
@@ -77,14 +80,21 @@ export function decide(saga: Saga): Command[] {
       return [{ kind: 'settle', epoch: saga.epoch, vote: 'ABORT' }];
     case 'ask-continuity':
       return [{ kind: 'continuity', mark: saga.continuityMark }];
+    case 'resolve':
+    case 'conclude':
+    case 'withdraw':
+      return [{ kind: 'resolution', resolution: resolutionAt(saga, saga.stage) }];
     case 'end':
       return [{ kind: 'finish', state: saga.end ?? 'needs-operator' }];
   }
 }
 
-/** The hooks of one name, in the order they were given. */
+/** The hooks of one name, in the order they were given; none runs on a host that is fenced. */
 export const hooksOf = (saga: Saga, name: HookName): Hook[] =>
-  saga.request.options.hooks.filter((hook) => hook.name === name);
+  saga.request.options.hooks.filter((hook) => hook.name === name && hook.place !== saga.fenced);
+
+const resolutionAt = ({ fenced }: Saga, stage: 'resolve' | 'conclude' | 'withdraw'): Resolution | null =>
+  fenced === null || stage === 'withdraw' ? null : { fenced, over: stage === 'conclude' };
 
 /** Whether a cancel still finds the container undecided, and why not otherwise. */
 export function cancelRefusal(saga: Saga): string | null {
@@ -131,14 +141,15 @@ function legOf(
 }
 
 /**
- * `<step>.<epoch>.<try>`; rounds of `pre-dump` count on. Stable, so that a second coordinator finds the first one's.
- * A rebuilt saga asks under names of its own: hosts remember how those of the forgotten one ended.
+ * `<step>.<epoch>.<try>`; rounds of `pre-dump` and an operator's words count on. Stable, so that a second coordinator
+ * finds the first one's. A rebuilt saga asks under names of its own: hosts remember how those of the forgotten one ended.
  */
 function taskId(saga: Saga, name: string, attempt: number): string {
   const round = saga.stage === 'pre-dump' ? `-${saga.rounds.length + 1}` : '';
   const way = saga.stage === 'clean-up' ? '-up' : '';
   const life = saga.rebuilt === undefined ? '' : `-r${saga.rebuilt.at.toString(36)}`;
-  return `${name}${round}${way}${life}.${saga.epoch}.${attempt}`;
+  const word = saga.resolutions > 0 ? `-resolved${saga.resolutions}` : '';
+  return `${name}${round}${way}${life}${word}.${saga.epoch}.${attempt}`;
 }
 
 function clean(saga: Saga, outcome: 'moved' | 'stayed'): Command[] {
@@ -150,7 +161,7 @@ function clean(saga: Saga, outcome: 'moved' | 'stayed'): Command[] {
 function nextHook(saga: Saga, name: HookName): Command[] {
   const hook = hooksOf(saga, name)[saga.hooksRun];
   if (hook === undefined) throw new Error(`stage ${name} was entered without a hook to run`);
-  const task = `${HookNames.parse(name)}-${saga.hooksRun}.${saga.epoch}.1`;
+  const task = taskId(saga, `${HookNames.parse(name)}-${saga.hooksRun}`, 1);
   if (hook.place === 'coordinator') return [{ kind: 'hook', task, hook }];
   return [{ ...legOf(saga, hook.place, name, [hookCall(hook, saga)]), task } as Command];
 }

@@ -5,6 +5,7 @@
  * - Before the decision every failure leads to `abort`; after it the saga goes forward only.
  * - `resume` is entered only after ABORT is on record, and after the target has said so itself or an unbroken Redis
  *   stands in for it (lifecycle H2, H6).
+ * - After the end only an operator's word moves a saga, and only one that waits for it.
  * - An answer to a task that is no longer asked for changes nothing.
  */
 import type { Failure, HookOutcome, StepName, StepOutput, StepResult } from '@cmt/contracts';
@@ -12,13 +13,14 @@ import { HookName, messageOf, reactionTo } from '@cmt/contracts';
 import { decide } from './decide.ts';
 import { backOff, triesOf } from './limits.ts';
 import { rebuilt } from './rebuilt.ts';
+import { isNothingToRunOn, recorded, resolve } from './resolving.ts';
 import { advance, afterHook } from './stages.ts';
 import { canTurnBack, enter, isCommitted, type Saga, type SagaEvent } from './state.ts';
 import { afterDiscard, forward, intoUndo, stopWith, turnBack } from './turning.ts';
 
 /** The saga after an event. */
 export function evolve(saga: Saga, event: SagaEvent): Saga {
-  if (saga.stage === 'end') return saga;
+  if (saga.stage === 'end') return event.kind === 'resolve' ? resolve(saga, event.fenced) : saga;
   switch (event.kind) {
     case 'looked-up':
       return saga.stage === 'look-up' ? lookedUp(saga, event) : saga;
@@ -30,6 +32,10 @@ export function evolve(saga: Saga, event: SagaEvent): Saga {
       return event.epoch === saga.epoch ? settled(saga, event.decision) : saga;
     case 'continuity':
       return saga.stage === 'ask-continuity' ? continuity(saga, event.unbroken, event.at) : saga;
+    case 'resolve':
+      return saga;
+    case 'recorded':
+      return recorded(saga, event.at);
     case 'hook-ended':
       return isAskedFor(saga, event.task) ? afterHook(saga, event.outcome, event.at) : saga;
     case 'leg-lost':
@@ -115,6 +121,7 @@ function failed(saga: Saga, failure: Failure, at: number, task: string): Saga {
   if (saga.stage === 'discard') return discardUnanswered(saga, failure, at);
   if (isHookStage(saga.stage)) return afterHook(saga, hookThatFailed(saga.stage, failure), at, failure);
   if (saga.stage === 'clean' || saga.stage === 'clean-up') return cleanFailed(saga, failure, at, task);
+  if (isNothingToRunOn(saga, failure)) return enter(saga, 'withdraw', { failure, fenced: null });
   if (isEcho(saga, failure, task)) return { ...saga, outcome: { ...saga.outcome, broken: failure } };
   const again = retried(saga, failure, at);
   if (again !== null) return again;

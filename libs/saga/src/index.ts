@@ -10,6 +10,7 @@ export {
   canTurnBack,
   initial,
   isCommitted,
+  standsStill,
   type Peer,
   type Saga,
   type SagaEvent,

@@ -27,8 +27,25 @@ const FIXED: Record<StepName, number> = {
 /** The slowest link and disk that count as working, in bytes per millisecond (10 MB/s). */
 const SLOWEST = 10_000;
 
-/** How long a step may take for this container. */
+/** Steps that can be given up: what undoes them and what comes after the decision is never cut short by anybody's wish. */
+const CAPPED: readonly StepName[] = [
+  'inspect',
+  'validate',
+  'prepare',
+  'sync-files',
+  'pre-dump',
+  'freeze-and-dump',
+  'final-sync',
+  'restore-and-hold',
+];
+
+/** How long a step may take for this container, and in this migration. */
 export function timeLimit(step: StepName, saga: Saga): number {
+  const cap = CAPPED.includes(step) ? saga.request.options.stepTimeoutMs : undefined;
+  return Math.min(cap ?? Infinity, ownLimit(step, saga));
+}
+
+function ownLimit(step: StepName, saga: Saga): number {
   const memory = saga.inspection?.memory ?? 0;
   const files = saga.inspection?.files ?? 0;
   switch (step) {

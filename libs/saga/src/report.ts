@@ -14,6 +14,7 @@ export function report(saga: Saga, now: number): MigrationReport {
     to: saga.request.target,
     state: stateOf(saga),
     decision: saga.decision,
+    ...(saga.fenced === null ? {} : { fenced: saga.fenced }),
     step: saga.stage === 'end' ? (saga.steps.at(-1)?.name ?? null) : saga.stage,
     epoch: saga.epoch,
     rounds: saga.rounds.length,
@@ -45,7 +46,7 @@ export const hookContext = (saga: Saga, hook: HookName): Record<string, unknown>
 
 function stateOf(saga: Saga): MigrationState {
   if (saga.end !== null) return saga.end;
-  if (isCommitted(saga)) return 'committed';
+  if (isCommitted(saga) || saga.fenced === 'source') return 'committed';
   return canTurnBack(saga) ? 'running' : 'rolling-back';
 }
 

@@ -6,7 +6,7 @@ import { cancelRefusal, decide } from './decide.ts';
 import { evolve } from './evolve.ts';
 import { plan } from './plan.ts';
 import { report } from './report.ts';
-import type { Stage } from './state.ts';
+import type { Saga, Stage } from './state.ts';
 import { play, request, type Fault } from '../test/world.ts';
 
 const switching = () => play(request()).sagas.find(({ stage }) => stage === 'switch')!;
@@ -72,6 +72,20 @@ describe('a migration', () => {
   it('reports the blackout on one clock', () => {
     const { blackout } = report(play(request()).saga, 0);
     expect(blackout).toMatchObject({ totalMs: 100, pauseMs: 5, dumpMs: 40, restoreMs: 41 });
+  });
+
+  it('gives no step before the decision more time than asked for, and takes none from what undoes it', () => {
+    const faults: Fault[] = [{ step: 'final-sync', times: 1, failure: failure('DUMP_REFUSED') }];
+    const limits = (options: Record<string, unknown>) =>
+      play(request(options), { faults }).sagas.flatMap((each) =>
+        decide(each).flatMap((command) => ('calls' in command ? command.calls : [])),
+      );
+    for (const { step, timeoutMs } of limits({ stepTimeoutMs: 3000 }))
+      expect([step, timeoutMs <= 3000]).toEqual([
+        step,
+        !['release', 'discard', 'resume', 'clean'].includes(step),
+      ]);
+    for (const { timeoutMs } of limits({})) expect(timeoutMs).toBeGreaterThan(3000);
   });
 
   it('names every stage of the plan once', () => {
@@ -165,6 +179,75 @@ describe('a failing step', () => {
   });
 });
 
+describe('an operator who says that one side is fenced', () => {
+  const undecided: Fault[] = [
+    { step: 'restore-and-hold', times: 1, failure: failure('RESTORE_REFUSED') },
+    { step: 'discard', times: 1, lost: true },
+  ];
+  const stuck = { faults: undecided, unbroken: false } as const;
+  const after = (asked: readonly string[]) => asked.slice(asked.indexOf('beta:discard') + 1);
+
+  it('target: the source runs on and is cleaned, and the target is asked nothing more', () => {
+    const { saga, asked, resolutions } = play(request(), { ...stuck, words: ['target'] });
+    expect(saga).toMatchObject({ end: 'rolled-back', fenced: 'target', failure: { code: 'RESOLVED' } });
+    expect(after(asked)).toEqual(['alpha:resume', 'alpha:clean']);
+    expect(resolutions).toEqual([
+      { fenced: 'target', over: false },
+      { fenced: 'target', over: true },
+    ]);
+  });
+
+  it('source: the target is released, confirmed and cleaned, nothing is retired', () => {
+    const hooks = [hook('post-restore'), { ...hook('post-restore'), place: 'source' }];
+    const { saga, asked, resolutions } = play(request({ hooks }), { ...stuck, words: ['source'] });
+    expect(saga).toMatchObject({ end: 'done', fenced: 'source', failure: null });
+    expect(saga.hooks).toHaveLength(1);
+    expect(after(asked)).toEqual(['beta:release', 'beta:confirm', 'beta:clean']);
+    expect(resolutions.map((each) => each?.over)).toEqual([false, true]);
+  });
+
+  it('and then finds no copy on the other: the word is taken back, and another can be said', () => {
+    const gone: Fault = { step: 'release', times: 1, failure: failure('COPY_GONE') };
+    const world = { ...stuck, faults: [...undecided, gone] };
+    const waiting = play(request(), { ...world, words: ['source'] });
+    expect(waiting.saga).toMatchObject({
+      end: 'needs-operator',
+      fenced: null,
+      failure: { code: 'COPY_GONE' },
+    });
+    expect(waiting.resolutions).toEqual([{ fenced: 'source', over: false }, null]);
+    expect(play(request(), { ...world, words: ['source', 'target'] }).saga.end).toBe('rolled-back');
+  });
+
+  it('asks for nothing under an id that was asked for before', () => {
+    const faults: Fault[] = [
+      { step: 'retire', times: 30, failure: failure('INTERNAL') },
+      { step: 'resume', times: 1, failure: failure('COPY_GONE') },
+    ];
+    const { saga, sagas } = play(request(), { faults, words: ['target', 'source'] });
+    expect(saga.end).toBe('done');
+    const tasks = (resolutions: number) =>
+      sagas
+        .filter((each) => each.resolutions === resolutions)
+        .flatMap((each) => decide(each).map((command) => ('task' in command ? command.task : '')))
+        .filter((task) => task !== '');
+    expect(tasks(2).filter((task) => [...tasks(0), ...tasks(1)].includes(task))).toEqual([]);
+  });
+
+  it.each(['done', 'rolled-back', 'cancelled', 'refused', 'validated'] as const)(
+    'changes nothing in a migration that is %s, or under way',
+    (end) => {
+      const ended = { ...play(request()).saga, end };
+      expect(evolve(ended, { kind: 'resolve', fenced: 'target', at: 1 })).toBe(ended);
+      const running = switching();
+      expect(evolve(running, { kind: 'resolve', fenced: 'target', at: 1 })).toBe(running);
+    },
+  );
+});
+
+const hostsAsked = (saga: Saga): string[] =>
+  decide(saga).flatMap((command) => ('host' in command ? [command.host] : []));
+
 const STAGES = [
   'inspect',
   'validate',
@@ -211,7 +294,8 @@ describe('whatever goes wrong', () => {
         options,
         fc.option(fc.constantFrom(...STAGES)),
         fc.boolean(),
-        (raw, chosen, cancelAt, unbroken) => {
+        fc.array(fc.constantFrom('source' as const, 'target' as const), { maxLength: 2 }),
+        (raw, chosen, cancelAt, unbroken, words) => {
           const faults = raw.map(({ step, times, what }): Fault =>
             what === 'lost'
               ? { step, times, lost: true }
@@ -221,13 +305,16 @@ describe('whatever goes wrong', () => {
             faults,
             dirtyTracking: true,
             unbroken,
+            words,
             ...(cancelAt && { cancelAt }),
           });
           expect(saga.end).not.toBeNull();
-          for (const each of sagas.filter(({ stage }) => stage === 'resume'))
+          for (const each of sagas.filter(({ stage, fenced }) => stage === 'resume' && fenced === null))
             expect(each.decision).toBe('ABORT');
           for (const each of sagas.filter(({ stage }) => stage === 'retire'))
             expect(each.decision).toBe('COMMIT');
+          for (const each of sagas.filter(({ fenced }) => fenced !== null))
+            expect(hostsAsked(each)).not.toContain(each.request[each.fenced!]);
           for (const [before, after] of sagas.slice(1).map((each, index) => [sagas[index]!, each] as const))
             expect(after.epoch).toBeGreaterThanOrEqual(before.epoch);
         },

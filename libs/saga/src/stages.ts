@@ -73,7 +73,7 @@ function afterHooks(saga: Saga, name: HookName, at: number): Saga {
     case 'pre-restore':
       return enter(saga, 'restore');
     case 'post-restore':
-      return enter(saga, 'record-commit');
+      return enter(saga, saga.fenced === null ? 'record-commit' : 'conclude');
     case 'failed-restore':
       return hooked(saga, 'rolled-back', at);
     case 'rolled-back':

@@ -11,6 +11,7 @@ import type {
   Inspection,
   MigrationRequest,
   MigrationState,
+  Side,
   StepOutput,
   StepReport,
   StepResult,
@@ -51,6 +52,10 @@ export type Stage =
   | 'clean-up'
   | 'failed-restore'
   | 'rolled-back'
+  // An operator's word that one side is fenced: put on record, marked as done with, or taken back.
+  | 'resolve'
+  | 'conclude'
+  | 'withdraw'
   | 'end';
 
 export interface Peer {
@@ -105,6 +110,10 @@ export interface Saga {
   readonly cleaned: { readonly source: boolean; readonly target: boolean };
   readonly failure: Failure | null;
   readonly cancelled: string | null;
+  /** The side that an operator has declared fenced: nothing is asked of it any more. */
+  readonly fenced: Side | null;
+  /** How often an operator has spoken; part of the ids of what is asked for because of it. */
+  readonly resolutions: number;
   readonly hooks: readonly HookOutcome[];
   /** Hooks of the present stage that have run. */
   readonly hooksRun: number;
@@ -132,6 +141,10 @@ export type SagaEvent = { readonly at: number } & (
   | { readonly kind: 'settled'; readonly epoch: Epoch; readonly decision: Decision }
   | { readonly kind: 'continuity'; readonly unbroken: boolean }
   | { readonly kind: 'cancel'; readonly reason: string }
+  /** An operator says that one side is fenced. */
+  | { readonly kind: 'resolve'; readonly fenced: Side }
+  /** An operator's word stands in the record as the present stage wants it. */
+  | { readonly kind: 'recorded' }
 );
 
 const NOTHING_YET: SwitchOutcome = { dump: null, files: null, restore: null, release: null, broken: null };
@@ -164,6 +177,8 @@ export function initial(request: MigrationRequest, at: number): Saga {
     cleaned: { source: false, target: false },
     failure: null,
     cancelled: null,
+    fenced: null,
+    resolutions: 0,
     hooks: [],
     hooksRun: 0,
     steps: [],
@@ -209,6 +224,21 @@ const FORWARD: readonly Stage[] = [
   'restore',
 ];
 export const canTurnBack = (saga: Saga): boolean => FORWARD.includes(saga.stage);
+
+/** The container may stand frozen, and nobody but the coordinator sees to it that it goes on. */
+const STANDS_STILL: readonly Stage[] = [
+  'switch',
+  'dump',
+  'pre-restore',
+  'restore',
+  'release',
+  'abort',
+  'discard',
+  'ask-continuity',
+  'resolve',
+  'resume',
+];
+export const standsStill = (saga: Saga): boolean => saga.switching && STANDS_STILL.includes(saga.stage);
 
 /** Forward only: the container belongs to the target. */
 const OWNED_BY_TARGET: readonly Stage[] = [

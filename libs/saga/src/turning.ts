@@ -33,4 +33,7 @@ export const afterDiscard = (saga: Saga): Saga =>
   saga.switching ? enter(saga, 'resume') : afterResume(saga);
 
 /** The source runs. Another try, or the end of it. */
-export const afterResume = (saga: Saga): Saga => (saga.retrying ? nextEpoch(saga) : enter(saga, 'clean-up'));
+export function afterResume(saga: Saga): Saga {
+  if (saga.retrying) return nextEpoch(saga);
+  return enter(saga, saga.fenced === null ? 'clean-up' : 'conclude');
+}

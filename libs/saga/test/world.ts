@@ -1,5 +1,15 @@
 /** A world for saga tests: answers commands with good results, or as a scripted fault says. */
-import type { Decision, Failure, Inspection, MigrationRequest, StepName, StepResult } from '@cmt/contracts';
+import type {
+  Decision,
+  Failure,
+  Inspection,
+  MigrationRequest,
+  Resolution,
+  Side,
+  StepCall,
+  StepName,
+  StepResult,
+} from '@cmt/contracts';
 import { MigrationRequest as Request, steps } from '@cmt/contracts';
 import { decide, type Command } from '../src/decide.ts';
 import { evolve } from '../src/evolve.ts';
@@ -83,6 +93,8 @@ export interface World {
   /** Cancel when this stage is entered. */
   readonly cancelAt?: Saga['stage'];
   readonly unbroken?: boolean;
+  /** What the operator says, one word each time that the saga waits for one. */
+  readonly words?: readonly Side[];
 }
 
 /** A saga played to its end: every state it was in, and all that was asked of the hosts, in order. */
@@ -90,12 +102,14 @@ export interface Played {
   readonly saga: Saga;
   readonly sagas: Saga[];
   readonly asked: string[];
+  /** What stood in the record of the operator's words, one after the other. */
+  readonly resolutions: (Resolution | null)[];
 }
 
 /** Plays a saga to its end. @throws when no end is in sight */
 export function play(migration: MigrationRequest, world: World = {}): Played {
   const player = new Player(migration, world);
-  for (let turn = 0; player.saga.end === null; turn += 1) {
+  for (let turn = 0; player.goesOn(); turn += 1) {
     if (turn > 500) throw new Error(`no end in sight at ${player.saga.stage}`);
     player.turn();
   }
@@ -106,6 +120,8 @@ class Player implements Played {
   saga: Saga;
   readonly sagas: Saga[] = [];
   readonly asked: string[] = [];
+  readonly resolutions: (Resolution | null)[] = [];
+  readonly #words: Side[];
   readonly #world: World;
   readonly #faults: { fault: Fault; left: number }[];
   readonly #records = new Map<number, Decision>();
@@ -114,9 +130,19 @@ class Player implements Played {
 
   constructor(migration: MigrationRequest, world: World) {
     this.#world = world;
+    this.#words = [...(world.words ?? [])];
     this.#faults = (world.faults ?? []).map((fault) => ({ fault, left: fault.times }));
     this.saga = initial(migration, 0);
     this.sagas.push(this.saga);
+  }
+
+  /** False at the end. An operator who is waited for says the next word. */
+  goesOn(): boolean {
+    if (this.saga.end === 'needs-operator') {
+      const fenced = this.#words.shift();
+      if (fenced !== undefined) this.#happen({ kind: 'resolve', fenced, at: this.#at });
+    }
+    return this.saga.end === null;
   }
 
   turn(): void {
@@ -146,6 +172,9 @@ class Player implements Played {
         return { kind: 'settled', epoch: command.epoch, decision: this.#vote(command.vote), at };
       case 'continuity':
         return { kind: 'continuity', unbroken: this.#world.unbroken ?? true, at };
+      case 'resolution':
+        this.resolutions.push(command.resolution);
+        return { kind: 'recorded', at };
       case 'hook':
         return {
           kind: 'hook-ended',
@@ -164,7 +193,7 @@ class Player implements Played {
     for (const call of calls) {
       this.asked.push(`${host}:${call.step}`);
       steps[call.step].input.parse(call.input);
-      const result = this.#answer(call.step);
+      const result = this.#answer(call);
       if (result === 'lost')
         return { kind: 'leg-lost', task, failure: { code: 'HOST_UNREACHABLE', details: {} }, at };
       results.push(result);
@@ -173,12 +202,12 @@ class Player implements Played {
     return { kind: 'leg-ended', task, results, at };
   }
 
-  #answer(step: StepName): StepResult | 'lost' {
+  #answer({ step, input }: StepCall): StepResult | 'lost' {
     const due = this.#faults.find(({ fault, left }) => fault.step === step && left > 0);
     if (due !== undefined) due.left -= 1;
     if (due !== undefined && 'failure' in due.fault)
       return { ok: false, step, failure: due.fault.failure, ms: 1 };
-    const output = this.#good(step);
+    const output = this.#good(step, input.fenced === true);
     return due === undefined ? { ok: true, step, output: steps[step].output.parse(output), ms: 1 } : 'lost';
   }
 
@@ -188,9 +217,14 @@ class Player implements Played {
     return first;
   }
 
-  #good(step: StepName): Record<string, unknown> {
+  #good(step: StepName, overruled: boolean): Record<string, unknown> {
     if (step === 'release')
-      return { decision: this.#vote('COMMIT'), releasedAt: 1150, decideMs: 1, openMs: 1 };
+      return {
+        decision: overruled ? 'COMMIT' : this.#vote('COMMIT'),
+        releasedAt: 1150,
+        decideMs: 1,
+        openMs: 1,
+      };
     if (step === 'discard') return { decision: this.#vote('ABORT') };
     if (step === 'pre-dump') return { figures: figures(10_000 / 4 ** this.saga.rounds.length) };
     if (step === 'inspect')

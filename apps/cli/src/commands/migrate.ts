@@ -36,6 +36,10 @@ export function addMigrate(program: Command): void {
       '--confirm-for <time>',
       'how long the moved container must live before the source copy goes (default: 1s)',
     )
+    .option(
+      '--step-timeout <time>',
+      'longest that any step before the decision may take (default: by the size of the container)',
+    )
     .option('--detach', 'print the id and return at once');
   withHooks(command).action((container: string | undefined, flags: MigrateFlags) =>
     runVerb(flags, (io) => migrate(container, flags, io)),
@@ -52,10 +56,11 @@ async function migrate(container: string | undefined, flags: MigrateFlags, io: I
     io.err(isNew ? `migration ${report.id}\n` : `migration ${report.id} is known already\n`);
     const { liveOn } = await import('../live.ts');
     const { awaitEnd } = await import('../wait.ts');
+    const { printEnd } = await import('../present/end.ts');
     const live = liveOn(io);
     const askAgain = () => submit(fleet, parsed);
     const ended = await awaitEnd(fleet, report.id, io, { show: live.show, askAgain }).finally(live.end);
-    await printEnd(ended, io);
+    printEnd(ended, io);
     return exitCodeOfReport(ended);
   });
 }
@@ -65,19 +70,4 @@ async function printId(report: MigrationReport, io: Io): Promise<ExitCode> {
   if (io.json) printJson(io, true, { migration: report });
   else io.out(`${report.id}\n`);
   return ExitCode.done;
-}
-
-async function printEnd(report: MigrationReport, io: Io): Promise<void> {
-  const { printJson } = await import('../io.ts');
-  const { errorObject, failureText } = await import('../present/failure.ts');
-  const { blackoutText, outcomeText } = await import('../present/report.ts');
-  const { failure, blackout } = report;
-  const ok = exitCodeOfReport(report) === ExitCode.done;
-  if (io.json) {
-    printJson(io, ok, { migration: report, ...(failure ? { error: errorObject(failure) } : {}) });
-    return;
-  }
-  if (failure) io.err(failureText(failure, io.errPaint));
-  io.out(outcomeText(report, io.outPaint));
-  if (blackout) io.out(`  blackout  ${blackoutText(blackout)}\n`);
 }

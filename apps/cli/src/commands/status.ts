@@ -42,9 +42,11 @@ async function listMigrations(flags: StatusFlags, io: Io): Promise<ExitCode> {
 async function showMigration(id: string, flags: StatusFlags, io: Io): Promise<ExitCode> {
   const { withFleet } = await import('../fleet.ts');
   const { printJson } = await import('../io.ts');
-  const { reportText } = await import('../present/report.ts');
-  const migration = await withFleet(flags, (fleet) => fleet.migration(id));
-  if (io.json) printJson(io, true, { migration });
-  else io.out(reportText(migration, io.outPaint));
+  const { alarmsText, reportText } = await import('../present/report.ts');
+  const [migration, alarms] = await withFleet(flags, (fleet) =>
+    Promise.all([fleet.migration(id), fleet.alarms(id)]),
+  );
+  if (io.json) printJson(io, true, { migration, alarms });
+  else io.out(reportText(migration, io.outPaint) + alarmsText(alarms, io.outPaint));
   return ExitCode.done;
 }

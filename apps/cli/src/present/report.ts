@@ -17,6 +17,12 @@ export function reportText(report: MigrationReport, paint: Paint): string {
   return sections.filter((section) => section !== '').join('\n');
 }
 
+/** What must not be and is, as hosts tell it now. */
+export const alarmsText = (
+  alarms: readonly { readonly host: string; readonly text: string }[],
+  paint: Paint,
+): string => alarms.map(({ host, text }) => `${paint.red(`ALARM ${host}:`)} ${oneLine(text)}\n`).join('');
+
 /** One sentence on how it ended: the last line of `cmt migrate`. */
 export function outcomeText(report: MigrationReport, paint: Paint): string {
   const { container, from, to, blackoutMs, totalMs } = report;
@@ -49,12 +55,16 @@ export function statePainted(state: MigrationState, paint: Paint, text: string =
 }
 
 function headText(report: MigrationReport, paint: Paint): string {
-  const { id, container, from, to, state, step, decision, epoch, rounds, roundsNote, blackout } = report;
+  const { id, container, from, to, state, step, decision, fenced, epoch, rounds, roundsNote, blackout } =
+    report;
   const at = step && !isEnd(state) ? `, at ${step}` : '';
   const facts: [string, string][] = [
     ['container', `${container}, ${from} -> ${to}`],
     ['state', `${statePainted(state, paint)}${at}`],
     ['decision', `${decision ?? 'none yet'} (epoch ${epoch})`],
+    ...(fenced
+      ? [['fenced', `${fenced === 'source' ? from : to}, by an operator’s word`] as [string, string]]
+      : []),
     ['rounds', `${rounds}${roundsNote ? `: ${oneLine(roundsNote)}` : ''}`],
     ['blackout', blackout ? blackoutText(blackout) : blackoutTotal(report.blackoutMs)],
     ['total', time(report.totalMs)],

@@ -4,6 +4,7 @@
  * INVARIANTS
  * - Whoever starts one is written into its environment, so that an orphan is told apart from the work of a living worker
  *   and from what a person does by hand.
+ * - A checkpoint is killed only when it does nothing any more: killed in the middle it takes the container with it.
  * - CRIU is killed before its runc: then runc sees the end and removes state, cgroup and mounts by itself.
  * - An orphaned restore is nobody's to end here: it waits, held, for the decision.
  */
@@ -20,6 +21,12 @@ export interface Operation {
 }
 
 const STARTED_BY = 'CMT_STARTED_BY';
+
+/** A checkpoint of which nothing runs, or waits for a disk, for so long is hung. */
+const IDLE_MS = 5_000;
+const IDLE_LOOK_MS = 100;
+/** Not even SIGKILL ends a process in uninterruptible sleep. */
+const KILL_LIMIT_MS = 15_000;
 
 /** A killed runc cleans up and ends within milliseconds; it is killed itself after this. */
 const END_LIMIT_MS = 5_000;
@@ -47,24 +54,49 @@ export async function isOrphan({ pid }: Operation): Promise<boolean> {
   );
 }
 
-/** Kills what an operation has started, lets the operation clean up, and resolves when it is gone. */
+/** Kills what an operation has started, lets the operation clean up, and resolves when it is gone. @throws when that fails */
 export async function endOperation(operation: Pick<Operation, 'pid' | 'startTime'>): Promise<void> {
-  const limit = performance.now() + END_LIMIT_MS;
+  const began = performance.now();
   while (await isAlive(operation)) {
-    for (const pid of await descendantsOf(operation.pid)) kill(pid);
-    if (performance.now() > limit) kill(operation.pid);
+    for (const pid of await descendantsOf(operation.pid)) send(pid, 'SIGKILL');
+    const ms = performance.now() - began;
+    if (ms > END_LIMIT_MS) send(operation.pid, 'SIGKILL');
+    if (ms > KILL_LIMIT_MS) throw new Error(`process ${operation.pid} does not die: it waits in the kernel`);
     await wait(LOOK_EVERY_MS);
   }
 }
 
-/** Resolves when it has ended by itself, or with false after `limitMs`. */
-export async function hasEnded(operation: Operation, limitMs: number, signal: AbortSignal): Promise<boolean> {
+/**
+ * Lets a checkpoint come to its end, and ends it when it is hung or takes longer than `limitMs`. What of it was stopped
+ * (SIGSTOP) is sent on: then CRIU itself lets go of the container in good order.
+ */
+export async function endGently(
+  operation: Pick<Operation, 'pid' | 'startTime'>,
+  limitMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const limit = performance.now() + limitMs;
+  let progress = { of: '', at: performance.now() };
   while (await isAlive(operation)) {
-    if (performance.now() > limit) return false;
-    await wait(LOOK_EVERY_MS, undefined, { signal });
+    const now = performance.now();
+    const { isBusy, of } = await activityOf(operation.pid);
+    if (isBusy || of !== progress.of) progress = { of, at: now };
+    if (now > limit || now - progress.at > IDLE_MS) return await endOperation(operation);
+    await wait(IDLE_LOOK_MS, undefined, signal ? { signal } : {});
   }
-  return true;
+}
+
+/** What an operation does this moment: two that are equal, and not busy, mean that nothing happened in between. */
+async function activityOf(pid: number): Promise<{ readonly isBusy: boolean; readonly of: string }> {
+  const pids = [pid, ...(await descendantsOf(pid))];
+  const stats = await Promise.all(pids.map((each) => textIn(`/proc/${each}/stat`)));
+  for (const each of pids) send(each, 'SIGCONT');
+  // From field 3 on (proc(5)): state, and at 14 and 15 the ticks in user and kernel mode.
+  const fields = stats.map((stat) => stat.slice(stat.lastIndexOf(')') + 2).split(' '));
+  return {
+    isBusy: fields.some(([state]) => state === 'R' || state === 'D'),
+    of: fields.map((field, at) => `${pids[at]}:${field[11]}:${field[12]}`).join(' '),
+  };
 }
 
 /** Null for a process that is no `[unshare … --] runc --root ROOT … checkpoint|restore … ID`. */
@@ -109,9 +141,9 @@ const entryOf = (environment: string, name: string): string | undefined =>
 const textIn = async (path: string): Promise<string> => await readFile(path, 'utf8').catch(() => '');
 
 /** Gone already is as good. */
-function kill(pid: number): void {
+function send(pid: number, signal: 'SIGKILL' | 'SIGCONT'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }

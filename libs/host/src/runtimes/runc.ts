@@ -6,7 +6,8 @@
  * - Checkpoint and restore run in a mount namespace of their own: what a killed one leaves mounted goes with it.
  * - A dump that fails leaves the container frozen, as it found it. CRIU thaws it to dump it and, when it fails, may let it
  *   run for a moment: no image of such a dump is complete, so no second copy can come of it.
- * - CRIU is not killed while it dumps: it would take the container with it. A dump is stopped by taking its images away.
+ * - CRIU is not killed while it dumps: it would take the container with it. A dump is stopped by taking its images away;
+ *   only one that is hung (operations.ts) is killed.
  * - A restore outlives this process, and waits at its gate.
  * - `runc delete` is called only when nothing is mounted in its state directory and every process is dead.
  */
@@ -19,7 +20,7 @@ import { startTimeOf } from '../proc.ts';
 import { ProcessError, run, start, tryRun, type Finished } from '../process.ts';
 import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup } from './cgroup.ts';
 import { unmountWithin } from './leftover-mounts.ts';
-import { endOperation, hasEnded, isOrphan, operationsOn, startedByThisProcess } from './operations.ts';
+import { endGently, endOperation, isOrphan, operationsOn, startedByThisProcess } from './operations.ts';
 import { parseCgroup, parseList, parsePids, parseState, parseVersion } from './runc-output.ts';
 import type { ContainerState, DumpPlan, RestorePlan, RestoreUnderWay, Runtime } from './runtime.ts';
 
@@ -189,7 +190,7 @@ export class Runc implements Runtime {
     if (this.#withoutOrphans.has(container)) return;
     for (const operation of await operationsOn(this.#root, container)) {
       if (operation.kind === 'restore' || !(await isOrphan(operation))) continue;
-      if (!(await hasEnded(operation, ORPHAN_LIMIT_MS, signal))) await endOperation(operation);
+      await endGently(operation, ORPHAN_LIMIT_MS, signal);
     }
     this.#withoutOrphans.add(container);
   }
@@ -240,12 +241,10 @@ async function endedOrStopped(
   signal: AbortSignal,
 ): Promise<number | null> {
   const startTime = child.pid === undefined ? null : await startTimeOf(child.pid);
-  let kill: NodeJS.Timeout | undefined;
   const stop = (): void => {
     void removeTree(images).catch(() => undefined);
-    kill = setTimeout(() => {
-      if (child.pid !== undefined && startTime !== null) void endOperation({ pid: child.pid, startTime });
-    }, STOP_LIMIT_MS);
+    if (child.pid !== undefined && startTime !== null)
+      void endGently({ pid: child.pid, startTime }, STOP_LIMIT_MS).catch(() => undefined);
   };
   if (signal.aborted) stop();
   else signal.addEventListener('abort', stop, { once: true });
@@ -253,7 +252,6 @@ async function endedOrStopped(
     return (await child).exitCode ?? null;
   } finally {
     signal.removeEventListener('abort', stop);
-    clearTimeout(kill);
   }
 }
 

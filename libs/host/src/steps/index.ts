@@ -1,9 +1,11 @@
 /** All steps of a host by name, each taking its turn: one step of a migration at a time (see turns.ts). */
-import type { StepName } from '@cmt/contracts';
-import type { Journal } from '../journal.ts';
+import type { Resolution, StepName } from '@cmt/contracts';
+import type { StepContext } from '../context.ts';
+import type { Journal, JournalEntry } from '../journal.ts';
 import { clean } from './clean.ts';
 import { confirm } from './confirm.ts';
 import { discard } from './discard.ts';
+import { fencedOff } from './fenced-off.ts';
 import { finalSync } from './final-sync.ts';
 import { freezeAndDump } from './freeze-and-dump.ts';
 import { hook } from './hook.ts';
@@ -39,6 +41,14 @@ function turnsOf(journal: Journal): Turns {
   turns.set(journal, known);
   return known;
 }
+
+/** What a fenced side does when it is back, in its turn like a step. */
+export const settleFenced = (entry: JournalEntry, resolution: Resolution, context: StepContext) => {
+  const { migration, epoch, signal, journal } = context;
+  return turnsOf(journal).take({ migration, epoch, signal, undo: true }, (own) =>
+    fencedOff(entry, resolution, { ...context, signal: own }),
+  );
+};
 
 export const steps: Steps = {
   inspect: inTurn('inspect', inspect),

@@ -2,18 +2,20 @@
  * Step `release`: the decision is made if nobody has, written down, and the copy runs. The blackout ends.
  *
  * INVARIANTS
- * - The gate opens only with COMMITTED of this epoch in the journal, and that is written only on a COMMIT of this epoch (H1, H3, H4).
+ * - The gate opens only with COMMITTED of this epoch in the journal, and that is written only on a COMMIT of this epoch (H1, H3, H4),
+ *   or on an operator's word on record that the source is fenced (H8); and never when that word is about this host.
  * - Without an answer nothing is chosen: the copy stays held (H5).
  * - Once committed nothing stops this step, neither a cancel nor its own time limit: it is finished, or done again.
  * - A committed copy is restored again only when it is provably dead: its restore has ended and no process or state of it is there.
  */
-import { CmtError, type StepOutput } from '@cmt/contracts';
+import { CmtError, type StepOutput, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import { letGo, removeCopy } from './copy-end.ts';
 import { isHeld, orderRestore, restoreUntilHeld } from './copy.ts';
 import { voteCommit } from './deciding.ts';
-import { record, requireEntry } from './entry.ts';
+import { readEntry, record, requireEntry } from './entry.ts';
+import { copyGone, requireNotFenced, requirePeerFenced } from './fence.ts';
 import { recall, remember } from './outcomes.ts';
 import { heldCopyDied } from './restore-and-hold.ts';
 import { keptPlan } from './restore-plan.ts';
@@ -23,7 +25,8 @@ import { undoTarget } from './undo-target.ts';
 /** Milliseconds for what must be finished once COMMITTED is journalled. */
 const FINISH_LIMIT_MS = 60_000;
 
-export const release: Step<'release'> = async (_input, context) => {
+export const release: Step<'release'> = async (input, context) => {
+  if (input.fenced === true) await commitAlone(input.subject, context);
   const entry = await requireEntry('release', context, ['HELD', 'COMMITTED', 'RUNNING', 'DISCARDED']);
   switch (entry.phase) {
     case 'DISCARDED':
@@ -31,14 +34,29 @@ export const release: Step<'release'> = async (_input, context) => {
     case 'RUNNING':
       return (await recall(context, 'release')) ?? committed(entry.updatedAt, 0, 0);
     case 'COMMITTED':
+      await requireNotFenced({ step: 'release', side: 'target', container: entry.container }, context);
       return await open(entry, 0, context);
     default:
       return await decide(entry, context);
   }
 };
 
+/** COMMITTED whatever was decided: the source is fenced. Nothing is written when there is no copy to run on. */
+async function commitAlone({ container }: Subject, context: StepContext): Promise<void> {
+  await requirePeerFenced({ side: 'target', container }, context);
+  const entry = await readEntry('release', context);
+  if (entry?.phase === 'COMMITTED' || entry?.phase === 'RUNNING') return;
+  const isHere = entry?.epoch === context.epoch && entry.phase === 'HELD';
+  if (!isHere) throw copyGone({ container }, context, `its journal says ${entry?.phase ?? 'nothing'}`);
+  if (!(await isHeld(entry, context))) throw copyGone({ container }, context, 'the held copy has died');
+  await voteCommit(context);
+  await record('release', context, { ...entry, phase: 'COMMITTED', peerFenced: true });
+}
+
 async function decide(entry: JournalEntry, context: StepContext): Promise<StepOutput<'release'>> {
-  if (!(await isHeld(entry, context))) throw heldCopyDied(entry, context);
+  const asked = { step: 'release', side: 'target', container: entry.container } as const;
+  const [held] = await Promise.all([isHeld(entry, context), requireNotFenced(asked, context)]);
+  if (!held) throw heldCopyDied(entry, context);
   const { clock } = context.machine;
   const started = clock.elapsed();
   const decision = await voteCommit(context);

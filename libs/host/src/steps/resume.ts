@@ -2,15 +2,17 @@
  * Step `resume`, undo of `freeze-and-dump`: the container runs on at the source, its network attached again.
  *
  * INVARIANTS
- * - What was frozen runs on only with ABORT of the epoch of the freeze on record (lifecycle H2).
+ * - What was frozen runs on only with ABORT of the epoch of the freeze on record (lifecycle H2), or with an operator's word
+ *   on record that the target is fenced (H8); and never when that word is about this host.
  * - It never answers that a container runs which is not there.
  * - RESUMED is journalled before anything runs, and for a container that was never frozen as well: a late `freeze-and-dump` is refused.
  */
 import { CmtError, type StepInput, type StepOutput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
-import { readDecision } from './deciding.ts';
+import { readDecision, voteAbort } from './deciding.ts';
 import { newEntry, readEntry, record } from './entry.ts';
+import { copyGone, requireNotFenced, requirePeerFenced } from './fence.ts';
 import type { Step } from './step.ts';
 
 type Input = StepInput<'resume'>;
@@ -28,7 +30,7 @@ async function runOn(input: Input, context: StepContext): Promise<StepOutput<'re
   const frozenAt = entry.frozenAt;
   if (entry.closed) return { wasFrozen: true, frozenMs: entry.updatedAt - frozenAt };
 
-  const resumed = await markResumed(entry, context);
+  const resumed = input.fenced === true ? await goOnAlone(entry, context) : await markResumed(entry, context);
   await requireAlive(input, context);
   try {
     await context.network.unfence(resumed.network, context.signal);
@@ -51,12 +53,25 @@ const isOverSince = (entry: JournalEntry, context: StepContext): boolean =>
 
 /** RESUMED of the epoch of the freeze, allowed by its own ABORT. */
 async function markResumed(entry: JournalEntry, context: StepContext): Promise<JournalEntry> {
-  if (entry.phase === 'RESUMED') return entry;
   const { container, epoch } = entry;
+  await requireNotFenced({ step: 'resume', side: 'source', container }, context);
+  if (entry.phase === 'RESUMED') return entry;
   const decision = entry.phase === 'FROZEN' ? await readDecision(context, epoch) : null;
   if (decision !== 'ABORT')
     throw new CmtError('NOT_ABORTED', { host: context.config.name, container, epoch });
   return await record('resume', context, { ...entry, phase: 'RESUMED' });
+}
+
+/** RESUMED whatever was decided: the target is fenced. Nothing is written when there is no copy to run on. */
+async function goOnAlone(entry: JournalEntry, context: StepContext): Promise<JournalEntry> {
+  await requirePeerFenced({ side: 'source', container: entry.container }, context);
+  if (entry.phase !== 'FROZEN' && entry.phase !== 'RESUMED')
+    throw copyGone(entry, context, `its journal says ${entry.phase}`);
+  const state = await context.runtimes.get(entry.runtime).state(entry.container, context.signal);
+  if (state === null || state.status === 'stopped')
+    throw copyGone(entry, context, `the container is ${state?.status ?? 'gone'}`);
+  await voteAbort({ ...context, epoch: entry.epoch });
+  return await record('resume', context, { ...entry, phase: 'RESUMED', peerFenced: true });
 }
 
 async function neverFrozen(

@@ -1,0 +1,267 @@
+/**
+ * Whatever stops a migration: somebody's cancel in any row before the decision, a CRIU that hangs, a process that nobody can
+ * freeze, a worker or a coordinator that is told to end. The container runs on soon, one copy of it, with its connections.
+ *
+ * One container goes through all of it; wherever it is, it is moved to the other host.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { MigrationEvent, MigrationReport } from '@cmt/contracts';
+import { isAlive, labExec, listDaemons, signalDaemon } from '@cmt/lab';
+import { follow, requestCancel } from '@cmt/queue';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { bundleOf } from '../../apps/lab/src/demo/container.ts';
+import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
+import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
+import { shadow, type Mend } from '../support/broken-tools.ts';
+import { expectOneHistory, expectOnlyMoved, lookAtHosts, type Before } from '../support/expectations.ts';
+import {
+  atStartOf,
+  migrate,
+  migrateAnd,
+  newId,
+  reportOf,
+  startFleet,
+  type Fleet,
+  type Move,
+} from '../support/fleet.ts';
+import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
+import { startWorkload } from '../support/workloads.ts';
+
+const LIMIT = { timeout: 180_000 };
+const id = 'stopped';
+let fleet: Fleet;
+let peer: Peer;
+let witness: Observer<CopiesReport>;
+let before: Before;
+let here = 'host1';
+const mends: Mend[] = [];
+
+beforeAll(async () => {
+  fleet = await startFleet('stopping');
+  const { lab } = fleet;
+  const address = `10.77.${lab.index}.101`;
+  peer = await startPeer(lab, address);
+  const args = [...peer.args, '64'];
+  await startWorkload(lab, here, { id, program: 'network', net: { kind: 'bridge', address }, args });
+  // A tree that takes its time to be carried.
+  const tree = join(bundleOf(id), 'rootfs/data/tree');
+  const script = `mkdir -p ${tree} && cd ${tree} && seq 10000 | split -a 4 -l 1 - f`;
+  await labExec(lab, here, ['sh', '-c', script]);
+  await conversationGoesOn(peer);
+  before = await lookAtHosts(lab);
+  witness = await startWitness(lab, id);
+}, 300_000);
+afterAll(async () => {
+  peer.kill();
+  witness.kill();
+  await fleet.stop();
+}, 60_000);
+afterEach(async () => {
+  for (const mend of mends.splice(0)) await mend();
+});
+
+const there = (): string => (here === 'host1' ? 'host2' : 'host1');
+const move = (...flags: string[]): Move => ({ id: newId(), container: id, from: here, to: there(), flags });
+
+/** Everybody it talks with has noticed nothing but a pause, there was one copy all along, and nothing is left behind. */
+async function expectWell(): Promise<void> {
+  await conversationGoesOn(peer);
+  const said = await peer.report();
+  expect(said).toMatchObject({ connectionsLost: 0, called: { wrong: 0 }, served: { connections: 1 } });
+  const { copies, intervals } = await witness.report();
+  expect(copies, JSON.stringify(intervals)).toEqual({ maxRunningAtOnce: 1, minRunnable: 1 });
+  await expectOneHistory(fleet.lab, id, here);
+  await expectOnlyMoved(fleet.lab, before);
+}
+
+/** Milliseconds after the cancel at which something was told for the first time; undefined when it never was. */
+async function cancelAt(asked: Move, row: string, act = async (): Promise<void> => undefined) {
+  const told: MigrationEvent[] = [];
+  let cancelledAt = Infinity;
+  const watching = (async () => {
+    await pause(500);
+    for await (const event of follow(fleet.redis, asked.id, true, AbortSignal.timeout(120_000)))
+      told.push(event);
+  })();
+  const isDue = (event: MigrationEvent): boolean => atStartOf(row)(event);
+  const report = await migrateAnd(fleet, asked, isDue, async () => {
+    await act();
+    cancelledAt = Date.now();
+    await requestCancel(fleet.redis, asked.id, 'enough');
+  });
+  await watching;
+  const after = (which: (event: MigrationEvent) => boolean): number | undefined => {
+    const event = told.find((each) => each.at >= cancelledAt && which(each));
+    return event && event.at - cancelledAt;
+  };
+  return {
+    report,
+    undoBegan: after(({ kind, text }) => kind === 'state' && /rolling-back|cancelled/.test(text)),
+    stopped: after(({ kind, step }) => kind === 'step-ended' && step === row),
+    resumed: after(({ kind, step }) => kind === 'step-ended' && step === 'resume'),
+    ended: after(({ kind, text }) => kind === 'state' && text === 'cancelled'),
+  };
+}
+
+/** Promised are 2 s; a machine that has several times its work to do at once needs longer for everything. Milliseconds. */
+const EFFECT_MS = 5_000;
+const RESUME_MS = 10_000;
+
+describe('cmt cancel takes effect at once', () => {
+  const SLEEPS = ['/bin/sleep', '60'].join(' ');
+  const hangs = (host: string, program: string, when: string) => async () =>
+    void mends.push(await shadow(fleet.lab, host, program, `${when} || exec sleep 60`));
+  test.each([
+    ['inspect', [], () => hangs(here, 'runc', '[ "$3" != list ] && [ "$3" != state ]')],
+    ['validate', [], () => hangs(there(), 'criu', '[ "$1" != cpuinfo ]')],
+    ['sync-files', [], () => undefined],
+    ['freeze-and-dump', [], () => undefined],
+    ['final-sync', [], () => undefined],
+    ['restore-and-hold', [], () => hangs(there(), 'criu', '[ "$1" != swrk ]')],
+    ['hook', ['--hook-pre-freeze', `@source ${SLEEPS}`], () => undefined],
+    ['hook', ['--hook-pre-restore', `@target ${SLEEPS}`], () => undefined],
+    ['hook', ['--hook-pre-restore', `@source /bin/sh -c "${SLEEPS}; true"`], () => undefined],
+  ] as const)('in %s %j', LIMIT, async (row, flags, prepare) => {
+    await prepare()?.();
+    const took = await cancelAt(move(...flags), row);
+    console.log(`cancel in ${row} ${flags.join(' ')}:`, JSON.stringify({ ...took, report: undefined }));
+    // A short row may have made way for the decision before the cancel was there.
+    if (took.report.state === 'done') here = there();
+    else {
+      expect(took.report.state, JSON.stringify(took.report.failure)).toBe('cancelled');
+      expect(took.undoBegan).toBeLessThan(EFFECT_MS);
+      expect(took.stopped ?? 0).toBeLessThan(EFFECT_MS);
+      expect(took.resumed ?? 0).toBeLessThan(RESUME_MS);
+    }
+    for (const mend of mends.splice(0)) await mend();
+    await expectWell();
+  });
+
+  test('and is refused with the reason once the target has the container', LIMIT, async () => {
+    const asked = move('--confirm-for', '5s');
+    const report = await migrateAnd(fleet, asked, atStartOf('confirm'), () =>
+      requestCancel(fleet.redis, asked.id, 'too late'),
+    );
+    expect(report.state).toBe('done');
+    here = there();
+    await expect(requestCancel(fleet.redis, asked.id, 'too late')).rejects.toThrow(/it is done/);
+    await expectWell();
+  });
+});
+
+describe('a step that hangs is noticed and undone', () => {
+  const SHORT = ['--step-timeout', '6s'];
+  const expectUndone = async (report: MigrationReport): Promise<void> => {
+    expect(report.state, JSON.stringify(report.failure)).toBe('rolled-back');
+    expect(report.failure?.code).toMatch(/^(STEP_TIMEOUT|FREEZE_FAILED|TRANSFER_BROKEN)$/);
+    for (const mend of mends.splice(0)) await mend();
+    await expectWell();
+  };
+
+  test.each([
+    ['stopped by a signal, at the dump', () => here, 'kill -STOP $$'],
+    ['that does nothing for ever, at the dump', () => here, 'exec sleep 600'],
+    ['stopped by a signal, at the restore', there, 'kill -STOP $$'],
+  ])('a criu %s', LIMIT, async (_, host, what) => {
+    mends.push(await shadow(fleet.lab, host(), 'criu', `[ "$1" != swrk ] || ${what}`));
+    const { migration } = await migrate(fleet, move(...SHORT));
+    console.log(`hung criu ${what} on ${host()}:`, migration.totalMs, JSON.stringify(migration.steps));
+    await expectUndone(migration);
+  });
+
+  test('a process in uninterruptible sleep that cannot be frozen', LIMIT, async () => {
+    const { lab } = fleet;
+    const on = here;
+    // A filesystem whose server never answers: whoever asks it waits in the kernel (fuse(4)).
+    const hang = [
+      'mkdir -p /mnt/hung; exec 3<>/dev/fuse',
+      'mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hung /mnt/hung',
+      `group=$(jq -r '.cgroup_paths[""]' /run/runc/${id}/state.json)`,
+      '( echo 0 > "$group/cgroup.procs"; exec 3>&-; exec stat /mnt/hung ) & echo $! > /run/hung.pid; sleep 600',
+    ].join('; ');
+    const hung = labExec(lab, on, ['sh', '-c', hang], { timeoutMs: 120_000 });
+    mends.push(async () => {
+      await labExec(lab, on, [
+        'sh',
+        '-c',
+        'kill -KILL $(cat /run/hung.pid); umount -l /mnt/hung; rm -rf /run/hung.pid',
+      ]);
+      await labExec(lab, on, ['pkill', '-KILL', '-f', '^sleep 600']);
+      await hung;
+      await labExec(lab, on, ['rmdir', '/mnt/hung']);
+    });
+    await pause(1000);
+    const { migration } = await migrate(fleet, move(...SHORT));
+    console.log('uninterruptible:', migration.totalMs, JSON.stringify(migration.failure));
+    await expectUndone(migration);
+  });
+});
+
+describe('told to stop in the middle of the blackout', () => {
+  async function workerOf(host: string) {
+    const worker = (await listDaemons(fleet.lab, host)).find(
+      ({ name, process }) => name === 'worker' && isAlive(process),
+    );
+    if (worker === undefined) throw new Error(`no worker on ${host}`);
+    return worker;
+  }
+  const startAgain = async (): Promise<void> => {
+    const { ok } = await fleet.cmt(['lab', 'up', '--name', fleet.lab.name], 90_000);
+    expect(ok).toBe(true);
+  };
+  const frozen = async (host: string): Promise<boolean> => {
+    const { stdout } = await labExec(fleet.lab, host, ['runc', 'state', id]);
+    return stdout.includes('"status": "paused"');
+  };
+  const endsWell = async (asked: Move): Promise<void> => {
+    for await (const _ of follow(fleet.redis, asked.id, true, AbortSignal.timeout(120_000))) void _;
+    const report = await reportOf(fleet, asked.id);
+    expect(['done', 'rolled-back'], JSON.stringify(report.failure)).toContain(report.state);
+    if (report.state === 'done') here = there();
+    await expectWell();
+  };
+
+  test.each([
+    ['source', 'freeze-and-dump'],
+    ['target', 'restore-and-hold'],
+    ['target', 'release'],
+  ] as const)('the worker of the %s, at %s', LIMIT, async (side, row) => {
+    const asked = move();
+    const [from, victim] = [here, side === 'source' ? here : there()];
+    const worker = await workerOf(victim);
+    await migrateAnd(fleet, asked, atStartOf(row), async () => {
+      signalDaemon(worker, 'SIGTERM');
+      while (isAlive(worker.process)) await pause(20);
+      // Frozen it may stand only while the other copy runs.
+      if (await frozen(from)) expect(await fleet.redis.get(`{cmt}:decision:${asked.id}:1`)).toBe('COMMIT');
+      await startAgain();
+    });
+    await endsWell(asked);
+  });
+
+  test('a worker, twice: it ends at once, and settles it at the next start', LIMIT, async () => {
+    const asked = move();
+    const worker = await workerOf(here);
+    await migrateAnd(fleet, asked, atStartOf('freeze-and-dump'), async () => {
+      signalDaemon(worker, 'SIGTERM');
+      await pause(50);
+      signalDaemon(worker, 'SIGTERM');
+      while (isAlive(worker.process)) await pause(5);
+      await startAgain();
+    });
+    await endsWell(asked);
+  });
+
+  test('the coordinator', LIMIT, async () => {
+    const asked = move();
+    const stat = await readFile(join(fleet.stateDir, 'coordinator.pid'), 'utf8');
+    await migrateAnd(fleet, asked, atStartOf('freeze-and-dump'), async () => {
+      process.kill(Number(stat.split(' ')[0]), 'SIGTERM');
+      await pause(5_000);
+      await startAgain();
+    });
+    await endsWell(asked);
+  });
+});
