@@ -86,11 +86,12 @@ export class Promises {
   }
 
   /**
-   * The power of a host goes. What ran there ends with its machine, as any program does. Otherwise only that is excused which
-   * this host alone had, or which goes wrong on top of other faults.
+   * The power of a host goes. What ran there ends with its machine, as any program does. After that a single fault may leave no
+   * other copy only where there was none; of several faults nothing more is promised.
    */
   powerLost(lost: Copy | null): void {
-    if (lost?.status === 'running' && lost.generation === this.#generation) this.lostWithHost = true;
+    const wasNewest = lost !== null && lost.generation === this.#generation;
+    if (wasNewest && (lost.status === 'running' || this.#world.faultCount > 1)) this.lostWithHost = true;
     if (!this.#isAnyRunnable() || (this.#world.faultCount > 1 && !this.#isAnyCopy()))
       this.lostWithHost = true;
   }

@@ -2,6 +2,7 @@
 import type { JournalNote } from '@cmt/contracts';
 import {
   isOpen,
+  isTidyEnd,
   journalsOf,
   ordersOf,
   requestOfOrder,
@@ -15,6 +16,7 @@ import type { SimRedis } from './sim-redis.ts';
 const LOOK_MS = 2_000;
 const GRACE_MS = 3_000;
 const SILENT_MS = 30_000;
+const TIDY_MS = 10_000;
 
 /** What a host's worker has announced last. */
 export interface Announcement {
@@ -27,6 +29,7 @@ export class SimRebuilder {
   readonly #redis: SimRedis;
   readonly #who: SimProcess;
   readonly #missed = new Map<string, number>();
+  readonly #untidy = new Map<string, { since: number; waitMs: number }>();
 
   constructor(redis: SimRedis, who: SimProcess) {
     this.#redis = redis;
@@ -68,6 +71,24 @@ export class SimRebuilder {
       if (now - since > (online(order.source) && online(order.target) ? GRACE_MS : SILENT_MS))
         await this.#takeUp(order);
     }
+    await this.#tidyUp(seen, now);
+  }
+
+  /** Ended ones of which a host that is there still holds something are taken up once more. */
+  #tidyUp(seen: readonly SeenHost[], now: number): Promise<void> {
+    const online = seen.filter(({ state }) => state === 'online');
+    const open = ordersOf(seen, Math.floor(now)).filter((order) => isOpen(order, online));
+    return this.#redis.call(this.#who, 'tidy', () => {
+      for (const { recover: id } of open) {
+        const known = this.#redis.get<MigrationJob>(migrationKey(id));
+        if (known?.isDone !== true || !isTidyEnd(known.state?.end ?? null)) continue;
+        const { since, waitMs } = this.#untidy.get(id) ?? { since: now, waitMs: TIDY_MS };
+        const isDue = now - since >= waitMs;
+        this.#untidy.set(id, isDue ? { since: now, waitMs: 2 * waitMs } : { since, waitMs });
+        if (isDue)
+          this.#redis.set(migrationKey(id), { ...known, origin: 'journals', isDone: false, lock: null });
+      }
+    });
   }
 
   #forgotten(orders: readonly RecoveryOrder[], seen: readonly SeenHost[]): Promise<RecoveryOrder[]> {

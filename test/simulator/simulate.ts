@@ -19,7 +19,7 @@ export interface Run {
 
 /** Milliseconds of the world's own time: by then every migration must have ended, and what is left be at rest. */
 const END_MS = 40 * 60_000;
-const REST_MS = 15_000;
+const REST_MS = 25_000;
 
 /** Runs a scenario to its end. */
 export async function play(scenario: Scenario, rules: Rules = realRules): Promise<Run> {

@@ -4,10 +4,20 @@
  * INVARIANTS
  * - What was not asked for by a signed request never goes forward: it is on its way back, or behind its decision.
  * - What a migration may do is read from its request, never from the stored state, which anybody who writes to Redis can change.
+ *   One that is only tidied up asks for nothing but `clean`, which each host checks against its own journal.
  */
 import type { MigrationRequest } from '@cmt/contracts';
 import type { Origin } from '@cmt/queue';
-import { canTurnBack, initial, rebuilt, report, type Journals, type Saga } from '@cmt/saga';
+import {
+  canTurnBack,
+  initial,
+  isTidying,
+  rebuilt,
+  report,
+  tidied,
+  type Journals,
+  type Saga,
+} from '@cmt/saga';
 import type { Ports } from './ports.ts';
 
 export interface Found {
@@ -23,10 +33,20 @@ export interface Found {
 export async function takeUp({ request, origin, stored, announced }: Found, ports: Ports): Promise<Saga> {
   // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
   if (origin === 'asked') return { ...initial(request, ports.now()), ...stored, request };
+  if (stored !== null && (isTidying(stored) || (stored.end !== null && stored.end !== 'refused')))
+    return await tidyUp(stored, announced, ports);
   if (stored?.rebuilt !== undefined && !canTurnBack(stored))
     return { ...stored, request: { ...request, targetBundle: stored.request.targetBundle } };
   const saga = rebuilt(request, await announced(), ports.now(), true);
   await ports.save(saga, report(saga, ports.now()));
   ports.tell('warning', saga.rebuilt?.note ?? '');
+  return saga;
+}
+
+/** It has ended, and a host that could not be asked then still holds something of it. */
+async function tidyUp(stored: Saga, announced: Found['announced'], ports: Ports): Promise<Saga> {
+  if (isTidying(stored)) return stored;
+  const saga = tidied(stored, await announced());
+  if (saga !== stored) await ports.save(saga, report(saga, ports.now()));
   return saga;
 }

@@ -1,6 +1,6 @@
 /**
- * Finds migrations that the hosts' journals tell of and Redis does not know, and queues them to be taken up again (lifecycle H6):
- * Redis was emptied, or lost what it had not written.
+ * Finds migrations that the hosts' journals tell of and Redis does not know (lifecycle H6: it was emptied, or lost what it had not
+ * written), or calls ended although a host that is back still holds something of them (H7), and queues them to be taken up again.
  *
  * INVARIANTS
  * - A migration is registered by one step that looks first: of several coordinators one does it, and a known one is left alone.
@@ -12,7 +12,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { addMigration, removeEnded } from './migration-job.ts';
 import { firstReport } from './publish.ts';
-import { isOpen, ordersOf, requestOfOrder, type RecoveryOrder } from './recovery.ts';
+import { isOpen, isTidyEnd, ordersOf, requestOfOrder, type RecoveryOrder } from './recovery.ts';
 import { hosts, type SeenHost } from './registry.ts';
 import { registerForgotten } from './store.ts';
 
@@ -20,6 +20,9 @@ import { registerForgotten } from './store.ts';
 const LOOK_MS = 2_000;
 const GRACE_MS = 3_000;
 const SILENT_MS = 30_000;
+/** Milliseconds that an ended migration's hosts get to announce that they hold nothing of it; doubled with each time in vain. */
+const TIDY_MS = 10_000;
+const LONGEST_TIDY_MS = 3_600_000;
 
 export class Rebuilder {
   readonly #redis: Redis;
@@ -28,6 +31,8 @@ export class Rebuilder {
   readonly #timer: NodeJS.Timeout;
   /** When each was missed first, on the clock of `performance.now`. */
   readonly #missed = new Map<MigrationId, number>();
+  /** Ended ones of which something is left: since when, and how long to wait before they are taken up. */
+  readonly #untidy = new Map<MigrationId, { readonly since: number; readonly waitMs: number }>();
   #busy = false;
 
   constructor(redis: Redis, queue: Queue, logger: Logger) {
@@ -49,6 +54,7 @@ export class Rebuilder {
       const forgotten = await this.#forgotten(seen);
       this.#note(forgotten);
       for (const order of forgotten) if (this.#isDue(order, seen)) await this.#takeUp(order);
+      await this.#tidyUp(seen);
     } catch (error) {
       this.#logger.debug({ err: error }, 'the hosts’ journals could not be compared with Redis');
     } finally {
@@ -81,6 +87,34 @@ export class Rebuilder {
     const waited = performance.now() - (this.#missed.get(recover) ?? Infinity);
     const online = (host: string) => seen.some(({ name, state }) => name === host && state === 'online');
     return waited > (online(source) && online(target) ? GRACE_MS : SILENT_MS);
+  }
+
+  /** Taken up again as it stands; only hosts that are there are asked. */
+  async #tidyUp(seen: readonly SeenHost[]): Promise<void> {
+    const online = seen.filter(({ state }) => state === 'online');
+    const open = ordersOf(seen, Date.now()).filter((order) => isOpen(order, online));
+    const ids = new Set(open.map(({ recover }) => recover));
+    for (const id of this.#untidy.keys()) if (!ids.has(id)) this.#untidy.delete(id);
+    for (const order of open) {
+      const status = await this.#redis.hget(keys.saga(order.recover), 'status');
+      if (!isTidyEnd(status)) this.#untidy.delete(order.recover);
+      else if (this.#isUntidyFor(order.recover)) await this.#requeue(order);
+    }
+  }
+
+  #isUntidyFor(id: MigrationId): boolean {
+    const now = performance.now();
+    const { since, waitMs } = this.#untidy.get(id) ?? { since: now, waitMs: TIDY_MS };
+    const isDue = now - since >= waitMs;
+    const next = isDue ? { since: now, waitMs: Math.min(2 * waitMs, LONGEST_TIDY_MS) } : { since, waitMs };
+    this.#untidy.set(id, next);
+    return isDue;
+  }
+
+  async #requeue(order: RecoveryOrder): Promise<void> {
+    this.#logger.warn({ migration: order.recover }, 'it has ended, and a host still holds something of it');
+    await removeEnded(this.#queue, order.recover);
+    await addMigration(this.#queue, order.recover, order);
   }
 
   async #takeUp(order: RecoveryOrder): Promise<void> {

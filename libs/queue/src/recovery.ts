@@ -55,6 +55,10 @@ export function isOpen(order: RecoveryOrder, seen: readonly SeenHost[]): boolean
   return [source, target].some((note) => note !== null && !note.closed);
 }
 
+/** Whether a migration that stands so is over, and its hosts should hold nothing of it any more. */
+export const isTidyEnd = (status: string | null): boolean =>
+  status === 'done' || status === 'rolled-back' || status === 'cancelled';
+
 /** An order for every migration that online hosts announce. */
 export function ordersOf(seen: readonly SeenHost[], now: number): RecoveryOrder[] {
   const orders = new Map<MigrationId, RecoveryOrder>();

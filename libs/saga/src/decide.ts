@@ -149,7 +149,8 @@ function taskId(saga: Saga, name: string, attempt: number): string {
   const way = saga.stage === 'clean-up' ? '-up' : '';
   const life = saga.rebuilt === undefined ? '' : `-r${saga.rebuilt.at.toString(36)}`;
   const word = saga.resolutions > 0 ? `-resolved${saga.resolutions}` : '';
-  return `${name}${round}${way}${life}${word}.${saga.epoch}.${attempt}`;
+  const again = saga.tidying === undefined ? '' : `-again${saga.tidying.round}`;
+  return `${name}${round}${way}${life}${word}${again}.${saga.epoch}.${attempt}`;
 }
 
 function clean(saga: Saga, outcome: 'moved' | 'stayed'): Command[] {

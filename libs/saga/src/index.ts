@@ -5,6 +5,7 @@ export * from './judge.ts';
 export type { Patience } from './limits.ts';
 export * from './plan.ts';
 export * from './rebuilt.ts';
+export * from './tidying.ts';
 export * from './report.ts';
 export {
   canTurnBack,

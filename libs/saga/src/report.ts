@@ -46,6 +46,7 @@ export const hookContext = (saga: Saga, hook: HookName): Record<string, unknown>
 
 function stateOf(saga: Saga): MigrationState {
   if (saga.end !== null) return saga.end;
+  if (saga.tidying !== undefined) return saga.tidying.end;
   if (isCommitted(saga) || saga.fenced === 'source') return 'committed';
   return canTurnBack(saga) ? 'running' : 'rolling-back';
 }

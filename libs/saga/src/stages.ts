@@ -148,6 +148,7 @@ function cleaned(saga: Saga, task: string, at: number): Saga {
   const side = task.startsWith('clean-source') ? 'source' : 'target';
   const both = { ...saga, cleaned: { ...saga.cleaned, [side]: true } };
   if (!both.cleaned.source || !both.cleaned.target) return both;
+  if (both.tidying !== undefined) return enter(both, 'end', { end: both.tidying.end });
   if (saga.stage === 'clean') return stopWith(both, 'done', at);
   if (both.failure?.code === 'CONTAINER_LOST') return stopWith(both, 'needs-operator', at);
   return both.cancelled === null ? hooked(both, 'failed-restore', at) : hooked(both, 'rolled-back', at);

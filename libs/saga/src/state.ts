@@ -121,6 +121,8 @@ export interface Saga {
   readonly end: MigrationState | null;
   /** Only on what was taken up from the hosts' journals. */
   readonly rebuilt?: Rebuilt;
+  /** How it had ended before it was taken up once more to clean, and how often that was. */
+  readonly tidying?: { readonly end: MigrationState; readonly round: number };
 }
 
 /** What can happen to a saga. `at` is milliseconds since 1970, from whoever saw it: the saga itself has no clock. */
