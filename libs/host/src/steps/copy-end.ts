@@ -5,11 +5,14 @@
  * - The gate is opened by `letGo` alone, and that is called only after COMMITTED is journalled.
  * - A container that was not restored by this migration is never touched (`isOurs`).
  */
+import { join } from 'node:path';
 import { CmtError } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { abortGate, GateUnattended, gateTimes, openGate } from '../criu/gate.ts';
+import { RESTORE_LOG } from '../criu/log.ts';
+import { removeRootsYard } from '../criu/roots-yard.ts';
 import type { JournalEntry } from '../journal.ts';
-import { gateDir } from '../places.ts';
+import { gateDir, logDir } from '../places.ts';
 import { beganAt, startTimeOf } from '../proc.ts';
 import { endOperation } from '../runtimes/operations.ts';
 import type { ContainerState } from '../runtimes/runtime.ts';
@@ -65,6 +68,7 @@ export async function removeCopy(entry: JournalEntry, stoppable: StepContext): P
   // Without a state there may still be half of one, left by a runtime that was killed early: it would block the next restore.
   if (state === null || (await isOurs(state, entry)))
     await context.runtimes.get(entry.runtime).destroy(entry.container, context.signal);
+  await removeRootsYard(join(logDir(context.config, entry.migration, entry.epoch, 'restore'), RESTORE_LOG));
 }
 
 /** A restore that does not end by itself is killed, CRIU first: it takes what it restored with it. */
