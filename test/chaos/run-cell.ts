@@ -124,8 +124,7 @@ const sceneOf = (site: Site, { station }: Cell) => ({
 
 async function strike(site: Site, aimed: Aimed, course: Course): Promise<void> {
   try {
-    const at = Date.now();
-    const lab = await aimed.strike();
+    const { at, lab } = await aimed.strike();
     course.struckAt = at;
     if (lab !== undefined) site.fleet = { ...site.fleet, lab };
     if (aimed.lasts === true) return;
