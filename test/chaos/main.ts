@@ -76,7 +76,9 @@ function line({ cell, verdict, ms, ...rest }: Outcome): string {
   return `${word} ${cell.name}: ${verdict.end ?? 'did not end'} in ${seconds(ms)}${recovery}`;
 }
 
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
 
 function minutes(ms: number): string {
   const seconds = Math.round(ms / 1000);
