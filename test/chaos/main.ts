@@ -72,7 +72,12 @@ function run(chosen: typeof cells): Promise<Outcome[]> {
 
 function line({ cell, verdict, ms, ...rest }: Outcome): string {
   const word = passed({ cell, verdict, ms, ...rest }) ? 'ok' : 'FAILED';
-  return `${word} ${cell.name}: ${verdict.end ?? 'did not end'} in ${(ms / 1000).toFixed(1)} s`;
+  const recovery = verdict.recoveryMs === null ? '' : `, went on after ${seconds(verdict.recoveryMs)}`;
+  return `${word} ${cell.name}: ${verdict.end ?? 'did not end'} in ${seconds(ms)}${recovery}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 function minutes(ms: number): string {

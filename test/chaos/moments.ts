@@ -7,16 +7,21 @@ import type { Cell } from './cells.ts';
 import type { Way } from './rows.ts';
 
 /** Whether an event marks the cell's moment. For a hook under way there is no event: see {@link hookRuns}. */
-export function isMoment({ station: { row, previous }, when }: Cell, event: MigrationEvent): boolean {
+export function isMoment({ fault, station: { row, previous }, when }: Cell, event: MigrationEvent): boolean {
   switch (when) {
     case 'before':
-      return previous === null ? event.kind === 'state' && event.text === 'queued' : endsRow(previous, event);
+      return isJustBefore(previous, event);
     case 'during':
+      // A tool is looked for before it is there.
+      if (/(criu|runc)$/.test(fault)) return isJustBefore(previous, event);
       return row.kind === 'step' && event.kind === 'step-started' && event.step === row.name;
     case 'after':
       return endsRow(row, event);
   }
 }
+
+const isJustBefore = (previous: Row | null, event: MigrationEvent): boolean =>
+  previous === null ? event.kind === 'state' && event.text === 'queued' : endsRow(previous, event);
 
 /** Whether an event says that the row is over. */
 export const endsRow = ({ kind, name }: Row, event: MigrationEvent): boolean =>

@@ -20,7 +20,7 @@ import { faults } from './faults/index.ts';
 import { NothingStruck, type Aimed } from './faults/fault.ts';
 import { flagsOf, forgetHooks, hookRuns, isMoment } from './moments.ts';
 import { CONTAINER, otherHost, type Site } from './site.ts';
-import { FORGOTTEN, type Seen } from './verdict.ts';
+import { FORGOTTEN, isAlive, type Seen } from './verdict.ts';
 
 /** Milliseconds that a migration gets after the fault, and to come to its moment at all. */
 const END_MS = 240_000;
@@ -58,12 +58,11 @@ export async function runCell(site: Site, cell: Cell, signal: AbortSignal): Prom
   const { state, message } = ended;
   const endedAt = Math.min(course.endedAt, Date.now());
   if (state === 'done') site.here = target;
-  const { copies } = await site.witness.report();
-  const runs = isSettled(state) && copies.minRunnable > 0;
+  const runs = isSettled(state) && isAlive(await site.witness.report());
   const connections = runs ? await brokenConnections(site) : [];
   const history = runs ? await brokenHistory(site, ticks) : [];
   const leftovers = await whatIsLeft(site, runs ? 'all' : 'below');
-  const { intervals } = await site.witness.report();
+  const { copies, intervals } = await site.witness.report();
   const known = Math.max(0, begun.intervals.length - 2);
   return {
     ...{ source, target, state, message, endedAt, copies, connections, history, leftovers },
@@ -75,7 +74,7 @@ export async function runCell(site: Site, cell: Cell, signal: AbortSignal): Prom
 
 type State = Seen['state'];
 
-/** The container runs on one host, and the migration says that all is as it should be. */
+/** The migration says that all is as it should be. */
 const isSettled = (state: State): boolean =>
   state !== null && state !== FORGOTTEN && state !== 'needs-operator';
 
@@ -124,8 +123,7 @@ const sceneOf = (site: Site, { station }: Cell) => ({
 
 async function strike(site: Site, aimed: Aimed, course: Course): Promise<void> {
   try {
-    const at = Date.now();
-    const lab = await aimed.strike();
+    const { at, lab } = await aimed.strike();
     course.struckAt = at;
     if (lab !== undefined) site.fleet = { ...site.fleet, lab };
     if (aimed.lasts === true) return;

@@ -10,7 +10,7 @@ import type { Cell } from './cells.ts';
 import { passed, type Outcome } from './report.ts';
 import { runCell } from './run-cell.ts';
 import { openSite, type Site } from './site.ts';
-import { judge } from './verdict.ts';
+import { judge, type Seen } from './verdict.ts';
 
 export interface RunOptions {
   /** How many at the same time. */
@@ -20,6 +20,11 @@ export interface RunOptions {
   /** Called with the lab of a cell that failed, before it goes down. */
   readonly onFailure?: (site: Site, outcome: Outcome) => Promise<void>;
 }
+
+/** A tool may be over before this machine lets anybody look: then the migration has gone well, and is made once more. */
+const TRIES = 4;
+const wasMissed = ({ struckAt, error, state }: Seen): boolean =>
+  struckAt === null && error === null && (state === 'done' || state === 'rolled-back');
 
 /** The container's file of ticks grows all the time, and is carried along: after so many cells a new one begins. */
 const CELLS_PER_LAB = 40;
@@ -59,9 +64,13 @@ async function lane(name: string, waiting: Cell[], outcomes: Outcome[], options:
 
 async function inSite(site: Site, cell: Cell, signal: AbortSignal): Promise<Outcome> {
   const begun = performance.now();
-  const seen = await runCell(site, cell, signal);
+  let seen = await runCell(site, cell, signal);
+  for (let tries = 1; tries < TRIES && wasMissed(seen); tries += 1) seen = await runCell(site, cell, signal);
   return { cell, seen, verdict: judge(cell, seen), ms: performance.now() - begun };
 }
 
-const isAsItWas = ({ verdict: { end } }: Outcome): boolean =>
-  end !== null && ['done', 'rolled-back', 'refused', 'cancelled'].includes(end);
+/** One container, which was there all along, and nothing that waits for an operator. */
+const isAsItWas = ({ verdict: { end }, seen }: Outcome): boolean =>
+  seen.copies.minRunnable > 0 &&
+  end !== null &&
+  ['done', 'rolled-back', 'refused', 'cancelled'].includes(end);

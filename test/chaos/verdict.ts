@@ -7,7 +7,8 @@
  * - One exception: "lost with its host". The host of the container was rebooted, and at that moment no other host held a
  *   copy that could have run, or the container had been confirmed on the rebooted host, so that its other copy was only
  *   waiting to be retired. Then the processes died with their machine, which no migration can help; no other fault may
- *   end so, and no migration may then claim that the container runs.
+ *   end so, and no migration may then claim that the container runs. (A target that has all images by then restores it
+ *   from them: the migration ends as done.)
  */
 import type { MigrationEvent, MigrationState } from '@cmt/contracts';
 import type { CopyState, Interval } from '../../apps/lab/src/demo/copies.ts';
@@ -55,16 +56,16 @@ export function judge(cell: Cell, seen: Seen): Verdict {
   const overlap = seen.copies.maxRunningAtOnce > 1;
   const gone = seen.copies.minRunnable < 1;
   const excused = gone && isLostWithHost(cell, seen);
-  const end = excused ? LOST : seen.state;
+  const end = excused && !isAlive(seen) ? LOST : seen.state;
   const complaints = [
     ...(seen.error === null ? [] : [seen.error]),
     ...(seen.struckAt === null ? ['the fault never struck'] : []),
     ...(overlap ? ['two copies ran at the same time'] : []),
     ...(gone && !excused ? ['for a moment no copy could have run'] : []),
     ...endComplaints(cell, seen, end),
-    ...(excused ? [] : placeComplaints(seen)),
-    ...(excused ? [] : seen.history),
-    ...(excused || losesConnections(cell) ? [] : seen.connections),
+    ...(end === LOST ? [] : placeComplaints(seen)),
+    ...seen.history,
+    ...(losesConnections(cell) ? [] : seen.connections),
     ...seen.leftovers.map((line) => `left: ${line}`),
   ];
   return { end, complaints, overlap, lost: gone && !excused, recoveryMs: recoveryOf(seen) };
@@ -125,6 +126,10 @@ function isLostWithHost(cell: Cell, { source, target, struckAt, intervals, event
     events.some(({ kind, step, at }) => kind === 'step-ended' && step === 'confirm' && at <= struckAt);
   return (then.get(other) ?? 'absent') === 'absent' || wasConfirmed;
 }
+
+/** A copy that runs or could be let run is there at the end. */
+export const isAlive = ({ intervals }: Pick<Seen, 'intervals'>): boolean =>
+  [...statesAt(intervals, Infinity).values()].some((state) => state !== 'absent');
 
 /** The copy on each host at a time, as the last sample before it saw it. */
 function statesAt(intervals: readonly Interval[], at: number): ReadonlyMap<string, CopyState> {

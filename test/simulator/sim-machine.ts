@@ -52,6 +52,8 @@ export function machineOf(host: SimHost, who: SimProcess): Machine {
     criu: {
       dumpStats: () => Promise.reject(new Error('no figures here')),
       lastLogTime: () => Promise.resolve(null),
+      standsInRestorer: () => Promise.resolve(false),
+      removeRootsYard: () => Promise.resolve(),
       explainRestore: (work, { container }) => Promise.resolve(explained(host, work, container)),
     },
     bundles: {

@@ -69,6 +69,10 @@ export interface CriuRecords {
   dumpStats(work: string): Promise<DumpStats>;
   /** Milliseconds from CRIU's start to the last line of its log; null when there is no log. */
   lastLogTime(log: string): Promise<number | null>;
+  /** Whether CRIU, killed after the gate was opened, has left the container's processes in its restorer for ever. */
+  standsInRestorer(log: string, state: ContainerState): Promise<boolean>;
+  /** Removes the directory in which a killed CRIU had set up the mounts, as its log names it. */
+  removeRootsYard(log: string): Promise<void>;
   /** Why a restore failed. Never throws. */
   explainRestore(work: string, whose: Whose): Promise<CmtError>;
 }

@@ -5,10 +5,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { abortGate, gateState, gateTimes, openGate, prepareGate, waitHeld } from './criu/gate.ts';
 import { explainRestore } from './criu/log.ts';
 import { lastLogTime } from './criu/log-time.ts';
+import { standsInRestorer } from './criu/restorer.ts';
+import { removeRootsYard } from './criu/roots-yard.ts';
 import { readDumpStats } from './criu/stats.ts';
 import type { Clock, Machine } from './machine.ts';
 import { isThere, removeTree } from './mounts.ts';
 import { forgetBundle, rememberBundle } from './preflight/bundles.ts';
+import { containerPids } from './preflight/container-processes.ts';
 import { freeBytes } from './preflight/disk.ts';
 import { touchMappedFiles } from './preflight/mapped-files.ts';
 import { beganAt, isAlive, startTimeOf } from './proc.ts';
@@ -43,7 +46,10 @@ export const thisMachine: Machine = {
     state: gateState,
     times: gateTimes,
   },
-  criu: { dumpStats: readDumpStats, lastLogTime, explainRestore },
+  criu: {
+    ...{ dumpStats: readDumpStats, lastLogTime, explainRestore, removeRootsYard },
+    standsInRestorer: async (log, state) => await standsInRestorer(log, await containerPids(state)),
+  },
   bundles: { remember: rememberBundle, forget: forgetBundle },
 };
 

@@ -14,10 +14,16 @@ export interface Scene {
   readonly over: AbortSignal;
 }
 
+export interface Strike {
+  /** Milliseconds since 1970 of the blow. */
+  readonly at: number;
+  /** As it is now, where the fault has changed it. */
+  readonly lab?: Lab;
+}
+
 /** Ready to strike at once. */
 export interface Aimed {
-  /** @returns the lab as it is now, where the fault has changed it */
-  strike(): Promise<Lab | undefined>;
+  strike(): Promise<Strike>;
   /** Holds the fault for as long as it lasts, then ends it: what was killed runs again, what was cut is joined. */
   heal(): Promise<void>;
   /** True when it lasts until the migration has ended. */

@@ -17,8 +17,9 @@ const empty = `rm -f ${FILLER} && mount -o remount,size=50% ${MOUNT}`;
 export const fillTarget: Fault = ({ fleet: { lab }, target }) =>
   Promise.resolve({
     strike: async () => {
+      const at = Date.now();
       await must(lab, target, fill);
-      return undefined;
+      return { at };
     },
     heal: () => must(lab, target, empty),
     lasts: true,

@@ -9,7 +9,7 @@ export const killProcess =
     return {
       strike: () => {
         process.kill(pid, 'SIGKILL');
-        return Promise.resolve(undefined);
+        return Promise.resolve({ at: Date.now() });
       },
       heal: () => restartWhatIsGone(scene.fleet),
     };

@@ -1,7 +1,10 @@
-/** SIGKILL to criu or runc of one host, as soon as the row has started it. */
-import { readFile, readdir } from 'node:fs/promises';
+/**
+ * SIGKILL to criu or runc of one host, as soon as the row has started it. Some live for a hundredth of a second only, so
+ * they are looked for from the end of the row before, without rest.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { NothingStruck, type Fault, type Scene } from './fault.ts';
 
 type Tool = 'criu' | 'runc';
@@ -21,22 +24,18 @@ const VERB: Readonly<Record<string, string>> = {
 /** As the CRIU that runc calls names itself once it has its order; a check is called otherwise. */
 const WORKING_CRIU = /^criu: (dump|restore)/;
 
-/** Shorter than a tool lives, however small its work. */
-const LOOK_EVERY_MS = 1;
-
 export const killTool =
   (tool: Tool, side: Side): Fault =>
   (scene) =>
     Promise.resolve({
       strike: async () => {
-        const pid = await appears(tool, scene[side], scene);
-        process.kill(pid, 'SIGKILL');
-        return undefined;
+        await killFirst(tool, scene[side], scene);
+        return { at: Date.now() };
       },
       heal: () => Promise.resolve(),
     });
 
-async function appears(tool: Tool, host: string, scene: Scene): Promise<number> {
+async function killFirst(tool: Tool, host: string, scene: Scene): Promise<void> {
   const { fleet, station, over, container } = scene;
   const cgroup = join(fleet.lab.cgroup, host);
   const verb = VERB[station.row.name] ?? '';
@@ -45,19 +44,45 @@ async function appears(tool: Tool, host: string, scene: Scene): Promise<number> 
       ? WORKING_CRIU.test(argv[0] ?? '')
       : basename(argv[0] ?? '') === tool && argv.includes(verb) && argv.includes(container);
   while (!over.aborted) {
-    for (const group of ['system', container])
-      for (const pid of await pidsIn(join(cgroup, group))) if (isIt(await argvOf(pid))) return pid;
-    await pause(LOOK_EVERY_MS);
+    // The newest come last.
+    const pids = ['system', container].flatMap((group) => pidsIn(join(cgroup, group)).reverse());
+    const pid = pids.find((each) => isIt(argvOf(each)));
+    if (pid !== undefined && kill(pid)) return;
+    await nextTurn();
   }
   throw new NothingStruck(`no ${tool} was seen on ${host}`);
 }
 
-async function pidsIn(cgroup: string): Promise<number[]> {
-  const text = await readFile(join(cgroup, 'cgroup.procs'), 'utf8').catch(() => '');
-  const below = await readdir(cgroup, { withFileTypes: true }).catch(() => []);
-  const deeper = below.filter((each) => each.isDirectory()).map(({ name }) => pidsIn(join(cgroup, name)));
-  return [...text.split('\n').filter(Boolean).map(Number), ...(await Promise.all(deeper)).flat()];
+/** @returns false when it has ended by itself meanwhile */
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
 }
 
-const argvOf = async (pid: number): Promise<string[]> =>
-  (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+function pidsIn(cgroup: string): number[] {
+  const own = textOf(join(cgroup, 'cgroup.procs')).split('\n').filter(Boolean).map(Number);
+  return [...own, ...groupsIn(cgroup).flatMap((name) => pidsIn(join(cgroup, name)))];
+}
+
+function groupsIn(cgroup: string): string[] {
+  try {
+    const entries = readdirSync(cgroup, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+const argvOf = (pid: number): string[] => textOf(`/proc/${pid}/cmdline`).split('\0');
+
+/** Empty when it is gone: processes and cgroups end while we look. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

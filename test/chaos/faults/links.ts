@@ -13,8 +13,9 @@ const cut =
     const { lab } = scene.fleet;
     return Promise.resolve({
       strike: async () => {
+        const at = Date.now();
         await how(lab, names);
-        return undefined;
+        return { at };
       },
       heal: async () => {
         await pause(LONGER_THAN_A_LOCK_MS);

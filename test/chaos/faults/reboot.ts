@@ -7,6 +7,9 @@ export const reboot =
   (side: 'source' | 'target'): Fault =>
   (scene) =>
     Promise.resolve({
-      strike: () => rebootHost(scene.fleet.lab, scene[side]),
+      strike: async () => {
+        const at = Date.now();
+        return { at, lab: await rebootHost(scene.fleet.lab, scene[side]) };
+      },
       heal: () => restartWhatIsGone(scene.fleet),
     });

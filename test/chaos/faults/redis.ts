@@ -17,7 +17,7 @@ export const killRedis =
     return {
       strike: () => {
         process.kill(redis.pid, 'SIGKILL');
-        return Promise.resolve(undefined);
+        return Promise.resolve({ at: Date.now() });
       },
       heal: async () => {
         await pause(outageMs);

@@ -10,7 +10,7 @@ export const stopProcess =
     return {
       strike: () => {
         process.kill(pid, 'SIGSTOP');
-        return Promise.resolve(undefined);
+        return Promise.resolve({ at: Date.now() });
       },
       heal: async () => {
         await pause(LONGER_THAN_A_LOCK_MS);

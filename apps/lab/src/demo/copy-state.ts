@@ -28,11 +28,27 @@ export function readCopyState(cgroup: string): CopyState {
 function stateOfTasks(cgroup: string): CopyState {
   let state: CopyState = 'absent';
   for (const pid of read(join(cgroup, 'cgroup.procs')).split('\n')) {
-    const task = pid === '' ? 'absent' : stateOfTask(read(`/proc/${pid}/status`));
+    const task = pid === '' ? 'absent' : stateOfProcess(pid);
     if (task === 'running') return task;
     if (task === 'held') state = task;
   }
   return state;
+}
+
+/** What seems to run may have taken its SIGKILL already and not yet let go of its memory: then its flags say so. */
+function stateOfProcess(pid: string): CopyState {
+  const state = stateOfTask(read(`/proc/${pid}/status`));
+  return state === 'running' && isDying(read(`/proc/${pid}/stat`)) ? 'absent' : state;
+}
+
+/** Bits of field 9 of /proc/PID/stat: being shut down, killed by a signal (linux/sched.h). */
+const PF_EXITING = 0x4;
+const PF_SIGNALED = 0x400;
+
+/** Behind the command name, which may itself hold brackets, field 3 comes first. */
+function isDying(stat: string): boolean {
+  const flags = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6] ?? PF_EXITING);
+  return (flags & (PF_EXITING | PF_SIGNALED)) !== 0;
 }
 
 /** A process that is dying keeps its entry for a while, thawed, with SIGKILL pending or without memory: it never runs again. */

@@ -75,8 +75,10 @@ async function readOutside(
       const sharesNetns =
         netns !== null && (await readlink(join(directory, 'ns/net')).catch(() => '')) === netns;
       if (shared.length === 0 && !sharesNetns) return;
-      const { comm, parent } = parseStatus(await readFile(join(directory, 'status'), 'utf8').catch(() => ''));
-      // What this scan itself started there is gone in a moment.
+      const status = await readFile(join(directory, 'status'), 'utf8').catch(() => null);
+      // It ended while we looked; what this scan itself started there ends in a moment.
+      if (status === null) return;
+      const { comm, parent } = parseStatus(status);
       if (parent === process.pid) return;
       for (const inode of shared) pipesOutside.set(inode, { pid, comm });
       if (sharesNetns) netnsSharers.push({ pid, comm });

@@ -3,13 +3,16 @@
  *
  * INVARIANTS
  * - The gate is opened by `letGo` alone, and that is called only after COMMITTED is journalled.
+ * - A copy counts as let go only when CRIU has let go of its processes, not when the runtime calls it running.
  * - A container that was not restored by this migration is never touched (`isOurs`).
  */
+import { join } from 'node:path';
 import { CmtError } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { GateUnattended } from '../criu/gate.ts';
+import { RESTORE_LOG } from '../criu/log.ts';
 import type { JournalEntry } from '../journal.ts';
-import { gateDir } from '../places.ts';
+import { gateDir, logDir } from '../places.ts';
 import type { ContainerState } from '../runtimes/runtime.ts';
 import { restoreEnded, restoresOf } from './restores.ts';
 
@@ -41,14 +44,20 @@ function unlessUnattended(error: unknown): void {
   if (!(error instanceof GateUnattended)) throw error;
 }
 
-/** No restore under way, no process, no state but a stopped one's. @throws CmtError NAME_TAKEN when somebody else's is there. */
+/**
+ * No restore under way, no process, no state but a stopped one's; or processes that a killed CRIU never let go of, which
+ * no longer do anything. @throws CmtError NAME_TAKEN when somebody else's is there. */
 async function isDead(entry: JournalEntry, context: StepContext): Promise<boolean> {
   const state = await stateOf(entry, context);
   if (state === null) return true;
   if (!(await isOurs(state, entry, context)))
     throw new CmtError('NAME_TAKEN', { host: context.config.name, container: entry.container });
-  return state.status === 'stopped';
+  if (state.status === 'stopped') return true;
+  return await context.machine.criu.standsInRestorer(restoreLog(entry, context), state);
 }
+
+const restoreLog = ({ migration, epoch }: JournalEntry, { config }: StepContext): string =>
+  join(logDir(config, migration, epoch, 'restore'), RESTORE_LOG);
 
 /**
  * Takes the copy back: the gate says no, CRIU kills the tree, and what the runtime still knows of it is destroyed.
@@ -65,6 +74,7 @@ export async function removeCopy(entry: JournalEntry, stoppable: StepContext): P
   // Without a state there may still be half of one, left by a runtime that was killed early: it would block the next restore.
   if (state === null || (await isOurs(state, entry, context)))
     await context.runtimes.get(entry.runtime).destroy(entry.container, context.signal);
+  await context.machine.criu.removeRootsYard(restoreLog(entry, context));
 }
 
 /** A restore that does not end by itself is killed, CRIU first: it takes what it restored with it. */
