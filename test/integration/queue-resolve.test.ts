@@ -77,7 +77,7 @@ describe('an order to resolve', () => {
   it('is refused before it is sent where there is nothing to resolve', async () => {
     const ask = (id: string, fenced: string) =>
       requestResolve(redis(), { id, fenced, version: 1 }, world.keys);
-    const refusal = (code: string) =>
+    const refusal = (code: string): unknown =>
       expect.objectContaining({ failure: expect.objectContaining({ code }) as unknown });
     await expect(ask('nobody', 'beta')).rejects.toEqual(refusal('MIGRATION_UNKNOWN'));
     await expect(ask('right', 'beta')).rejects.toEqual(refusal('NOT_STUCK'));

@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isThere } from './mounts.ts';
 import { isAllowed, runHook, variables, type AllowedHooks } from './hooks.ts';
 
 let directory: string;
@@ -42,6 +43,24 @@ test('a failing hook, a late one and a missing one are outcomes', async () => {
   expect(late).toMatchObject({ ok: false, code: null });
   expect(late.output).toContain('killed after 50 ms');
   expect(await run([join(directory, 'absent')])).toMatchObject({ ok: false, code: null });
+});
+
+test.each([
+  ['sleep 60; true', 'is told to end'],
+  ['trap "" TERM; sleep 60 & wait; sleep 60', 'is killed when it does not want to'],
+  ['setsid sleep 8 & sleep 60', 'is not waited for in a session of its own'],
+])('a hook that is stopped takes its children along: %s %s', async (text) => {
+  const stop = new AbortController();
+  const argv = [await script(`echo up > ${directory}/up; ${text}`)];
+  const hook = Hook.parse({ name: 'pre-restore', argv, timeoutMs: 50_000 });
+  const running = runHook({ ...{ hook, context, host, allowed: 'any' }, signal: stop.signal });
+  running.catch(() => undefined);
+  await expect.poll(() => isThere(`${directory}/up`)).toBe(true);
+  const stoppedAt = performance.now();
+  stop.abort(new Error('enough'));
+  await expect(running).rejects.toThrow('enough');
+  // Shorter than any of the sleeps; 1.5 s would do.
+  expect(performance.now() - stoppedAt).toBeLessThan(6_000);
 });
 
 test('only the tail of a long output is kept', async () => {

@@ -28,6 +28,7 @@ export async function runHook({ hook, context, allowed, host, signal }: HookRun)
     const finished = await tryRun(program, args, {
       timeoutMs: hook.timeoutMs,
       signal,
+      withChildren: true,
       input: `${JSON.stringify(context)}\n`,
       env: { ...variables(context), CMT_HOOK: hook.name },
     });

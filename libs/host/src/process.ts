@@ -12,6 +12,8 @@ export interface RunOptions {
   /** Milliseconds until the program is killed. No default: whoever starts a program knows how long it may take. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Its children end with it: they are in a process group of its own, and all of that is killed. Default false. */
+  readonly withChildren?: boolean;
   readonly cwd?: string;
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
@@ -22,6 +24,10 @@ export interface RunOptions {
   /** Which outputs are gathered for the result (all, unless told); one that is piped elsewhere must not be. */
   readonly buffer?: Options['buffer'];
 }
+
+/** Milliseconds from being told to end to being killed, and to being listened to no more. */
+const FORCE_MS = 1_000;
+const DEAF_MS = 1_500;
 
 /** How a finished program ended. `code` is null when a signal or the time limit ended it. */
 export interface Finished {
@@ -46,7 +52,7 @@ export class ProcessError extends Error {
 /** Runs a program to its end and returns how it ended, whatever the exit code. Throws only if it cannot be started. */
 export async function tryRun(file: string, args: readonly string[], options: RunOptions): Promise<Finished> {
   const started = performance.now();
-  const result = await launch(file, args, options);
+  const result = await (options.withChildren ? launchGroup : launch)(file, args, options);
   const finished: Finished = {
     command: [file, ...args].join(' '),
     code: result.exitCode ?? null,
@@ -91,9 +97,47 @@ function launch(file: string, args: readonly string[], options: RunOptions) {
   return execa(file, args, {
     ...base(options),
     timeout: options.timeoutMs,
-    forceKillAfterDelay: 2000,
+    forceKillAfterDelay: FORCE_MS,
     maxBuffer: 8 * 1024 * 1024,
   });
+}
+
+/**
+ * A child of the program holds its output open, and would be waited for: so all of its group is told to end, then killed,
+ * and then nobody listens any more.
+ */
+async function launchGroup(file: string, args: readonly string[], { signal, ...options }: RunOptions) {
+  const limit = AbortSignal.timeout(options.timeoutMs);
+  const stop = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+  const child = execa(file, args, {
+    ...base(options),
+    ...{ detached: true, cleanup: false, maxBuffer: 8 * 1024 * 1024 },
+  });
+  const later: NodeJS.Timeout[] = [];
+  const end = (): void => {
+    killGroup(child.pid, 'SIGTERM');
+    later.push(setTimeout(() => killGroup(child.pid, 'SIGKILL'), FORCE_MS));
+    later.push(setTimeout(() => [child.stdout, child.stderr].forEach((one) => one.destroy()), DEAF_MS));
+  };
+  if (stop.aborted) end();
+  else stop.addEventListener('abort', end, { once: true });
+  try {
+    const result = await child;
+    const isCanceled = signal?.aborted === true;
+    return Object.assign(result, { isCanceled, timedOut: !isCanceled && limit.aborted });
+  } finally {
+    stop.removeEventListener('abort', end);
+    later.forEach(clearTimeout);
+  }
+}
+
+function killGroup(leader: number | undefined, signal: NodeJS.Signals): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 function base(options: Omit<RunOptions, 'timeoutMs'>) {

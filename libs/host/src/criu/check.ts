@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProcessError, run, tryRun, type Finished } from '../process.ts';
 
+/** `criu check` forks, and leaves its child behind when it is ended alone. */
+const asOne = (timeoutMs: number, signal: AbortSignal) => ({ timeoutMs, signal, withChildren: true });
+
 const VERSION_LIMIT_MS = 5_000;
 const CHECK_LIMIT_MS = 20_000;
 const CPUINFO_IMAGE = 'cpuinfo.img';
@@ -21,13 +24,13 @@ export async function criuVersion(signal: AbortSignal): Promise<string | null> {
 
 /** The first problem that `criu check` names, or null when all is well. */
 export async function criuProblem(signal: AbortSignal): Promise<string | null> {
-  return problemOf(await tryRun('criu', ['check'], { timeoutMs: CHECK_LIMIT_MS, signal }), signal);
+  return problemOf(await tryRun('criu', ['check'], asOne(CHECK_LIMIT_MS, signal)), signal);
 }
 
 /** This CPU as CRIU describes it: the content of cpuinfo.img. @throws {ProcessError} */
 export async function dumpCpuinfo(signal: AbortSignal): Promise<Buffer> {
   return await inPrivateDirectory(async (directory) => {
-    await run('criu', ['cpuinfo', 'dump', '--images-dir', directory], { timeoutMs: CHECK_LIMIT_MS, signal });
+    await run('criu', ['cpuinfo', 'dump', '--images-dir', directory], asOne(CHECK_LIMIT_MS, signal));
     return await readFile(join(directory, CPUINFO_IMAGE));
   });
 }
@@ -37,7 +40,7 @@ export async function checkCpuinfo(image: Uint8Array, signal: AbortSignal): Prom
   return await inPrivateDirectory(async (directory) => {
     await writeFile(join(directory, CPUINFO_IMAGE), image, { mode: 0o600 });
     const args = ['cpuinfo', 'check', '--images-dir', directory];
-    return problemOf(await tryRun('criu', args, { timeoutMs: CHECK_LIMIT_MS, signal }), signal);
+    return problemOf(await tryRun('criu', args, asOne(CHECK_LIMIT_MS, signal)), signal);
   });
 }
 

@@ -18,7 +18,9 @@ export async function criuFeatures(signal: AbortSignal): Promise<HostFacts['feat
 
 async function hasFeature(feature: string, signal: AbortSignal): Promise<boolean> {
   const args = ['check', '--feature', feature];
-  const finished = await tryRun('criu', args, { timeoutMs: FEATURE_LIMIT_MS, signal }).catch(() => null);
+  // It forks, and leaves its child behind when it is ended alone.
+  const options = { timeoutMs: FEATURE_LIMIT_MS, signal, withChildren: true };
+  const finished = await tryRun('criu', args, options).catch(() => null);
   signal.throwIfAborted();
   return finished?.code === 0;
 }

@@ -50,6 +50,16 @@ export async function freezeCgroup(directory: string, signal: AbortSignal): Prom
   }
 }
 
+/** Lets a cgroup run on, also one that never came to be frozen. One that is gone is fine. */
+export async function thawCgroup(directory: string, signal: AbortSignal): Promise<void> {
+  try {
+    await writeFile(join(directory, 'cgroup.freeze'), '0');
+    await untilEvent(directory, 'frozen 0', signal);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
 /**
  * In a frozen cgroup nobody else is in D, nor in R: a caller of vfork is counted as frozen before it sleeps, everybody else
  * after (kernel/fork.c, wait_for_vfork_done; kernel/signal.c, do_freezer_trap).

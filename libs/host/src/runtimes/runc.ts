@@ -18,7 +18,7 @@ import { explainDump, RUNTIME_LOG } from '../criu/log.ts';
 import { isThere, removeTree } from '../mounts.ts';
 import { startTimeOf } from '../proc.ts';
 import { ProcessError, run, start, tryRun, type Finished } from '../process.ts';
-import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup } from './cgroup.ts';
+import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup, thawCgroup } from './cgroup.ts';
 import { unmountWithin } from './leftover-mounts.ts';
 import { endGently, endOperation, isOrphan, operationsOn, startedByThisProcess } from './operations.ts';
 import { parseCgroup, parseList, parsePids, parseState, parseVersion } from './runc-output.ts';
@@ -89,11 +89,11 @@ export class Runc implements Runtime {
 
   async resume(container: ContainerId, signal: AbortSignal): Promise<void> {
     await this.#endOrphans(container, signal);
-    const finished = await this.#try(['resume', container], FREEZE_LIMIT_MS, signal);
-    if (finished.code === 0) return;
+    const failed = await this.#thaw(container, signal);
+    if (failed === 'thawed') return;
     const state = await this.state(container, signal);
     if (state?.status === 'running') return;
-    if (state?.status === 'paused') throw new ProcessError(finished);
+    if (state?.status === 'paused' && failed !== null) throw new ProcessError(failed);
     throw new CmtError('CONTAINER_NOT_RUNNING', {
       container,
       host: this.#host,
@@ -153,6 +153,20 @@ export class Runc implements Runtime {
       const reason = error instanceof Error ? error.message : String(error);
       throw new CmtError('FREEZE_FAILED', { container, host: this.#host, reason });
     }
+  }
+
+  /**
+   * By the cgroup where there is one: runc waits in vain for one that is half frozen, as a process in uninterruptible sleep
+   * leaves it. @returns what says that it went well, what went wrong, or null when the state has to be looked at
+   */
+  async #thaw(container: ContainerId, signal: AbortSignal): Promise<'thawed' | Finished | null> {
+    const cgroup = await this.#cgroup(container);
+    if (cgroup !== null) {
+      await thawCgroup(cgroup, within(FREEZE_LIMIT_MS, signal));
+      return null;
+    }
+    const finished = await this.#try(['resume', container], FREEZE_LIMIT_MS, signal);
+    return finished.code === 0 ? 'thawed' : finished;
   }
 
   async #freezeByRunc(container: ContainerId, signal: AbortSignal): Promise<void> {
