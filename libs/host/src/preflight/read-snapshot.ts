@@ -75,9 +75,10 @@ async function readOutside(
       const sharesNetns =
         netns !== null && (await readlink(join(directory, 'ns/net')).catch(() => '')) === netns;
       if (shared.length === 0 && !sharesNetns) return;
-      const { comm, parent } = parseStatus(await readFile(join(directory, 'status'), 'utf8').catch(() => ''));
-      // What this scan itself started there is gone in a moment.
-      if (parent === process.pid) return;
+      const status = await readFile(join(directory, 'status'), 'utf8').catch(() => '');
+      const { comm, parent } = parseStatus(status);
+      // What this scan itself started there is gone in a moment, or by now: then nobody says any more whose it was.
+      if (status === '' || parent === process.pid) return;
       for (const inode of shared) pipesOutside.set(inode, { pid, comm });
       if (sharesNetns) netnsSharers.push({ pid, comm });
     },
