@@ -44,6 +44,34 @@ describe('files', () => {
     expect(bytes).toBeGreaterThan(0);
   });
 
+  it('are refused where something is mounted below the bundle, and what is mounted there stays', async () => {
+    pair = await startPair();
+    await pair.expect();
+    const [precious, forgotten] = [join(pair.outbox, '../precious'), join(pair.bundle, 'rootfs/forgotten')];
+    await Promise.all([
+      mkdir(precious),
+      mkdir(join(pair.outbox, 'rootfs')),
+      mkdir(forgotten, { recursive: true }),
+    ]);
+    await writeFile(join(precious, 'file'), 'kept');
+    const connection = await pair.links.get('m1', 1, pair.route(), NEVER);
+    // The channel is open, and its rsync runs, before anything is mounted.
+    await connection.warmUp(NEVER);
+    await run('mount', ['--bind', precious, forgotten], { timeoutMs: 5000 });
+    try {
+      const refused: unknown = await connection
+        .syncFiles(pair.outbox, NEVER)
+        .catch((error: unknown) => error);
+      expect(codeOf(refused)).toBe('FILES_FAILED');
+      expect(String(refused)).toContain('is mounted there');
+      expect(readFileSync(join(precious, 'file'), 'utf8')).toBe('kept');
+    } finally {
+      await run('umount', [forgotten], { timeoutMs: 5000 });
+    }
+    await connection.syncFiles(pair.outbox, NEVER);
+    await expect(stat(forgotten)).rejects.toThrow('ENOENT');
+  });
+
   it('of a root filesystem that is a mount come too, those of other mounts do not', async () => {
     pair = await startPair();
     await pair.expect();

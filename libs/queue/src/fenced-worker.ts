@@ -9,10 +9,11 @@
  * - `close` ends within its grace, what it spares, and a few seconds, whether Redis answers or not.
  */
 import { PREFIX } from '@cmt/contracts';
-import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
+import { DelayedError, Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { pause, within } from './bounded.ts';
+import { LOOK_MS, LostFetches } from './lost-fetches.ts';
 import { Fenced, LOCK_TIMING, Ownership, Postponed, ShuttingDown, type LockTiming } from './ownership.ts';
 import { removeUnreadable } from './unreadable.ts';
 
@@ -61,6 +62,9 @@ export class FencedWorker {
   readonly #options: FencedWorkerOptions;
   readonly #handle: Handle;
   readonly #timing: LockTiming;
+  readonly #lostFetches: LostFetches;
+  readonly #look: NodeJS.Timeout;
+  #looking = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: FencedWorkerOptions, handle: Handle) {
@@ -80,6 +84,10 @@ export class FencedWorker {
       runRetryDelay: RETRY_MS,
       removeOnComplete: { age: 7 * 24 * 3600, count: 10_000 },
     });
+    const { redis, queueName } = options;
+    const isRunning = (id: string) => this.#running.has(id);
+    this.#lostFetches = new LostFetches({ redis, queueName, workerId: this.#worker.id, isRunning });
+    this.#look = setInterval(() => void this.#giveBackLost(), LOOK_MS);
     this.#worker.on('error', (error) => this.#onError(error));
     this.#worker.on('stalled', (id) => options.logger.warn({ job: id }, 'a job lost its worker'));
   }
@@ -158,6 +166,26 @@ export class FencedWorker {
     throw new WaitingError();
   }
 
+  /** One look at a time: while Redis is away it waits, and its successor with it. */
+  async #giveBackLost(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    try {
+      for (const { jobId, token } of await this.#lostFetches.look()) {
+        const job = await Job.fromId<unknown>(this.#worker, jobId);
+        this.#options.logger.warn(
+          { job: jobId },
+          'a job was fetched by a connection that died; it goes back',
+        );
+        await job?.moveToWait(token);
+      }
+    } catch (error) {
+      this.#options.logger.debug({ err: error }, 'lost jobs could not be looked for');
+    } finally {
+      this.#looking = false;
+    }
+  }
+
   #onError(error: Error): void {
     this.#options.logger.debug({ err: error }, 'BullMQ reports an error');
     if (!(error instanceof SyntaxError)) return;
@@ -189,6 +217,7 @@ export class FencedWorker {
   }
 
   async #close(graceMs: number, spared: Spared): Promise<void> {
+    clearInterval(this.#look);
     const closed = this.#worker.close().catch(() => undefined);
     const allEnded = () => Promise.all([...this.#running.values()].map(({ ended }) => ended));
     await within(allEnded(), graceMs, () => undefined);

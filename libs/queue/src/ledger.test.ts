@@ -31,6 +31,13 @@ describe('the ledger', () => {
     expect(await readdir(dir)).toEqual(['young.json']);
   });
 
+  it('records many endings at the same time as it forgets the old ones', async () => {
+    const ledger = new Ledger(dir, Ending);
+    const ids = Array.from({ length: 200 }, (_, n) => `m${n}`);
+    await Promise.all(ids.map((id, n) => ledger.record(id, { n })));
+    expect((await readdir(dir)).sort()).toEqual(ids.map((id) => `${id}.json`).sort());
+  });
+
   it.each(['../up', 'a/b', '', '.', '.hidden', 'a\0b'])('takes no name like %j', async (id) => {
     await expect(new Ledger(dir, Ending).record(id, { n: 1 })).rejects.toThrow('no name for a file');
   });

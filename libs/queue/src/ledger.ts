@@ -45,10 +45,15 @@ export class Ledger<T> {
     return join(this.#dir, `${id}.json`);
   }
 
+  /** Never rejects: what cannot be thrown away stays. Drafts come and go meanwhile. */
   async #prune(): Promise<void> {
-    for (const name of await readdir(this.#dir)) {
+    for (const name of await readdir(this.#dir).catch(() => [])) {
       const file = join(this.#dir, name);
-      if (Date.now() - (await stat(file)).mtimeMs > KEPT_MS) await rm(file, { force: true });
+      const age = await stat(file).then(
+        ({ mtimeMs }) => Date.now() - mtimeMs,
+        () => 0,
+      );
+      if (age > KEPT_MS) await rm(file, { force: true }).catch(() => undefined);
     }
   }
 }

@@ -14,7 +14,7 @@ let standing: ReturnType<typeof start>;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'cmt-restorer-'));
-  standing = start('perl', ['-e', BLOCKING]);
+  standing = start('perl', ['-e', BLOCKING], {});
   if (standing.stdout) await once(standing.stdout, 'data');
 });
 afterAll(async () => {

@@ -74,6 +74,13 @@ test('on the host’s network nobody shares it, and its sockets are not foreign'
   expect({ netnsSharers, hostSockets }).toEqual({ netnsSharers: [], hostSockets: new Set() });
 });
 
+test('who has ended while it was looked at shares nothing: it may have been the scan’s own', async () => {
+  await process('self', 'cmt', 1, 1);
+  await process(10, 'web', 1, 5);
+  await link('22/ns/net', 'net:[5]');
+  expect((await read([10])).netnsSharers).toEqual([]);
+});
+
 test('without a cgroup the descendants of init are its processes; with one, those of the groups below too', async () => {
   for (const [pid, parent] of [
     [10, 1],

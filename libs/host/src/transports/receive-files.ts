@@ -2,12 +2,17 @@
  * Target: rsync's end of a files channel. The server process is rsync's daemon over this one stream (rsync(1), "USING
  * RSYNC-DAEMON FEATURES VIA A REMOTE-SHELL CONNECTION") with a configuration whose only module is the session's bundle:
  * write only, and a chroot, so neither an argument nor a symbolic link of the sender leads out of it.
+ *
+ * INVARIANT: nothing is written or deleted through a mount. rsync would: to `--delete` with `--one-file-system` a bind mount of the
+ * same device is a directory like any other.
  */
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { mountsWithin } from '../mounts.ts';
 import { start } from '../process.ts';
 
 export const RSYNC_MODULE = 'bundle';
@@ -43,13 +48,38 @@ export async function startFileServer(bundle: string, runDir: string): Promise<F
   }
   return {
     serve: async (stream, onBytes) => {
-      const toServer = pipeline(stream, counter(onBytes), stdin);
-      const toClient = pipeline(stdout, stream);
-      const bothEnded = Promise.allSettled([toServer, toClient]);
-      await Promise.race([bothEnded, gone.then(() => Promise.allSettled([toClient]))]);
+      const toClient = pipeline(stdout, stream, { end: false });
+      toClient.catch(() => undefined);
+      const refusal = await refusalAtFirstByte(stream, bundle);
+      if (refusal === null) {
+        const toServer = pipeline(stream, counter(onBytes), stdin);
+        const bothEnded = Promise.allSettled([toServer, toClient]);
+        await Promise.race([bothEnded, gone.then(() => Promise.allSettled([toClient]))]);
+      } else stream.write(refusal);
+      stream.end();
     },
     stop,
   };
+}
+
+/**
+ * Waits for the client and looks at the mounts then: the server stands ready long before it is used.
+ * @returns what the server of a daemon says to a client that it turns away, or null
+ */
+async function refusalAtFirstByte(stream: Duplex, bundle: string): Promise<string | null> {
+  if (stream.readableLength === 0)
+    await Promise.race([once(stream, 'readable'), once(stream, 'close')]).catch(() => []);
+  const inside = await mountsInside(bundle);
+  return inside.length === 0
+    ? null
+    : `@ERROR: ${inside.join(', ')} is mounted there, nothing is written through a mount\n`;
+}
+
+/** Mounts below a bundle. Itself, and its root filesystem, may be mounts of their own (an overlay). */
+async function mountsInside(bundle: string): Promise<string[]> {
+  const real = await realpath(bundle).catch(() => null);
+  if (real === null) return [];
+  return (await mountsWithin(real)).filter((point) => point !== real && point !== join(real, 'rootfs'));
 }
 
 /**
