@@ -13,7 +13,8 @@ const CHECKS = {
 };
 const SUITES = {
   unit: ['libs', 'apps', 'test/chaos'],
-  integration: ['test/integration', 'test/docs'],
+  integration: ['test/integration', 'test/docs', 'test/chaos'],
+  simulator: ['test/simulator'],
   live: ['test/live', '--no-file-parallelism'],
 };
 

@@ -62,7 +62,7 @@ describe('files', () => {
       const refused: unknown = await connection
         .syncFiles(pair.outbox, NEVER)
         .catch((error: unknown) => error);
-      expect(codeOf(refused)).toBe('FILES_FAILED');
+      expect(await codeOf(Promise.reject(refused as Error))).toBe('FILES_FAILED');
       expect(String(refused)).toContain('is mounted there');
       expect(readFileSync(join(precious, 'file'), 'utf8')).toBe('kept');
     } finally {
