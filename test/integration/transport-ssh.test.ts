@@ -1,5 +1,5 @@
 /** The data connection through a real sshd: who is believed, who is let in, and what a failure is called. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startMeddler } from '../support/meddler.ts';
 import { freePort, startAgent, startSshd } from '../support/sshd.ts';
 import type { TestSshd } from '../support/sshd.ts';
-import { codeOf, IMAGES, move, NEVER, startPair, writeImages } from '../support/transfer-pair.ts';
+import { codeOf, IMAGES, move, NEVER, startPair, until, writeImages } from '../support/transfer-pair.ts';
 import type { TransferPair } from '../support/transfer-pair.ts';
 
 let pair: TransferPair;
@@ -91,6 +91,20 @@ describe('over ssh', () => {
     pair = await startPair({ ssh: { key: sshd.acceptedKey }, endpoint: endpoint() });
     await pair.expect({ transport: 'tcp' });
     expect(await codeOf(get())).toBe('SESSION_LOST');
+  });
+
+  it('files that are given up in the middle are given up at once', async () => {
+    pair = await startPair({ ssh: { key: sshd.acceptedKey }, endpoint: endpoint() });
+    await pair.expect({ transport: 'ssh' });
+    await writeImages(pair.outbox, { large: 400_000_000 });
+    const connection = await get();
+    const stop = new AbortController();
+    const sending = codeOf(connection.syncFiles(pair.outbox, stop.signal));
+    await until(() =>
+      readdirSync(pair.bundle).some((name) => statSync(join(pair.bundle, name)).size > 10_000_000),
+    );
+    stop.abort(new Error('out of time'));
+    expect(await sending).toBe('CANCELLED');
   });
 
   it('a connection that breaks in the middle ends the transfer', async () => {

@@ -195,11 +195,16 @@ describe('a step that hangs is noticed and undone', () => {
       await inHost('rm -f /run/hung.pid; rmdir /mnt/hung');
     });
     // Only now: the preflight would see it and refuse.
-    const report = await migrateAnd(fleet, move(...SHORT), atStartOf('sync-files'), async () => {
-      hung = labExec(lab, on, ['sh', '-c', hang], { timeoutMs: 120_000 });
-      while ((await inHost('grep -q "^State:.D" /proc/$(cat /run/hung.pid)/status')).code !== 0)
-        await pause(20);
-    });
+    const report = await migrateAnd(
+      fleet,
+      move('--step-timeout', '20s'),
+      atStartOf('sync-files'),
+      async () => {
+        hung = labExec(lab, on, ['sh', '-c', hang], { timeoutMs: 120_000 });
+        while ((await inHost('grep -q "^State:.D" /proc/$(cat /run/hung.pid)/status')).code !== 0)
+          await pause(20);
+      },
+    );
     measured('uninterruptible', { total: report.totalMs, steps: report.steps });
     await expectUndone(report);
   });

@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { start } from '../process.ts';
+import { within } from './limits.ts';
 import { RSYNC_MODULE } from './receive-files.ts';
 
 /**
@@ -64,8 +65,10 @@ export async function sendFiles(stream: Duplex, directory: string, signal: Abort
   // The copiers end when the target does; they must not outlive a client that failed.
   child.once('exit', (code) => setTimeout(() => joint.destroy(), code === 0 ? GOODBYE_MS : 0));
   const { exitCode, stdout, stderr } = await child;
+  // ssh2 tells of a channel's close only when all of it was read.
+  stream.resume();
   stream.destroy();
-  await joined;
+  await within(joined, { ms: GOODBYE_MS }).catch(() => undefined);
   const ok = exitCode === 0 || exitCode === VANISHED;
   return { ok, bytes: sentBytes(String(stdout)), reason: ok ? '' : reasonOf(String(stderr), exitCode) };
 }
