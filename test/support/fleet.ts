@@ -142,7 +142,8 @@ async function killCoordinator({ stateDir }: Fleet): Promise<void> {
   process.kill(Number(stat.split(' ')[0]), 'SIGKILL');
 }
 
-async function killWorker(lab: Lab, host: string): Promise<void> {
+/** SIGKILL to the worker of a host; nobody starts it again. */
+export async function killWorker(lab: Lab, host: string): Promise<void> {
   const worker = (await listDaemons(lab, host)).find(
     ({ name, process }) => name === 'worker' && isAlive(process),
   );
