@@ -10,6 +10,7 @@ export {
   canTurnBack,
   initial,
   isCommitted,
+  type Journals,
   type Peer,
   type Saga,
   type SagaEvent,
