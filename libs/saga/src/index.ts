@@ -12,6 +12,7 @@ export {
   initial,
   isCommitted,
   standsStill,
+  type Journals,
   type Peer,
   type Saga,
   type SagaEvent,

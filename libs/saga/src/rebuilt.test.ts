@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { request } from '../test/world.ts';
 import { decide, type Command } from './decide.ts';
 import { evolve } from './evolve.ts';
-import { rebuilt, type Journals } from './rebuilt.ts';
+import { rebuilt } from './rebuilt.ts';
 import { report } from './report.ts';
-import { canTurnBack, initial, type Saga } from './state.ts';
+import { canTurnBack, initial, type Journals, type Saga } from './state.ts';
 
 const AT = 1_000_000;
 const SOURCE: readonly Phase[] = ['SENDING', 'FROZEN', 'RETIRED', 'RESUMED'];

@@ -7,13 +7,7 @@
  * - What both journals call closed has ended: its end is put on record, and nothing is done.
  */
 import type { ContainerNetwork, Failure, Inspection, JournalNote, MigrationRequest } from '@cmt/contracts';
-import { enter, initial, type Saga } from './state.ts';
-
-/** What the journals say of one migration. */
-export interface Journals {
-  readonly source: JournalNote | null;
-  readonly target: JournalNote | null;
-}
+import { enter, initial, type Journals, type Saga } from './state.ts';
 
 /**
  * The saga of a forgotten migration, at time `at` (milliseconds since 1970).

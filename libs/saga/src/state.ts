@@ -9,6 +9,7 @@ import type {
   HostEndpoint,
   HostFacts,
   Inspection,
+  JournalNote,
   MigrationRequest,
   MigrationState,
   Side,
@@ -17,7 +18,6 @@ import type {
   StepResult,
   TargetSurvey,
 } from '@cmt/contracts';
-import type { Journals } from './rebuilt.ts';
 
 /** Where a saga stands. Forward, then committed, then the way back. */
 export type Stage =
@@ -70,6 +70,12 @@ export interface SwitchOutcome {
   readonly release: StepOutput<'release'> | null;
   /** The target says that the transfer broke: the source's own words about it are waited for. */
   readonly broken: Failure | null;
+}
+
+/** What the journals of its two hosts say of one migration. */
+export interface Journals {
+  readonly source: JournalNote | null;
+  readonly target: JournalNote | null;
 }
 
 /** How a saga came to be that Redis had forgotten. */
