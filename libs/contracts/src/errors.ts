@@ -3,23 +3,7 @@
  * `docs/errors.md` is generated from this table, and a test keeps the two equal.
  */
 import { z } from 'zod';
-
-/**
- * What the saga does with a failure:
- * `refuse` – nothing was changed yet, end; `retry` – try the step again, then roll back; `rollback` – undo now;
- * `operator` – stop and ask a person; `cancelled` – somebody asked for the end.
- */
-export type Reaction = 'refuse' | 'retry' | 'rollback' | 'operator' | 'cancelled';
-
-interface Entry {
-  /** One sentence; `{name}` places are filled from the failure's details. */
-  readonly message: string;
-  /** What the reader can do about it. */
-  readonly remedy: string;
-  readonly reaction: Reaction;
-}
-
-const entry = (reaction: Reaction, message: string, remedy: string): Entry => ({ message, remedy, reaction });
+import { entry, type Entry } from './reaction.ts';
 
 export const catalogue = {
   // What was asked for

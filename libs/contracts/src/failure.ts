@@ -1,6 +1,7 @@
 /** A failure of the catalogue on its way: as data between processes, and as the one error class within them. */
 import { z } from 'zod';
-import { catalogue, ErrorCode, type Reaction } from './errors.ts';
+import { catalogue, ErrorCode } from './errors.ts';
+import type { Reaction } from './reaction.ts';
 
 /** A failure as it travels: a code, what fills its sentence, and the tail of a log where one explains more. */
 export const Failure = z.object({

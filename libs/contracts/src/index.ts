@@ -7,4 +7,5 @@ export * from './host.ts';
 export * from './migration.ts';
 export * from './names.ts';
 export * from './queues.ts';
+export type { Reaction } from './reaction.ts';
 export * from './steps.ts';

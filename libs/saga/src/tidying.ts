@@ -3,8 +3,7 @@
  * back, and the migration's end stays what it was (lifecycle H7). Pure.
  */
 import type { MigrationState } from '@cmt/contracts';
-import type { Journals } from './rebuilt.ts';
-import { enter, type Saga } from './state.ts';
+import { enter, type Journals, type Saga } from './state.ts';
 
 /** The ends after which both hosts have nothing left to do but to clean. */
 const TIDY: readonly MigrationState[] = ['done', 'rolled-back', 'cancelled'];
