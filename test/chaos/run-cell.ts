@@ -20,7 +20,7 @@ import { faults } from './faults/index.ts';
 import { NothingStruck, type Aimed } from './faults/fault.ts';
 import { flagsOf, forgetHooks, hookRuns, isMoment } from './moments.ts';
 import { CONTAINER, otherHost, type Site } from './site.ts';
-import { FORGOTTEN, isAlive, type Seen } from './verdict.ts';
+import { FORGOTTEN, isAlive, losesConnections, type Seen } from './verdict.ts';
 
 /** Milliseconds that a migration gets after the fault, and to come to its moment at all. */
 const END_MS = 240_000;
@@ -59,7 +59,7 @@ export async function runCell(site: Site, cell: Cell, signal: AbortSignal): Prom
   const endedAt = Math.min(course.endedAt, Date.now());
   if (state === 'done') site.here = target;
   const runs = isSettled(state) && isAlive(await site.witness.report());
-  const connections = runs ? await brokenConnections(site) : [];
+  const connections = runs && !losesConnections(cell) ? await brokenConnections(site) : [];
   const history = runs ? await brokenHistory(site, ticks) : [];
   const leftovers = await whatIsLeft(site, runs ? 'all' : 'below');
   const { copies, intervals } = await site.witness.report();

@@ -6,10 +6,11 @@
  * - After a cell that failed, or after which the container is lost or waits for an operator, the lab is made anew.
  * - Every lab is down when this settles, also after an abort.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Cell } from './cells.ts';
 import { passed, type Outcome } from './report.ts';
 import { runCell } from './run-cell.ts';
-import { openSite, type Site } from './site.ts';
+import { openSite, otherHost, type Site } from './site.ts';
 import { judge, type Seen } from './verdict.ts';
 
 export interface RunOptions {
@@ -20,6 +21,28 @@ export interface RunOptions {
   /** Called with the lab of a cell that failed, before it goes down. */
   readonly onFailure?: (site: Site, outcome: Outcome) => Promise<void>;
 }
+
+/** Milliseconds after which a cell counts as broken: longer than everything in it may take. */
+const CELL_MS = 10 * 60_000;
+
+/** A check that hangs must not take the other cells with it; the lab goes down, and with it whatever it waits for. */
+async function limited(site: Site, cell: Cell, signal: AbortSignal): Promise<Seen> {
+  const late = new AbortController();
+  const clock = pause(CELL_MS, undefined, { signal: late.signal }).then(() => nothingSeen(site));
+  clock.catch(() => undefined);
+  try {
+    return await Promise.race([runCell(site, cell, signal), clock]);
+  } finally {
+    late.abort();
+  }
+}
+
+const nothingSeen = (site: Site): Seen => ({
+  ...{ source: site.here, target: otherHost(site), struckAt: null, healedAt: null, endedAt: Date.now() },
+  ...{ state: null, message: null, events: [], intervals: [], connections: [], history: [], leftovers: [] },
+  copies: { maxRunningAtOnce: 1, minRunnable: 1 },
+  error: `the check of the cell did not end in ${CELL_MS} ms`,
+});
 
 /** A tool may be over before this machine lets anybody look: then the migration has gone well, and is made once more. */
 const TRIES = 4;
@@ -64,8 +87,8 @@ async function lane(name: string, waiting: Cell[], outcomes: Outcome[], options:
 
 async function inSite(site: Site, cell: Cell, signal: AbortSignal): Promise<Outcome> {
   const begun = performance.now();
-  let seen = await runCell(site, cell, signal);
-  for (let tries = 1; tries < TRIES && wasMissed(seen); tries += 1) seen = await runCell(site, cell, signal);
+  let seen = await limited(site, cell, signal);
+  for (let tries = 1; tries < TRIES && wasMissed(seen); tries += 1) seen = await limited(site, cell, signal);
   return { cell, seen, verdict: judge(cell, seen), ms: performance.now() - begun };
 }
 

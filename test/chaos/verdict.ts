@@ -65,14 +65,19 @@ export function judge(cell: Cell, seen: Seen): Verdict {
     ...endComplaints(cell, seen, end),
     ...(end === LOST ? [] : placeComplaints(seen)),
     ...seen.history,
-    ...(losesConnections(cell) ? [] : seen.connections),
+    ...seen.connections,
     ...seen.leftovers.map((line) => `left: ${line}`),
   ];
   return { end, complaints, overlap, lost: gone && !excused, recoveryMs: recoveryOf(seen) };
 }
 
-/** A CRIU that is killed in the middle of a dump leaves the container's sockets in repair mode: the processes live, the connections do not. */
-const losesConnections = ({ fault }: Cell): boolean => fault === 'kill-source-criu';
+/**
+ * Two limits, of CRIU and of TCP. A CRIU killed in the middle of a dump leaves the sockets in repair mode. One killed after its
+ * gate was opened leaves a copy without life whose kernel has already acknowledged what the client sent; restored once
+ * more, the container never hears of it. The processes go on in both cases, their connections do not.
+ */
+export const losesConnections = ({ fault, station }: Cell): boolean =>
+  fault === 'kill-source-criu' || (fault === 'kill-target-criu' && station.row.name === 'release');
 
 /** Ends that are safe for a cell. */
 export function safeEnds({ fault, station, when }: Cell): readonly End[] {

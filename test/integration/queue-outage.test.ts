@@ -28,6 +28,22 @@ describe.concurrent('Redis', () => {
     expect(Date.now() - backAt).toBeLessThan(15_000);
   });
 
+  it('away while somebody watches: who gives up is let go at once', async (context) => {
+    const world = await aWorld(context);
+    const enough = new AbortController();
+    await submit(world, 'm1');
+    const seen: string[] = [];
+    const reader = world.connection('producer');
+    const watching = (async () => {
+      for await (const { text } of follow(reader, 'm1', true, enough.signal)) seen.push(text);
+    })();
+    await until(() => seen.includes('queued'));
+    await world.redis.kill();
+    await until(() => reader.status === 'reconnecting');
+    enough.abort();
+    await watching;
+  });
+
   it('away for a moment: nobody notices', async (context) => {
     const world = await aWorld(context);
     const enough = promised();

@@ -1,6 +1,7 @@
 /** A migration's events: a Redis stream that hosts and coordinators write and anybody follows. */
 import { isEnd, keys, MigrationEvent, MigrationState, type MigrationId } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
+import { obeying } from './bounded.ts';
 
 /** Events that a stream keeps, about; and milliseconds that it lives after the last one: 7 days. */
 export const EVENTS_KEPT = 2000;
@@ -50,8 +51,9 @@ export async function* follow(
   signal.addEventListener('abort', stop, { once: true });
   try {
     if (signal.aborted) return;
-    const { after } = from === true ? { after: '0' } : from || (await newestEvent(reader, id));
-    for await (const event of read(reader, id, after)) {
+    const { after } =
+      from === true ? { after: '0' } : from || (await obeying(newestEvent(reader, id), signal));
+    for await (const event of read(reader, id, after, signal)) {
       yield event;
       if (tellsEnd(event)) return;
     }
@@ -63,14 +65,21 @@ export async function* follow(
   }
 }
 
-async function* read(reader: Redis, id: MigrationId, from: string): AsyncGenerator<MigrationEvent> {
+/** Obeys the signal by itself: a connection that is given up while it is away leaves its commands unanswered for ever. */
+async function* read(
+  reader: Redis,
+  id: MigrationId,
+  from: string,
+  signal: AbortSignal,
+): AsyncGenerator<MigrationEvent> {
   let last = from;
   for (;;) {
     // Looked at before reading: what has ended by now has written its last event.
-    const ended = await hasEnded(reader, id);
-    const answer = ended
-      ? await reader.xread('STREAMS', keys.events(id), last)
-      : await reader.xread('BLOCK', BLOCK_MS, 'STREAMS', keys.events(id), last);
+    const ended = await obeying(hasEnded(reader, id), signal);
+    const asked = ended
+      ? reader.xread('STREAMS', keys.events(id), last)
+      : reader.xread('BLOCK', BLOCK_MS, 'STREAMS', keys.events(id), last);
+    const answer = await obeying(asked, signal);
     const entries = answer?.[0]?.[1] ?? [];
     for (const [entryId, fields] of entries) {
       last = entryId;

@@ -8,13 +8,13 @@ import { blocksAll, standsInRestorer } from './restorer.ts';
 
 /** Blocks every signal that a program can block, says so, and stands still. */
 const BLOCKING =
-  'use POSIX; sigprocmask(SIG_BLOCK, POSIX::SigSet->new(1..64)); $| = 1; print "stands"; sleep 60';
+  'use POSIX; sigprocmask(SIG_BLOCK, POSIX::SigSet->new(1..31, 34..64)); $| = 1; print "stands"; sleep 60';
 let directory: string;
 let standing: ReturnType<typeof start>;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'cmt-restorer-'));
-  standing = start('perl', ['-e', BLOCKING], {});
+  standing = start('perl', ['-e', BLOCKING], { stdio: ['ignore', 'pipe', 'inherit'] });
   if (standing.stdout) await once(standing.stdout, 'data');
 });
 afterAll(async () => {
