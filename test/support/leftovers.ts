@@ -25,6 +25,8 @@ const LOOKS: Readonly<Record<string, string>> = {
   containers: `runc list | awk 'NR > 1 {print $1, $3}'; ls -A /run/runc`,
   images: 'find /run/cmt /var/lib/cmt/images /run/criu* -mindepth 1 ! -name "*.sock" ! -name "*.pid"',
   temporary: 'ls -A /tmp /run',
+  // Of what is replaced by a rename: journal, results of legs.
+  drafts: 'find /var/lib/cmt -name "*.tmp" -o -name "*.new"',
   bundles: 'ls -A /srv/containers',
   listeners: `ss -Hltn | awk '{print $4}'; ss -Hlx | awk '{print $5}'`,
   processes: `ps -eo args= --no-headers`,
