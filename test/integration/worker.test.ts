@@ -169,7 +169,7 @@ test('a leg that holds a container still and does not end is made to fail, so th
   await world.connection().set(keys.decision(MIGRATION, 1), 'ABORT');
   await dispatch(target, call('discard', given.onTarget));
   await armed;
-  await dispatch(source, call('resume', given.onSource));
+  expect((await dispatch(source, call('resume', given.onSource))).results).toMatchObject([{ ok: true }]);
   expect(await source.runtime.executes(container)).toBe(true);
   await closing;
   services[0] = await serve(source);

@@ -26,7 +26,7 @@ export const LIMITS: ShutdownLimits = { handBackMs: 20_000, failMs: 45_000, endM
 
 const LOOK_MS = 50;
 
-/** These take something back or bring it to its end: always begun. */
+/** These take something back or bring it to its end: always begun, never stopped. A leg's id is `<migration>_<step>…`. */
 const ENDING: readonly StepName[] = ['discard', 'resume', 'retire', 'clean', 'confirm', 'release'];
 
 export interface Shutdown {
@@ -48,8 +48,9 @@ export async function shutDown(shutdown: Shutdown, limits: ShutdownLimits = LIMI
     const isCalm = still.length === 0 && legs.length === 0;
     const ms = performance.now() - began;
     if (isCalm || ms > limits.endMs) break;
-    const holding = legs.filter((leg) => still.some(({ migration }) => leg.startsWith(`${migration}_`)));
-    if (ms > limits.handBackMs) consumer.handBack(legs.filter((leg) => !holding.includes(leg)));
+    const stoppable = legs.filter((leg) => !ENDING.some((step) => leg.includes(`_${step}`)));
+    const holding = stoppable.filter((leg) => still.some(({ migration }) => leg.startsWith(`${migration}_`)));
+    if (ms > limits.handBackMs) consumer.handBack(stoppable.filter((leg) => !holding.includes(leg)));
     if (ms > limits.failMs) consumer.fail(holding, stopping(shutdown));
     await wait(LOOK_MS);
   }
