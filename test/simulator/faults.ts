@@ -71,6 +71,7 @@ export function draw(seed: number, random: Random, awaitsOf: (scenario: Scenario
   };
   const awaits = awaitsOf(setting);
   if (random.chance(0.15)) return { ...setting, faults: drawTwoAtOnce(random, awaits) };
+  if (random.chance(0.08)) return { ...setting, faults: drawLateCommand(random) };
   const count = random.chance(0.4) ? 1 : random.whole(2, MOST_FAULTS);
   return { ...setting, faults: Array.from({ length: count }, () => drawFault(random, awaits)) };
 }
@@ -87,6 +88,15 @@ function drawTwoAtOnce(random: Random, awaits: Awaits): Fault[] {
   return [
     { trigger, deed: crash },
     { trigger, deed: gone },
+  ];
+}
+
+/** A switch is undone, and a command of its epoch comes when the next one is under way or all is over. */
+function drawLateCommand(random: Random): Fault[] {
+  const late: Deed = { kind: 'replay', host: drawHost(random), share: random.next() };
+  return [
+    { trigger: { atMs: 0 }, deed: { kind: 'restore-fails', host: drawHost(random) } },
+    { trigger: { atMs: Math.round(random.between(200, RUN_MS)) }, deed: late },
   ];
 }
 

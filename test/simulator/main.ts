@@ -49,13 +49,14 @@ async function main(runs: number, seed: number): Promise<number> {
   return tally.violations === 0 ? 0 : 1;
 }
 
-const textOf = (figures: object): string =>
-  Object.entries(figures)
+function textOf(figures: object): string {
+  return Object.entries(figures)
     .map(
       ([name, value]) =>
         `${name.padEnd(12)}${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
     )
     .join('\n');
+}
 
 /** The failing run, as small as it gets. */
 async function explain(seed: number): Promise<void> {

@@ -62,6 +62,12 @@ export class Promises {
     }
   }
 
+  /** A command of an older epoch changes nothing. */
+  journalled(host: SimHost, before: JournalEntry | null, after: JournalEntry): void {
+    if (before !== null && after.epoch < before.epoch)
+      this.#broken('H4', `${host.name}: ${said(before)} becomes ${said(after)}`);
+  }
+
   freezing(host: SimHost): void {
     const entry = this.#newest(host, 'source');
     if (entry?.phase !== 'FROZEN') this.#broken('H4', `frozen while the journal says ${said(entry)}`);
@@ -149,9 +155,12 @@ export class Promises {
 
   #isAnyCopy = (): boolean => this.#world.hosts.some((host) => host.copy !== null);
 
+  /** A target that has everything and was never told so does not know it. */
   #canRestore = (host: SimHost): boolean =>
     [...host.journal.values()].some(({ phase, closed }) => RESTORABLE.includes(phase) && !closed) &&
-    [...host.images.values()].includes(this.#generation) &&
+    [...host.images].some(
+      ([path, generation]) => generation === this.#generation && host.toldComplete.has(path),
+    ) &&
     host.bundles.get(BUNDLE)?.generation === this.#generation;
 
   #noteHeld(host: SimHost): void {

@@ -17,6 +17,8 @@ export interface Rules {
   /** Whether an entry of the journal is on disk when its write is answered. */
   readonly syncsJournal: boolean;
   readonly checksTokens: boolean;
+  /** Whether the journal itself refuses to go back to an older epoch. */
+  readonly checksEpoch: boolean;
 }
 
 export const realRules: Rules = {
@@ -29,4 +31,5 @@ export const realRules: Rules = {
   firstVoteWins: true,
   syncsJournal: true,
   checksTokens: true,
+  checksEpoch: true,
 };

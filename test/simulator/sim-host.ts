@@ -55,6 +55,8 @@ export class SimHost {
   readonly directories = new Set<string>();
   /** Complete dumps by directory, with the generation of the memory in them. */
   readonly images = new Map<string, number>();
+  /** Directories of images of which this host, as the target, has heard that everything is there, files included. */
+  readonly toldComplete = new Set<string>();
   readonly bundles = new Map<string, BundleContent>();
   readonly gates = new Map<string, Gate>();
   readonly restores = new Map<number, RestoreOperation>();
@@ -63,6 +65,11 @@ export class SimHost {
   constructor(world: World, name: HostNode) {
     this.#world = world;
     this.name = name;
+  }
+
+  /** An entry is about to take the place of another. */
+  journalled(before: JournalEntry | null, after: JournalEntry): void {
+    this.#world.promises.journalled(this, before, after);
   }
 
   /** A container as its user started it. */

@@ -92,18 +92,19 @@ function explained(host: SimHost, work: string, container: string): CmtError {
 }
 
 /** The journal on the host's disk: an entry is durable from the instant of its write. */
-export function journalOf(host: SimHost, who: SimProcess): Journal {
+export function journalOf(host: SimHost, who: SimProcess, checksEpoch = true): Journal {
   const all = () => [...host.journal.values()];
   return {
     read: (migration) => who.effect('journal read', () => host.journal.get(migration) ?? null),
     write: (entry: JournalEntry) =>
       who.effect('journal write', () => {
         const current = host.journal.get(entry.migration);
-        if (current !== undefined && current.epoch > entry.epoch)
+        if (checksEpoch && current !== undefined && current.epoch > entry.epoch)
           throw new CmtError('STALE_EPOCH', {
             ...{ host: host.name, step: `phase ${entry.phase}`, epoch: entry.epoch },
             current: current.epoch,
           });
+        host.journalled(current ?? null, entry);
         host.journal.set(entry.migration, entry);
       }),
     open: () => who.effect('journal open', () => all().filter(({ closed }) => !closed)),
@@ -126,8 +127,10 @@ export function networkOf(host: SimHost, who: SimProcess): Network {
     unfence: () => set('unfence', { fenced: false }),
     build: () => set('build', { built: true, attached: false }),
     attach: () => set('attach', { attached: true }),
-    remove: () =>
+    remove: ({ kind }) =>
       who.effect('network remove', () => {
+        // What was never about to be built is nobody's to remove (see prepare.ts).
+        if (kind !== 'bridge') return;
         if (host.copy !== null)
           throw new CmtError('NETWORK_IN_USE', { host: host.name, netns: 'web', process: 'process 1' });
         Object.assign(host.network, { built: false, attached: false, fenced: false });

@@ -1,6 +1,6 @@
 /** The real steps; only those that look at a machine and change nothing are the simulated world's own. */
 import { CmtError, type StepName } from '@cmt/contracts';
-import { claimContainer } from '../../libs/host/src/steps/entry.ts';
+import { requireFree } from '../../libs/host/src/steps/claims.ts';
 import { steps } from '../../libs/host/src/steps/index.ts';
 import type { Steps } from '../../libs/host/src/steps/step.ts';
 import { factsOf, inspection, surveyOf } from './sim-facts.ts';
@@ -16,7 +16,7 @@ export function stepsOf(world: World, host: SimHost, who: SimProcess): Steps {
       if (copy === null) throw new CmtError('CONTAINER_UNKNOWN', details);
       if (copy.status !== 'running')
         throw new CmtError('CONTAINER_NOT_RUNNING', { ...details, status: copy.status });
-      await claimContainer(context, inspection);
+      await requireFree(context, inspection);
       return { inspection, facts: factsOf(host.name), findings: [] };
     },
     validate: async (_, context) => {

@@ -19,6 +19,7 @@ interface Waiter {
 
 class SimSession implements Session {
   readonly expectation: Expectation;
+  readonly #host: SimHost;
   readonly #who: SimProcess;
   readonly #waiters = new Set<Waiter>();
   readonly armedWaiters = new Set<() => void>();
@@ -28,8 +29,9 @@ class SimSession implements Session {
   #over: Error | null = null;
   #connections = 0;
 
-  constructor(expectation: Expectation, who: SimProcess) {
+  constructor(expectation: Expectation, host: SimHost, who: SimProcess) {
     this.expectation = expectation;
+    this.#host = host;
     this.#who = who;
   }
 
@@ -78,6 +80,7 @@ class SimSession implements Session {
   go(): void {
     if (!this.verified) throw broken('go before the images were complete');
     this.#went = true;
+    this.#host.toldComplete.add(this.expectation.images);
     this.#settle();
   }
 
@@ -124,7 +127,7 @@ export class SimReceiver implements Receiver {
   expect(expectation: Expectation): Promise<Session> {
     return this.who.effect('receiver expect', () => {
       this.#sessions.get(expectation.migration)?.end();
-      const session = new SimSession(expectation, this.who);
+      const session = new SimSession(expectation, this.host, this.who);
       this.#sessions.set(expectation.migration, session);
       return session;
     });

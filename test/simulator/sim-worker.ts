@@ -51,7 +51,7 @@ export class SimWorker {
       } as unknown as WorkerConfig,
       endpoint,
       machine: machineOf(host, this.process),
-      journal: rules.journal(journalOf(host, this.process), this.process),
+      journal: rules.journal(journalOf(host, this.process, rules.checksEpoch), this.process),
       decisions: rules.decisions(this.#queue.decisions()),
       runtimes: { get: () => runtime, all: () => [runtime] },
       network: networkOf(host, this.process),

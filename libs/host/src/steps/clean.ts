@@ -47,13 +47,13 @@ function stayedSource(entry: JournalEntry | null, { subject }: Input, context: S
   return { ...entry, epoch: context.epoch, phase: 'RESUMED' };
 }
 
-/** A target that could not be asked to discard does so now. */
+/** A target that could not be asked to discard does so now; one whose discard broke half-way does the whole of it again. */
 async function stayedTarget(
   entry: JournalEntry | null,
   { subject, network }: Input,
   context: StepContext,
 ): Promise<JournalEntry> {
-  if (entry?.phase === 'DISCARDED' && entry.epoch === context.epoch) return entry;
+  if (entry?.phase === 'DISCARDED' && entry.epoch === context.epoch && entry.closed) return entry;
   const { decision } = await discard({ subject, network }, context);
   if (decision === 'COMMIT')
     throw new CmtError('TARGET_COMMITTED', {

@@ -3,7 +3,7 @@
  *
  * INVARIANTS
  * - A step of an epoch older than the entry's is refused, and so is one that would leave an end (RETIRED, RESUMED, RUNNING, DISCARDED).
- * - A migration is begun on a container only while no other one is open on it.
+ * - A migration is begun on a container only while no other one is open on it (claims.ts).
  */
 import { CmtError, type Epoch, type HostName, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
@@ -90,17 +90,6 @@ export function newEntry(
     updatedAt: context.machine.clock.now(),
     ...fields,
   };
-}
-
-/** @throws CmtError CONTAINER_BUSY when another migration is open on the container. */
-export async function claimContainer(context: StepContext, subject: Subject): Promise<void> {
-  const other = await context.journal.busyWith(subject.container);
-  if (other === null || other === context.migration) return;
-  throw new CmtError('CONTAINER_BUSY', {
-    container: subject.container,
-    host: context.config.name,
-    other,
-  });
 }
 
 export function stale(step: string, context: StepContext, entry: JournalEntry | null): CmtError {

@@ -9,7 +9,8 @@ import { CmtError, type StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import { imagesDir } from '../places.ts';
-import { claimContainer, newEntry, readEntry, record, stale } from './entry.ts';
+import { claimContainer } from './claims.ts';
+import { newEntry, readEntry, record, stale } from './entry.ts';
 import { imagesNeed, requireSpace } from './space.ts';
 import { undoTarget } from './undo-target.ts';
 import type { Step } from './step.ts';
@@ -37,11 +38,12 @@ async function begin(input: Input, context: StepContext): Promise<JournalEntry> 
     if (before.phase !== 'PREPARED') throw stale('prepare', context, before);
     return before;
   }
-  await claimContainer(context, input.subject);
-  if (before !== null) await withdraw(before, context);
-  const bundleExisted = await context.machine.files.isThere(input.subject.bundle);
-  const fields = { side: 'target', phase: 'PREPARED', peer: input.source, bundleExisted } as const;
-  return await record('prepare', context, newEntry(context, input.subject, fields));
+  return await claimContainer(context, input.subject, async () => {
+    if (before !== null) await withdraw(before, context);
+    const bundleExisted = await context.machine.files.isThere(input.subject.bundle);
+    const fields = { side: 'target', phase: 'PREPARED', peer: input.source, bundleExisted } as const;
+    return await record('prepare', context, newEntry(context, input.subject, fields));
+  });
 }
 
 /** Removes what an older epoch left here. */

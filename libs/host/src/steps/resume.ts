@@ -31,17 +31,32 @@ async function runOn(input: Input, context: StepContext): Promise<StepOutput<'re
   if (entry.closed) return { wasFrozen: true, frozenMs: entry.updatedAt - frozenAt };
 
   const resumed = input.fenced === true ? await goOnAlone(entry, context) : await markResumed(entry, context);
-  await requireAlive(input, context);
-  try {
-    await context.network.unfence(resumed.network, context.signal);
-  } finally {
-    await context.runtimes.get(input.subject.runtime).resume(input.subject.container, context.signal);
-  }
+  await letRunOn(resumed, input, context);
   return { wasFrozen: true, frozenMs: Math.max(0, resumed.updatedAt - frozenAt) };
 }
 
+/** Asks for nothing before: who looks at a container that is half frozen waits, and it is to run on at once. */
+async function letRunOn(
+  entry: JournalEntry,
+  { subject }: Pick<Input, 'subject'>,
+  context: StepContext,
+): Promise<void> {
+  const runtime = context.runtimes.get(subject.runtime);
+  try {
+    await context.network.unfence(entry.network, context.signal).finally(async () => {
+      await runtime.resume(subject.container, context.signal);
+    });
+  } catch (error) {
+    await requireAlive({ subject }, context);
+    throw error;
+  }
+}
+
 /** A host that was restarted meanwhile has no container to run on: nobody may be told that it does. */
-async function requireAlive({ subject }: Input, { runtimes, config, signal }: StepContext): Promise<void> {
+async function requireAlive(
+  { subject }: Pick<Input, 'subject'>,
+  { runtimes, config, signal }: StepContext,
+): Promise<void> {
   const { runtime, container } = subject;
   const status = (await runtimes.get(runtime).state(container, signal))?.status ?? 'gone';
   if (status === 'gone' || status === 'stopped')

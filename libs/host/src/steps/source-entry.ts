@@ -2,7 +2,8 @@
 import type { HostName, Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry, Phase } from '../journal.ts';
-import { claimContainer, newEntry, readEntry, record, stale } from './entry.ts';
+import { claimContainer } from './claims.ts';
+import { newEntry, readEntry, record, stale } from './entry.ts';
 
 /**
  * The entry of this epoch in one of these phases; SENDING is written where the epoch begins here.
@@ -19,7 +20,8 @@ export async function sendingEntry(
     if (!phases.includes(before.phase)) throw stale(step, context, before);
     return before;
   }
-  await claimContainer(context, whom.subject);
   const fields = { side: 'source', phase: 'SENDING', peer: whom.peer } as const;
-  return await record(step, context, newEntry(context, whom.subject, fields));
+  return await claimContainer(context, whom.subject, () =>
+    record(step, context, newEntry(context, whom.subject, fields)),
+  );
 }
