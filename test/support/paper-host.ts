@@ -12,7 +12,6 @@ import { loadIdentity } from '../../libs/host/src/identity.ts';
 import { openJournal, type FileJournal } from '../../libs/host/src/journal-file.ts';
 import type { Network } from '../../libs/host/src/network/network.ts';
 import { journalDir } from '../../libs/host/src/places.ts';
-import { isAlive } from '../../libs/host/src/proc.ts';
 import { thisMachine } from '../../libs/host/src/this-machine.ts';
 import { hostEndpoint } from '../../libs/host/src/transports/endpoint.ts';
 import { createLinks } from '../../libs/host/src/transports/links.ts';
@@ -150,8 +149,7 @@ async function startWorker(machine: Machine): Promise<PaperHost> {
     },
     close: async () => {
       await closeWorker();
-      for (const { restore } of await journal.open())
-        if (restore && (await isAlive(restore))) process.kill(restore.pid, 'SIGKILL');
+      runtime.endRestores();
       for (const { id } of await runtime.list()) await runtime.destroy(id);
       await rm(root, { recursive: true, force: true });
     },

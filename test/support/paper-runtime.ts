@@ -42,6 +42,9 @@ kill -KILL $pid
 exit 1
 `;
 
+/** Process groups of restores by host, also of a runtime that was replaced: what a killed one leaves is found by them. */
+const restoresIn = new Map<string, number[]>();
+
 export class PaperRuntime implements Runtime {
   readonly name = 'runc' as const;
   readonly faults: Faults = { beforeDump: () => Promise.resolve(), dumpLog: null, restoreFails: false };
@@ -141,6 +144,7 @@ export class PaperRuntime implements Runtime {
     };
     const child = start('sh', ['-c', RESTORE], { detached: true, stdio: 'ignore', env });
     const pid = child.pid ?? 0;
+    if (pid > 1) restoresIn.set(this.directory, [...(restoresIn.get(this.directory) ?? []), pid]);
     return {
       pid,
       startTime: (await startTimeOf(pid)) ?? '',
@@ -154,6 +158,16 @@ export class PaperRuntime implements Runtime {
     if ((await startTimeOf(known.pid)) !== null) process.kill(known.pid, 'SIGKILL');
     await rm(this.path(container), { force: true });
     await rm(`${this.path(container)}.paused`, { force: true });
+  }
+
+  /** Ends whatever a restore has started and left. */
+  endRestores(): void {
+    for (const group of restoresIn.get(this.directory) ?? [])
+      try {
+        process.kill(-group, 'SIGKILL');
+      } catch {
+        // Nobody of it is left.
+      }
   }
 
   private async write(container: string, plan: DumpPlan): Promise<void> {
