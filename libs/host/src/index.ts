@@ -31,4 +31,5 @@ export { DEFAULT_TIMINGS, type Timings } from './transports/limits.ts';
 export { createLinks, type LinksOptions } from './transports/links.ts';
 export { createReceiver, type ReceiverOptions } from './transports/receiver-server.ts';
 export * from './transports/receiver.ts';
+export { serveRelay } from './transports/relay.ts';
 export * from './transports/transport.ts';

@@ -1,5 +1,6 @@
 /** Step `final-sync`: the files that changed since `sync-files`, then the word to restore. Inside the blackout. */
 import { requireEntry } from './entry.ts';
+import { linkTo } from './link-to.ts';
 import { recall, remember } from './outcomes.ts';
 import type { Step } from './step.ts';
 
@@ -9,7 +10,7 @@ export const finalSync: Step<'final-sync'> = async ({ subject, route, carry }, c
   if (before !== null) return before;
   const { clock } = context.machine;
   const started = clock.elapsed();
-  const link = await context.links.get(context.migration, context.epoch, route, context.signal);
+  const link = await linkTo(route, context);
   try {
     const { bytes } = carry ? await link.syncFiles(subject.bundle, context.signal) : { bytes: 0 };
     await link.go(context.signal);

@@ -20,6 +20,8 @@ export interface LinksOptions {
   readonly agent?: string | undefined;
   /** known_hosts file with pins beside those of the route. */
   readonly knownHosts?: string | undefined;
+  /** Unix socket that leads through the client to the other hosts. */
+  readonly relay?: string | undefined;
   readonly timings?: Timings;
 }
 

@@ -11,8 +11,12 @@ export interface Transport {
   connect(route: Route, signal: AbortSignal): Promise<Wire>;
 }
 
+/** How bytes travel: from host to host, or by way of the client that started both workers. */
+export type Way = 'direct' | 'relayed';
+
 /** An open connection of a transport. */
 export interface Wire {
+  readonly way: Way;
   open(signal: AbortSignal): Promise<Duplex>;
   close(): Promise<void>;
 }
@@ -21,6 +25,7 @@ export interface Wire {
 export interface Link {
   /** Target's clock minus this clock, in milliseconds, from the quickest of a few echoes. */
   readonly clockOffsetMs: number;
+  readonly way: Way;
   /** Resolves when the target's restorer waits for this epoch's images. */
   restorerArmed(signal: AbortSignal): Promise<void>;
   /**
