@@ -9,6 +9,7 @@ const Answer = z.object({
   system: z.string(),
   arch: z.string(),
   uid: z.coerce.number().int(),
+  gid: z.coerce.number().int(),
   user: z.string(),
   /** As the machine's own sshd was reached: the address that hosts beside it most likely reach it by. */
   address: z.string(),
@@ -36,7 +37,7 @@ const SBIN = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** As the login user: $1 is the script for root, $2 a bundle or nothing. */
 const FIRST = `set -u
 echo "system=$(uname -s)"; echo "arch=$(uname -m)"
-echo "uid=$(id -u)"; echo "user=$(id -un)"
+echo "uid=$(id -u)"; echo "gid=$(id -g)"; echo "user=$(id -un)"
 set -- "$1" "$2" "$(echo "\${SSH_CONNECTION:-}" | cut -d' ' -f3)"
 echo "address=$3"
 if [ "$(id -u)" = 0 ]; then sh -c "$1" cmt "$2"; else sudo -n -- sh -c "$1" cmt "$2" || echo root=no; fi

@@ -15,7 +15,7 @@ export interface WorkerBundle {
 }
 
 /** Bundles of these are of no use on another machine. */
-const LEFT_OUT = /^(lab|demo|counting-client|witness-process|board)\.js$|\.map$|^\./;
+const LEFT_OUT = /^(lab|demo|counting-client|witness-process|board|coordinator|ssh-session)\.js$|\.map$|^\./;
 
 /** Reads what was built. @param directory the one with `cli.js` in it */
 export async function workerBundle(directory: string): Promise<WorkerBundle> {

@@ -116,6 +116,7 @@ async function blackout(
     phase: 'FROZEN',
     network,
     frozenAt,
+    route: input.route,
   });
 
   const ordered = clock.elapsed();

@@ -10,12 +10,13 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Server, utils, type Connection } from 'ssh2';
+// CommonJS: Node finds only some of its names.
+import ssh2, { type Connection } from 'ssh2';
 
 let made: { readonly private: string; readonly public: string } | undefined;
 
 /** One key pair for this process. */
-const ownKeys = (): NonNullable<typeof made> => (made ??= utils.generateKeyPairSync('ed25519'));
+const ownKeys = (): NonNullable<typeof made> => (made ??= ssh2.utils.generateKeyPairSync('ed25519'));
 
 /** `ssh-ed25519 AAAA…`, to be announced. */
 export const ownHostKey = (): string => ownKeys().public.trim().split(/\s+/).slice(0, 2).join(' ');
@@ -28,7 +29,7 @@ const LOGIN_MS = 15_000;
 /** Serves ssh on sockets that somebody else has accepted; every channel to the receiver goes to `onStream`. */
 export function createOwnSshd(onStream: (stream: Duplex) => void): { serve(socket: Socket): void } {
   let open = 0;
-  const server = new Server({ hostKeys: [ownKeys().private], ident: 'cmt' }, (client) =>
+  const server = new ssh2.Server({ hostKeys: [ownKeys().private], ident: 'cmt' }, (client) =>
     admit(client, onStream),
   );
   server.on('error', () => undefined);

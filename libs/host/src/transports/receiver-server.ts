@@ -21,7 +21,7 @@ import type { Timings } from './limits.ts';
 import { STRANGER_LIMITS } from './messages.ts';
 import type { Purpose } from './messages.ts';
 import { createOwnSshd } from './own-sshd.ts';
-import type { Expectation, Receiver, Session } from './receiver.ts';
+import type { Expectation, Receiver, Session, WithdrawAnswers } from './receiver.ts';
 import { serveControl, serveFiles, serveImages } from './serve.ts';
 import { TargetSession } from './session.ts';
 
@@ -62,6 +62,7 @@ class HostReceiver implements Receiver {
   readonly #prepared = new Map<MigrationId, Prepared>();
   readonly #strangers = new Set<Channel>();
   readonly #sshd = createOwnSshd((stream) => void this.#greet(stream, 'ssh'));
+  #answers: WithdrawAnswers | null = null;
   #unix: Door | null = null;
   #client: Door | null = null;
   #tcp: Promise<Door> | null = null;
@@ -143,6 +144,7 @@ class HostReceiver implements Receiver {
     this.#strangers.add(channel);
     try {
       const asked = await challenge(channel, this.#options.identity, { ms: this.#timings.handshake });
+      if (asked.open.purpose.kind === 'withdraw') return await this.#answer(channel, asked);
       const prepared = this.#admit(asked, door);
       this.#strangers.delete(channel);
       await this.#run(channel, prepared, asked);
@@ -153,6 +155,21 @@ class HostReceiver implements Receiver {
     } finally {
       this.#strangers.delete(channel);
     }
+  }
+
+  answerWith(answers: WithdrawAnswers): void {
+    this.#answers = answers;
+  }
+
+  /** A source that cannot reach Redis asks; also when this worker was started again since. @throws CmtError SESSION_LOST */
+  async #answer(channel: Channel, { open, isFrom, accept }: Asked & { accept: () => void }): Promise<void> {
+    const { migration, epoch } = open;
+    const key = (await this.#answers?.keyOf(migration)) ?? null;
+    if (this.#answers === null || key === null || !isFrom(key)) throw this.#lost(migration);
+    this.#strangers.delete(channel);
+    accept();
+    channel.send({ type: 'withdrawn', verdict: await this.#answers.withdraw(migration, epoch) });
+    channel.end();
   }
 
   /** The session that the asker may reach. @throws CmtError SESSION_LOST, STALE_EPOCH, TRANSFER_BROKEN */
