@@ -50,6 +50,7 @@ const entries = {
   cli: 'apps/cli/src/main.ts',
   coordinator: 'apps/coordinator/src/main.ts',
   worker: 'apps/worker/src/main.ts',
+  'ssh-session': 'apps/cli/src/agentless/main.ts',
   lab: 'apps/lab/src/main.ts',
   demo: 'apps/lab/src/demo/main.ts',
   'counting-client': 'apps/lab/src/demo/counting-client.ts',

@@ -19,6 +19,8 @@ export class Promises {
   readonly #world: World;
   readonly #votes = new Map<string, Set<Decision>>();
   readonly #held = new Set<string>();
+  /** Epochs whose source has run on without ABORT on record. */
+  readonly #ranOnAlone = new Set<string>();
   readonly #ranOn = new Set<string>(['alpha']);
   /** How often the container has been let run, wherever. */
   #generation = 0;
@@ -130,12 +132,16 @@ export class Promises {
       this.#broken('H7', `${host.name}: a bundle is left`);
   }
 
-  #mayResume(host: SimHost, { migration, epoch }: JournalEntry): void {
-    if (!this.#wasDecided(migration, epoch, 'ABORT'))
-      this.#broken('H2', `${migration} ${epoch} runs on at ${host.name} without ABORT`);
+  #mayResume(host: SimHost, { migration, epoch, saidGo }: JournalEntry): void {
     const target = this.#world.hosts.find((other) => other !== host);
     const there = target?.journal.get(migration);
     const isDiscarded = there?.phase === 'DISCARDED' && there.epoch >= epoch;
+    const key = `${migration} ${epoch}`;
+    const isUnheld = saidGo !== true && !this.#held.has(key);
+    if (!this.#wasDecided(migration, epoch, 'ABORT')) {
+      if (!isDiscarded && !isUnheld) this.#broken('H2', `${key} runs on at ${host.name} without ABORT`);
+      this.#ranOnAlone.add(key);
+    }
     if (this.#held.has(`${migration} ${epoch}`) && !isDiscarded && this.#world.redisHasLost)
       this.#broken(
         'H6',
@@ -165,7 +171,11 @@ export class Promises {
 
   #noteHeld(host: SimHost): void {
     for (const { migration, epoch, phase } of host.journal.values())
-      if (phase === 'HELD') this.#held.add(`${migration} ${epoch}`);
+      if (phase === 'HELD') {
+        this.#held.add(`${migration} ${epoch}`);
+        if (this.#ranOnAlone.has(`${migration} ${epoch}`))
+          this.#broken('H2', `${migration} ${epoch} is held on ${host.name} after its source has run on`);
+      }
   }
 
   #newest(host: SimHost, side: 'source' | 'target'): JournalEntry | null {

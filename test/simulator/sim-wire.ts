@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { CmtError } from '@cmt/contracts';
 import type { Expectation, Receiver, Session } from '../../libs/host/src/transports/receiver.ts';
-import type { Link, Links } from '../../libs/host/src/transports/transport.ts';
+import type { Link, Links, Verdict } from '../../libs/host/src/transports/transport.ts';
 import { BUNDLE, type SimHost } from './sim-host.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { HostNode } from './world.ts';
@@ -122,6 +122,7 @@ export class SimReceiver implements Receiver {
   }
 
   listen = () => Promise.resolve();
+  answerWith = () => undefined;
   close = () => Promise.resolve();
 
   expect(expectation: Expectation): Promise<Session> {
@@ -158,6 +159,11 @@ export function linksOf(host: SimHost, who: SimProcess): Links {
       open.set(migration, { epoch, link });
       return link;
     },
+    withdraw: (migration, epoch, route, signal) =>
+      who.effect('link withdraw', () => askPeer(who, route.peer as HostNode, { migration, epoch }), {
+        ms: CONNECT_MS,
+        signal,
+      }),
     peek: (migration) => open.get(migration)?.link ?? null,
     drop: (migration) =>
       who.effect('link drop', () => {
@@ -166,6 +172,22 @@ export function linksOf(host: SimHost, who: SimProcess): Links {
       }),
     closeAll: () => Promise.resolve(),
   };
+}
+
+/** The answer of the other host's worker: when it is there, is not stopped, and both hear each other. */
+function askPeer(
+  who: SimProcess,
+  peer: HostNode,
+  { migration, epoch }: { migration: string; epoch: number },
+): Promise<Verdict> {
+  return new Promise((resolve, reject) => {
+    const there = who.world.worker(peer);
+    const lost = () => reject(broken('the other host does not answer'));
+    if (there?.process.isAlive !== true || who.world.links.isCutEitherWay(who.node, peer)) return lost();
+    there.process.onDeath(lost);
+    who.world.time.after(SILENCE_MS, lost);
+    there.process.deliver(() => void there.withdraw(migration, epoch).then(resolve, reject));
+  });
 }
 
 interface Ends {
@@ -178,6 +200,7 @@ interface Ends {
 
 class SimLink implements Link {
   readonly clockOffsetMs = 0;
+  readonly way = 'direct';
   readonly #ends: Ends;
   readonly #receiver: SimReceiver;
   readonly #session: SimSession;

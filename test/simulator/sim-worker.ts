@@ -3,8 +3,10 @@ import { CmtError, type Leg, type LegResult, type WorkerConfig } from '@cmt/cont
 import { noteOf } from '../../apps/worker/src/host-record.ts';
 import { runLeg } from '../../apps/worker/src/run-step.ts';
 import type { StepContext } from '../../libs/host/src/context.ts';
-import type { Journal } from '../../libs/host/src/journal.ts';
+import type { Journal, JournalEntry } from '../../libs/host/src/journal.ts';
+import { PEER_LOOK_MS, PeerSettler } from '../../libs/host/src/peer-settlement.ts';
 import { settle } from '../../libs/host/src/settle.ts';
+import type { Verdict } from '../../libs/host/src/transports/transport.ts';
 import { ANNOUNCE_MS } from '../../libs/queue/src/registry.ts';
 import { endpoint } from './sim-facts.ts';
 import { IMAGES_DIR, STATE_DIR, type SimHost } from './sim-host.ts';
@@ -74,6 +76,23 @@ export class SimWorker {
     this.#announce();
     this.#look();
     this.#lookForStops();
+    const limited = (entry: JournalEntry) =>
+      this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS));
+    this.#settleWithPeers(new PeerSettler(this.journal, limited));
+  }
+
+  /** As apps/worker does it. */
+  #settleWithPeers(peers: PeerSettler): void {
+    const again = () => this.process.after(PEER_LOOK_MS, () => this.#settleWithPeers(peers));
+    peers.look().then(again, again);
+  }
+
+  /** The other host's source asks. */
+  async withdraw(migration: string, epoch: number): Promise<Verdict> {
+    const entry = await this.journal.read(migration);
+    if (entry === null) return 'UNKNOWN';
+    const context = this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS));
+    return await this.#world.rules.withdraw(epoch, context);
   }
 
   /** A leg is there: look now instead of at the next turn. */

@@ -39,6 +39,8 @@ export interface PairOptions {
   readonly ssh?: { readonly key?: string; readonly agent?: string; readonly knownHosts?: string };
   readonly endpoint?: Partial<Route['endpoint']>;
   readonly timings?: Timings;
+  /** The target speaks ssh itself, as a worker does that was started over ssh; `relay` leads to it by way of its client. */
+  readonly agentless?: boolean;
 }
 
 export async function startPair(options: PairOptions = {}): Promise<TransferPair> {
@@ -55,11 +57,13 @@ export async function startPair(options: PairOptions = {}): Promise<TransferPair
   const socket = at('target/run/receive.sock');
   const receiver = createReceiver({
     ...{ host: 'target', identity: target, socket, address: '127.0.0.1', port, timings },
+    own: options.agentless === true ? { socket: at('client/receive.sock'), uid: 0, gid: 0 } : undefined,
     onRefused: (reason) => refused.push(reason),
   });
   await receiver.listen();
   const { key: sshKey, agent, knownHosts } = options.ssh ?? {};
-  const links = createLinks({ host: 'source', identity: source, sshKey, agent, knownHosts, timings });
+  const relay = options.agentless === true ? at('relay.sock') : undefined;
+  const links = createLinks({ host: 'source', identity: source, sshKey, agent, knownHosts, relay, timings });
   const expectation = (changes: Partial<Expectation> = {}): Expectation => ({
     ...{ migration: 'm1', epoch: 1, sourceKey: source.publicKey, images: at('inbox') },
     ...{ bundle: at('bundle with spaces'), quota: 2 ** 30, transport: 'tcp', ...changes },

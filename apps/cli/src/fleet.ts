@@ -34,6 +34,7 @@ import { pino } from 'pino';
 import { mergeConfig, readConfigFile } from './config.ts';
 import { userStateDir } from './embedded/state-dir.ts';
 import type { Standstill } from './present/standstill.ts';
+import type { AgentlessNames, ParsedRequest } from './request.ts';
 import type { CommonFlags } from './verb.ts';
 
 export class Fleet {
@@ -55,6 +56,16 @@ export class Fleet {
 
   hosts(): Promise<SeenHost[]> {
     return hosts(this.#redis);
+  }
+
+  /**
+   * Workers for those ends that are reached over ssh; none where a Redis is configured: a fleet has its own.
+   * @throws {CmtError} SSH_*, SUDO_REFUSED, REMOTE_*, BUNDLE_INVALID, SAME_HOST, REQUEST_INVALID
+   */
+  async reach(parsed: ParsedRequest): Promise<AgentlessNames> {
+    if (this.#config.redis !== undefined) return {};
+    const { reachEnds } = await import('./agentless/reach.ts');
+    return await reachEnds(this.#config.stateDir, parsed, () => this.hosts());
   }
 
   /** Newest first. */
@@ -153,9 +164,13 @@ export async function clientConfig(flags: CommonFlags): Promise<ClientConfig> {
   return mergeConfig(ClientConfig, { flags: { ...flags }, env: process.env, file, defaults });
 }
 
+/** With the sessions that this machine had: it may have been away. */
 async function startEmbedded(stateDir: string): Promise<string> {
   const { ensureEmbedded } = await import('./embedded/embedded.ts');
-  return ensureEmbedded(stateDir);
+  const { reviveSessions } = await import('./agentless/sessions.ts');
+  const url = await ensureEmbedded(stateDir);
+  await reviveSessions(stateDir);
+  return url;
 }
 
 /** Two requests for one migration differ in the time they were made at, and in nothing else. */

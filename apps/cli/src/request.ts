@@ -1,5 +1,12 @@
 /** From what was typed to what is asked for: flags and the fleet's registry become a checked MigrationRequest. Pure. */
-import { CmtError, HookName, MigrationRequest, type Hook, type HostRecord } from '@cmt/contracts';
+import {
+  CmtError,
+  HookName,
+  MigrationRequest,
+  type Hook,
+  type HostName,
+  type HostRecord,
+} from '@cmt/contracts';
 import { closest } from './flags/closest.ts';
 import { parseDuration } from './flags/duration.ts';
 import { parseHook } from './flags/hook.ts';
@@ -17,6 +24,7 @@ export interface RequestFlags {
   readonly maxRounds?: string;
   readonly tcp?: string;
   readonly transport?: string;
+  readonly sshConfig?: string;
   readonly sharedRootfs?: boolean;
   readonly force?: boolean;
   readonly confirmFor?: string;
@@ -38,6 +46,9 @@ export interface Asked {
   /** Milliseconds since 1970. */
   readonly now: number;
 }
+
+/** Ends that are worked on over ssh, under the names they are registered by. */
+export type AgentlessNames = Partial<Record<'source' | 'target', HostName>>;
 
 /** What was typed, split but not yet looked up: everything that can be wrong without knowing the fleet. */
 export interface ParsedRequest {
@@ -65,9 +76,13 @@ export function parseRequest(asked: Asked): ParsedRequest {
  * Names the hosts by their registered names.
  * @throws {CmtError} HOST_UNKNOWN with the known names, or SAME_HOST.
  */
-export function resolveRequest(parsed: ParsedRequest, hosts: readonly HostRecord[]): MigrationRequest {
-  const source = registeredName(parsed.source.host, hosts);
-  const target = registeredName(parsed.target.host, hosts);
+export function resolveRequest(
+  parsed: ParsedRequest,
+  hosts: readonly HostRecord[],
+  agentless: AgentlessNames = {},
+): MigrationRequest {
+  const source = registeredName(agentless.source ?? parsed.source.host, hosts);
+  const target = registeredName(agentless.target ?? parsed.target.host, hosts);
   if (source === target) throw new CmtError('SAME_HOST', { host: source });
   return checked(parsed, source, target);
 }

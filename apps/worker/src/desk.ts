@@ -12,9 +12,13 @@ import {
   type Settlement,
   type StepContext,
   type Told,
+  type WithdrawAnswers,
+  PeerSettler,
+  withdrawFrom,
 } from '@cmt/host';
 import type { LegLease } from '@cmt/queue';
 import type { Logger } from 'pino';
+import { CLOSED_TOLD_MS } from './host-record.ts';
 import type { Host } from './host.ts';
 import { runLeg } from './run-step.ts';
 
@@ -44,8 +48,13 @@ export class Desk {
   readonly #parts: DeskParts;
   readonly #underWay = new Map<string, readonly string[]>();
 
+  readonly #peers: PeerSettler;
+
   constructor(parts: DeskParts) {
     this.#parts = parts;
+    const { journal } = parts.host;
+    const open = async () => (await journal.recent(CLOSED_TOLD_MS)).filter(({ closed }) => !closed);
+    this.#peers = new PeerSettler({ open }, (entry) => this.#settling(entry));
   }
 
   /** Steps of the legs under way, by leg. */
@@ -99,6 +108,36 @@ export class Desk {
   async settleFencedSides(): Promise<void> {
     const settled = await settleFencedSides(this.#parts.host.journal, this.#settling);
     for (const settlement of settled) if (settlement.outcome !== 'waits') this.#tellSettled(settlement);
+  }
+
+  /** What this host says to sources that ask it to withdraw. */
+  readonly answers: WithdrawAnswers = {
+    keyOf: async (migration) => {
+      const entry = await this.#parts.host.journal.read(migration);
+      return entry?.side === 'target' ? (entry.peerKey ?? null) : null;
+    },
+    withdraw: async (migration, epoch) => {
+      const entry = await this.#parts.host.journal.read(migration);
+      if (entry === null) return 'UNKNOWN';
+      const verdict = await withdrawFrom(epoch, this.#settling(entry));
+      forMigration(this.#parts.logger, migration).warn({ epoch, verdict }, 'the source asked to withdraw');
+      return verdict;
+    },
+  };
+
+  /** Lets frozen containers run on that Redis cannot speak for, and of which no other copy will ever run. */
+  async settleWithPeers(): Promise<void> {
+    for (const { entry, verdict, error } of await this.#peers.look()) {
+      const { migration, container, epoch } = entry;
+      const log = forMigration(this.#parts.logger, migration);
+      if (error === undefined)
+        log.warn({ container, epoch, verdict }, 'settled without Redis, with the other host');
+      else
+        log.warn(
+          { container, epoch, err: error },
+          'stands frozen: neither Redis nor the other host can be asked',
+        );
+    }
   }
 
   /** Open hand-overs in which a container stands still, or has only just been let go. */

@@ -20,7 +20,7 @@ const FACTS_AGE_MS = 60_000;
 const CONTAINERS_AGE_MS = 5_000;
 
 /** How long a hand-over that has ended is still told of: longer than somebody who has lost sight of it keeps looking. Milliseconds. */
-const CLOSED_TOLD_MS = 10 * 60_000;
+export const CLOSED_TOLD_MS = 10 * 60_000;
 
 /** Longest that one look at the machine may take. */
 const LOOK_LIMIT_MS = 20_000;

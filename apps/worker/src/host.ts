@@ -1,4 +1,5 @@
 /** This host's hands, opened in order: identity, journal, runtimes, network, links, receiver. */
+import { join } from 'node:path';
 import type { WorkerConfig } from '@cmt/contracts';
 import {
   createLinks,
@@ -36,11 +37,13 @@ export async function openHost(config: WorkerConfig): Promise<Host> {
     socket: endpoint.receiveSocket,
     address: config.address,
     port: config.receivePort,
+    own: config.agentless && { ...config.agentless, socket: join(config.agentless.sockets, 'receive.sock') },
   });
   await receiver.listen();
-  const { sshKey, knownHosts } = config;
+  const { sshKey, knownHosts, agentless } = config;
+  const relay = agentless && join(agentless.sockets, 'relay.sock');
   const agent = process.env.SSH_AUTH_SOCK;
-  const links = createLinks({ host: config.name, identity, sshKey, agent, knownHosts });
+  const links = createLinks({ host: config.name, identity, sshKey, agent, knownHosts, relay });
   return {
     config,
     endpoint,

@@ -3,6 +3,7 @@ import type { WorkerConfig } from '@cmt/contracts';
 import { createLogger, serveHealth } from '@cmt/host';
 import { parseRedisUrl } from '@cmt/queue';
 import { openHost } from './host.ts';
+import { leaveNothing, untilNotNeeded } from './leaving.ts';
 import { serveQueue } from './serve-queue.ts';
 
 /**
@@ -18,12 +19,14 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   const health = await serveHealth(config.healthPort, () => queue.health());
   logger.info({ address: address.shown }, 'ready');
 
-  logger.info({ signal: await toldToStop() }, 'told to stop: legs under way are brought to their end');
+  const reason = await Promise.race([toldToStop(), untilNotNeeded(config.agentless, queue, host.journal)]);
+  logger.info({ reason }, 'stops: legs under way are brought to their end');
   // Not `process.exit`: that would take a CRIU at work with it, and the container that it works on.
   void toldToStop().then(() => process.kill(process.pid, 'SIGKILL'));
   await queue.close();
   await health.close();
   await host.close();
+  await leaveNothing(config.agentless, host.journal);
   logger.info('stopped');
 }
 

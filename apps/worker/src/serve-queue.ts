@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import type { StepName, WorkerConfig } from '@cmt/contracts';
-import type { Health } from '@cmt/host';
+import { PEER_LOOK_MS, type Health } from '@cmt/host';
 import {
   announce,
   consumeLegs,
@@ -52,7 +52,11 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
   });
 
   await desk.settleJournal();
-  const fencedLook = lookRegularly(() => desk.settleFencedSides(), logger);
+  host.receiver.answerWith(desk.answers);
+  const looks = [
+    lookRegularly(() => desk.settleFencedSides(), FENCED_LOOK_MS, logger),
+    lookRegularly(() => desk.settleWithPeers(), PEER_LOOK_MS, logger),
+  ];
   const records = hostRecords(host, () => desk.isBusy, logger);
   const announcer = announce(producer, config.name, () => records.current(), logger);
   const trust = trustIn(await loadKeyPair(config.stateDir), config.trustedKeysDir, logger);
@@ -76,7 +80,7 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       ...{ host: config.name, redis: worker.status, legs: desk.underWay() },
     }),
     close: async (limits) => {
-      clearInterval(fencedLook);
+      looks.forEach(clearInterval);
       await announcer.close();
       await shutDown(
         { host: config.name, consumer, standingStill: () => desk.standingStill(), logger },
@@ -93,13 +97,13 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
 const FENCED_LOOK_MS = 5_000;
 
 /** Looks again and again, one look at a time; one that fails is tried again. */
-function lookRegularly(look: () => Promise<void>, logger: Logger): NodeJS.Timeout {
+function lookRegularly(look: () => Promise<void>, everyMs: number, logger: Logger): NodeJS.Timeout {
   let under = false;
   return setInterval(() => {
     if (under) return;
     under = true;
     look()
-      .catch((error: unknown) => logger.warn({ err: error }, 'nobody knows whether this host was fenced'))
+      .catch((error: unknown) => logger.warn({ err: error }, 'what is open here could not be looked at'))
       .finally(() => (under = false));
-  }, FENCED_LOOK_MS);
+  }, everyMs);
 }

@@ -18,6 +18,21 @@ const Common = z.object({
   hooks: z.union([z.literal('any'), z.array(AbsolutePath)]).default([]),
 });
 
+/** A worker that some client has started over ssh, and that ends by itself when nobody needs it any more. */
+export const AgentlessConfig = z.object({
+  /** Folder of sockets that lead to the client: `redis.sock` to its Redis, `relay.sock` to its other hosts; and back, `receive.sock`. */
+  sockets: AbsolutePath,
+  /** Whom that folder belongs to: the login of the client. */
+  uid: z.int().min(0),
+  gid: z.int().min(0),
+  /** The worker's own folder, removed with the other when it ends. */
+  home: AbsolutePath,
+  /** Milliseconds without work, or without Redis, after which it ends; never while a hand-over is open. */
+  idleMs: z.int().positive(),
+  awayMs: z.int().positive(),
+});
+export type AgentlessConfig = z.infer<typeof AgentlessConfig>;
+
 export const WorkerConfig = Common.extend({
   name: HostName,
   /** Address under which other hosts reach this one. */
@@ -35,6 +50,7 @@ export const WorkerConfig = Common.extend({
   labels: z.record(z.string(), z.string()).default({}),
   /** Legs at the same time. */
   concurrency: z.coerce.number().int().min(1).max(64).default(8),
+  agentless: AgentlessConfig.optional(),
 });
 export type WorkerConfig = z.infer<typeof WorkerConfig>;
 

@@ -5,12 +5,14 @@
 import { z } from 'zod';
 import { handOverErrors } from './errors/hand-over.ts';
 import { machineErrors } from './errors/machines.ts';
+import { remoteErrors } from './errors/remote.ts';
 import { requestErrors } from './errors/requests.ts';
 import type { Entry } from './reaction.ts';
 
 export const catalogue = {
   ...requestErrors,
   ...machineErrors,
+  ...remoteErrors,
   ...handOverErrors,
 } as const satisfies Record<string, Entry>;
 

@@ -15,6 +15,7 @@ import {
   HostName,
   MigrationId,
   Phase,
+  Route,
   RuntimeName,
   Side,
   type CmtError,
@@ -41,6 +42,13 @@ export const JournalEntry = z.object({
   restoreOrderedAt: z.number().nullable().default(null),
   /** Source: milliseconds since 1970 at which it was frozen. */
   frozenAt: z.number().nullable(),
+  /** Source: how the target is asked when Redis is away. Target: the key of the one who may ask (SPKI, base64). */
+  route: Route.optional(),
+  peerKey: z.string().optional(),
+  /** Source: the target may have been told that everything is there. Until then it cannot hold a copy. */
+  saidGo: z.boolean().optional(),
+  /** Source: it runs on by what it knew itself or by the target's word, and Redis may not have heard of it. */
+  ranOnAlone: z.boolean().optional(),
   /** An operator has declared the peer fenced, and this side went on without it. */
   peerFenced: z.boolean().optional(),
   /** True once `clean` has run: nothing of this migration is left but this entry. */

@@ -15,13 +15,13 @@ export const typed = (
   validateOnly: boolean,
 ): ParsedRequest => parseRequest({ container, flags, validateOnly, newId: newId(), now: Date.now() });
 
-/** @throws {CmtError} HOST_UNKNOWN, SAME_HOST, REQUEST_INVALID */
+/**
+ * Asks for it. Hosts that were typed as ssh wants them, and are not of the fleet, get their workers first.
+ * @throws {CmtError} HOST_UNKNOWN, SAME_HOST, REQUEST_INVALID, and all that ssh can be refused with
+ */
 export async function submit(fleet: Fleet, parsed: ParsedRequest): Promise<Submitted> {
+  const agentless = await fleet.reach(parsed);
   const hosts = await fleet.hosts();
-  return fleet.submit(
-    resolveRequest(
-      parsed,
-      hosts.map(({ record }) => record),
-    ),
-  );
+  const records = hosts.map(({ record }) => record);
+  return fleet.submit(resolveRequest(parsed, records, agentless));
 }

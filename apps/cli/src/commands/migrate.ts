@@ -17,7 +17,10 @@ export function addMigrate(program: Command): void {
     does: 'move a running container to another host and wait until it runs there',
     examples: [
       ['cmt migrate redis --src host1 --dst host2', 'the container called redis'],
-      ['cmt migrate --src root@10.0.0.1:/srv/redis --dst root@10.0.0.2', 'the container of that bundle'],
+      [
+        'cmt migrate --src me@10.0.0.1:/srv/redis --dst me@10.0.0.2',
+        'nothing is set up: by ssh, with your keys',
+      ],
       [
         'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --mode pre-copy',
         'with a tight budget',

@@ -6,7 +6,7 @@ export const withEnds = (command: Command): Command =>
     .argument('[container]', 'id of the container; without it, the one of the bundle named in --src')
     .requiredOption(
       '--src <host>',
-      'HOST[:/bundle] or user@HOST[:/bundle]; HOST is a registered name or its address',
+      'HOST[:/bundle] of a fleet; or user@HOST[:/bundle], ssh://[user@]HOST[:port][/bundle] of any machine that ssh reaches',
     )
     .requiredOption('--dst <host>', 'the same; the bundle’s path is that of the source unless given');
 
@@ -40,6 +40,7 @@ export const withMeans = (command: Command): Command =>
         'how images travel; tcp only on a trusted network (default: ssh)',
       ).choices(['ssh', 'tcp']),
     )
+    .option('--ssh-config <file>', 'for machines reached over ssh: read this instead of ~/.ssh/config')
     .option('--shared-rootfs', 'both hosts see the same bundle: no files are carried')
     .option('--force', 'soft findings become warnings')
     .option('--id <id>', 'name of the migration; the same id twice is one migration');

@@ -23,8 +23,11 @@ describe('parseLocation', () => {
   it.each([
     ['host1', { host: 'host1' }],
     ['host1:/srv/redis', { host: 'host1', bundle: '/srv/redis' }],
-    ['root@10.0.0.7:/srv/my bundle', { host: '10.0.0.7', bundle: '/srv/my bundle' }],
-    ['root@[fe80::1]:/b/', { host: 'fe80::1', bundle: '/b' }],
+    ['root@10.0.0.7:/srv/my bundle', { host: '10.0.0.7', bundle: '/srv/my bundle', ssh: { user: 'root' } }],
+    ['root@[fe80::1]:/b/', { host: 'fe80::1', bundle: '/b', ssh: { user: 'root' } }],
+    ['ssh://bob@web:2222/srv/b', { host: 'web', bundle: '/srv/b', ssh: { user: 'bob', port: 2222 } }],
+    ['ssh://web/srv/b', { host: 'web', bundle: '/srv/b', ssh: {} }],
+    ['ssh://[::1]:22', { host: '::1', ssh: { port: 22 } }],
     ['[::1]', { host: '::1' }],
     ['a:/x:y', { host: 'a', bundle: '/x:y' }],
   ])('%s', (text, location) => expect(parseLocation('--src', text)).toEqual(location));
@@ -40,6 +43,9 @@ describe('parseLocation', () => {
     'host1:/a/../b',
     'host1:/a//b',
     'h:/a\nb',
+    'ssh://',
+    'ssh://a b/x',
+    'ssh://a:port/x',
   ])('%j is refused, naming the flag', (text) =>
     expect(() => parseLocation('--src', text)).toThrow(/^The request is not valid: --src/),
   );

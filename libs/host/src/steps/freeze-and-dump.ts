@@ -15,6 +15,7 @@ import type { ContainerState, DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
 import { dumpAndSend, planDump } from './dumping.ts';
 import { record } from './entry.ts';
+import { linkTo } from './link-to.ts';
 import { recall, remember } from './outcomes.ts';
 import { sendingEntry } from './source-entry.ts';
 import type { Step } from './step.ts';
@@ -30,7 +31,7 @@ export const freezeAndDump: Step<'freeze-and-dump'> = async (input, context) => 
   const before = entry.phase === 'FROZEN' ? await recall(context, 'freeze-and-dump') : null;
   if (before !== null) return before;
 
-  const link = await context.links.get(context.migration, context.epoch, input.route, context.signal);
+  const link = await linkTo(input.route, context);
   try {
     const ready = await makeReady(input, entry, link, context);
     const output = await blackout({ input, entry, link, ...ready }, context);
@@ -115,6 +116,7 @@ async function blackout(
     phase: 'FROZEN',
     network,
     frozenAt,
+    route: input.route,
   });
 
   const ordered = clock.elapsed();

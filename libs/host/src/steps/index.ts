@@ -1,5 +1,5 @@
 /** All steps of a host by name, each taking its turn: one step of a migration at a time (see turns.ts). */
-import type { Resolution, StepName } from '@cmt/contracts';
+import type { Epoch, Resolution, StepName } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { Journal, JournalEntry } from '../journal.ts';
 import { clean } from './clean.ts';
@@ -16,10 +16,12 @@ import { release } from './release.ts';
 import { restoreAndHold } from './restore-and-hold.ts';
 import { resume } from './resume.ts';
 import { retire } from './retire.ts';
+import { runOnWithoutRedis } from './run-on.ts';
 import type { Step, Steps } from './step.ts';
 import { syncFiles } from './sync-files.ts';
 import { Turns } from './turns.ts';
 import { validate } from './validate.ts';
+import { withdraw } from './withdraw.ts';
 
 /** The turns of each host, found by its journal: there is one of both. */
 const turns = new WeakMap<Journal, Turns>();
@@ -47,6 +49,22 @@ export const settleFenced = (entry: JournalEntry, resolution: Resolution, contex
   const { migration, epoch, signal, journal } = context;
   return turnsOf(journal).take({ migration, epoch, signal, undo: true }, (own) =>
     fencedOff(entry, resolution, { ...context, signal: own }),
+  );
+};
+
+/** The target's answer to a source that asks without Redis, in its turn like an undo. */
+export const withdrawFrom = (asked: Epoch, context: StepContext) => {
+  const { migration, epoch, signal, journal } = context;
+  return turnsOf(journal).take({ migration, epoch, signal, undo: true }, (own) =>
+    withdraw(asked, { ...context, signal: own }),
+  );
+};
+
+/** A frozen source that cannot reach Redis, in its turn like an undo. */
+export const runOn = (context: StepContext) => {
+  const { migration, epoch, signal, journal } = context;
+  return turnsOf(journal).take({ migration, epoch, signal, undo: true }, (own) =>
+    runOnWithoutRedis({ ...context, signal: own }),
   );
 };
 

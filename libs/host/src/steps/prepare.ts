@@ -41,7 +41,8 @@ async function begin(input: Input, context: StepContext): Promise<JournalEntry> 
   return await claimContainer(context, input.subject, async () => {
     if (before !== null) await withdraw(before, context);
     const bundleExisted = await context.machine.files.isThere(input.subject.bundle);
-    const fields = { side: 'target', phase: 'PREPARED', peer: input.source, bundleExisted } as const;
+    const { source: peer, sourceKey: peerKey } = input;
+    const fields = { side: 'target', phase: 'PREPARED', peer, peerKey, bundleExisted } as const;
     return await record('prepare', context, newEntry(context, input.subject, fields));
   });
 }

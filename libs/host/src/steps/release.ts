@@ -21,6 +21,7 @@ import { heldCopyDied } from './restore-and-hold.ts';
 import { keptPlan } from './restore-plan.ts';
 import type { Step } from './step.ts';
 import { undoTarget } from './undo-target.ts';
+import { noteVote } from './votes.ts';
 
 /** Milliseconds for what must be finished once COMMITTED is journalled. */
 const FINISH_LIMIT_MS = 60_000;
@@ -49,6 +50,7 @@ async function commitAlone({ container }: Subject, context: StepContext): Promis
   const isHere = entry?.epoch === context.epoch && entry.phase === 'HELD';
   if (!isHere) throw copyGone({ container }, context, `its journal says ${entry?.phase ?? 'nothing'}`);
   if (!(await isHeld(entry, context))) throw copyGone({ container }, context, 'the held copy has died');
+  noteVote(entry, context);
   await voteCommit(context);
   await record('release', context, { ...entry, phase: 'COMMITTED', peerFenced: true });
 }
@@ -59,6 +61,7 @@ async function decide(entry: JournalEntry, context: StepContext): Promise<StepOu
   if (!held) throw heldCopyDied(entry, context);
   const { clock } = context.machine;
   const started = clock.elapsed();
+  noteVote(entry, context);
   const decision = await voteCommit(context);
   if (decision === 'ABORT') {
     const discarded = await record('release', context, { ...entry, phase: 'DISCARDED' });

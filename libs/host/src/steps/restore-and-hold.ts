@@ -17,6 +17,7 @@ import { record, requireEntry } from './entry.ts';
 import { recall, remember } from './outcomes.ts';
 import { keepPlan } from './restore-plan.ts';
 import type { Step } from './step.ts';
+import { noteHeld } from './votes.ts';
 
 const NAME = 'restore-and-hold';
 
@@ -47,7 +48,7 @@ async function restore(
   const restoreMs = machine.clock.elapsed() - started;
   const [criuMs] = await Promise.all([
     machine.criu.lastLogTime(join(plan.work, 'restore.log')),
-    record(NAME, context, { ...held, phase: 'HELD' }),
+    record(NAME, context, { ...held, phase: 'HELD' }).then((entry) => noteHeld(entry, context)),
   ]);
   const output = { waitMs: Math.max(0, startedAt - lastByteAt), restoreMs, criuMs: criuMs ?? restoreMs };
   return await remember(context, NAME, output);

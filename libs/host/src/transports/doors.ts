@@ -1,5 +1,5 @@
 /** Where connections come in: a private unix socket behind sshd, and a TCP port on trusted networks. */
-import { chmod, mkdir, unlink } from 'node:fs/promises';
+import { chmod, chown, mkdir, unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { ListenOptions, Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -13,8 +13,16 @@ export interface Door {
 /** Bytes of a unix socket's path, with its end (unix(7), sun_path). */
 const MAX_SOCKET_PATH = 108;
 
-/** Listens on a unix socket, 0600 in a 0700 directory; a socket that nobody serves any more is replaced. @throws Error when one is served */
-export async function openUnixDoor(path: string, onStream: (socket: Socket) => void): Promise<Door> {
+/**
+ * Listens on a unix socket, 0600 in a 0700 directory; a socket that nobody serves any more is replaced.
+ * @param owner whom the socket is given to; the directory is theirs already
+ * @throws Error when one is served
+ */
+export async function openUnixDoor(
+  path: string,
+  onStream: (socket: Socket) => void,
+  owner?: { readonly uid: number; readonly gid: number },
+): Promise<Door> {
   if (Buffer.byteLength(path) >= MAX_SOCKET_PATH) throw new Error(`the path of socket ${path} is too long`);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await chmod(dirname(path), 0o700);
@@ -24,8 +32,13 @@ export async function openUnixDoor(path: string, onStream: (socket: Socket) => v
   });
   const door = await listen({ path }, onStream);
   await chmod(path, 0o600);
+  if (owner !== undefined) await chown(path, owner.uid, owner.gid);
   return door;
 }
+
+/** Listens on all addresses. */
+export const openWideDoor = (port: number, onStream: (socket: Socket) => void): Promise<Door> =>
+  listen({ port }, onStream);
 
 /** Listens on the host's own address, or on all where that address is not its own (behind NAT). */
 export async function openTcpDoor(

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostEndpoint, WorkerConfig } from '@cmt/contracts';
 import type { Identity } from '../identity.ts';
+import { ownHostKey } from './own-sshd.ts';
 
 /** The receiver's unix socket of a worker. */
 export const receiveSocketOf = (config: Pick<WorkerConfig, 'stateDir'>): string =>
@@ -14,6 +15,7 @@ export async function hostEndpoint(
   identity: Identity,
   sshDir = '/etc/ssh',
 ): Promise<HostEndpoint> {
+  if (config.agentless !== undefined) return ownEndpoint(config, identity, ownHostKey());
   return {
     address: config.address,
     sshPort: config.sshPort,
@@ -24,6 +26,17 @@ export async function hostEndpoint(
     publicKey: identity.publicKey,
   };
 }
+
+/** Of a worker that speaks ssh itself, with a host key that lives as long as its process. */
+const ownEndpoint = (config: WorkerConfig, identity: Identity, hostKey: string): HostEndpoint => ({
+  address: config.address,
+  sshPort: config.receivePort,
+  sshUser: 'cmt',
+  sshHostKeys: [hostKey],
+  receiveSocket: receiveSocketOf(config),
+  receivePort: config.receivePort,
+  publicKey: identity.publicKey,
+});
 
 /** Type and key of every `ssh_host_*_key.pub`, without comment; none where there is no sshd. */
 async function hostKeys(directory: string): Promise<string[]> {

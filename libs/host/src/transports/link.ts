@@ -16,7 +16,7 @@ import type { Timings } from './limits.ts';
 import type { Purpose } from './messages.ts';
 import { sendFiles } from './send-files.ts';
 import { sendImages } from './send-images.ts';
-import type { ImageSending, Link, Transport, Wire } from './transport.ts';
+import type { ImageSending, Link, Transport, Way, Wire } from './transport.ts';
 
 /** Connects to a target and measures its clock. @throws CmtError what the transport throws, or what the target refuses with */
 export async function openLink(
@@ -51,6 +51,10 @@ export class HostLink implements Link {
     this.#asker = asker;
     this.#wire = wire;
     this.#timings = timings;
+  }
+
+  get way(): Way {
+    return this.#wire.way;
   }
 
   get isOpen(): boolean {

@@ -1,15 +1,18 @@
 /**
  * The links of this worker: one per migration, of its newest epoch, made when first asked for and kept over the steps of a leg.
  */
+import { CmtError } from '@cmt/contracts';
 import type { Epoch, HostName, MigrationId, Route, TransportName } from '@cmt/contracts';
 import type { Identity } from '../identity.ts';
+import { expectMessage, openChannel } from './handshake.ts';
 import { DEFAULT_TIMINGS } from './limits.ts';
 import type { Timings } from './limits.ts';
 import { openLink } from './link.ts';
 import type { HostLink } from './link.ts';
+import { Withdrawn } from './messages.ts';
 import { createSshTransport } from './ssh.ts';
 import { createTcpTransport } from './tcp.ts';
-import type { Link, Links, Transport } from './transport.ts';
+import type { Link, Links, Transport, Verdict } from './transport.ts';
 
 export interface LinksOptions {
   readonly host: HostName;
@@ -20,6 +23,8 @@ export interface LinksOptions {
   readonly agent?: string | undefined;
   /** known_hosts file with pins beside those of the route. */
   readonly knownHosts?: string | undefined;
+  /** Unix socket that leads through the client to the other hosts. */
+  readonly relay?: string | undefined;
   readonly timings?: Timings;
 }
 
@@ -68,6 +73,22 @@ class HostLinks implements Links {
     } catch (error) {
       if (this.#entries.get(migration) === entry) this.#entries.delete(migration);
       throw error;
+    }
+  }
+
+  async withdraw(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Verdict> {
+    const { host, identity } = this.#options;
+    const wire = await this.#transports[route.transport].connect(route, signal);
+    try {
+      const ms = this.#timings.handshake;
+      const asker = { host, identity, migration, epoch, route };
+      const channel = await openChannel(await wire.open(signal), asker, { kind: 'withdraw' }, { ms, signal });
+      const answer = await expectMessage(channel, Withdrawn, { ms: this.#timings.stall, signal });
+      channel.end();
+      if (answer.type === 'failed') throw new CmtError(answer.failure.code, answer.failure.details);
+      return answer.verdict;
+    } finally {
+      await wire.close();
     }
   }
 

@@ -20,6 +20,7 @@ export const Purpose = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('control') }),
   z.object({ kind: z.literal('images'), name: ImagesName }),
   z.object({ kind: z.literal('files') }),
+  z.object({ kind: z.literal('withdraw') }),
 ]);
 export type Purpose = z.infer<typeof Purpose>;
 
@@ -63,6 +64,12 @@ export const ControlToSource = z.discriminatedUnion('type', [
   Failed,
 ]);
 export type ControlToSource = z.infer<typeof ControlToSource>;
+
+/** Withdraw channel, target to source: what became of the epoch. UNKNOWN: it may have been decided, and nobody here can say. */
+export const Withdrawn = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('withdrawn'), verdict: z.enum(['ABORT', 'COMMIT', 'UNKNOWN']) }),
+  Failed,
+]);
 
 const FileIndex = z.int().min(0).max(0xffffffff);
 

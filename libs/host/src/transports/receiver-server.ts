@@ -5,14 +5,14 @@
  * - Before a valid signature of the session's source a connection costs a few KiB and ends after the handshake's time limit.
  * - A channel reaches only the session of its own migration, epoch, source key and door.
  * - Per session there is one channel of each purpose and name; a newer one starts when the older has ended.
- * - The TCP door is open only while a session asks for it.
+ * - A TCP door is open only while a session asks for it.
  */
 import type { Duplex } from 'node:stream';
 import { CmtError } from '@cmt/contracts';
 import type { Epoch, HostName, MigrationId, TransportName } from '@cmt/contracts';
 import type { Identity } from '../identity.ts';
 import { Channel } from './channel.ts';
-import { openTcpDoor, openUnixDoor } from './doors.ts';
+import { openTcpDoor, openUnixDoor, openWideDoor } from './doors.ts';
 import type { Door } from './doors.ts';
 import { challenge } from './handshake.ts';
 import type { Asked } from './handshake.ts';
@@ -20,7 +20,8 @@ import { DEFAULT_TIMINGS } from './limits.ts';
 import type { Timings } from './limits.ts';
 import { STRANGER_LIMITS } from './messages.ts';
 import type { Purpose } from './messages.ts';
-import type { Expectation, Receiver, Session } from './receiver.ts';
+import { createOwnSshd } from './own-sshd.ts';
+import type { Expectation, Receiver, Session, WithdrawAnswers } from './receiver.ts';
 import { serveControl, serveFiles, serveImages } from './serve.ts';
 import { TargetSession } from './session.ts';
 
@@ -32,6 +33,8 @@ export interface ReceiverOptions {
   /** The plain door, for `--transport tcp`. */
   readonly address: string;
   readonly port: number;
+  /** Where no sshd lets other hosts in: this worker's own, on `port` at all addresses, and on a socket that leads to the client. */
+  readonly own?: { readonly socket: string; readonly uid: number; readonly gid: number } | undefined;
   readonly timings?: Timings;
   /** Told about connections that were turned away. */
   readonly onRefused?: (reason: string) => void;
@@ -58,7 +61,10 @@ class HostReceiver implements Receiver {
   readonly #timings: Timings;
   readonly #prepared = new Map<MigrationId, Prepared>();
   readonly #strangers = new Set<Channel>();
+  readonly #sshd = createOwnSshd((stream) => void this.#greet(stream, 'ssh'));
+  #answers: WithdrawAnswers | null = null;
   #unix: Door | null = null;
+  #client: Door | null = null;
   #tcp: Promise<Door> | null = null;
 
   constructor(options: ReceiverOptions) {
@@ -67,7 +73,10 @@ class HostReceiver implements Receiver {
   }
 
   async listen(): Promise<void> {
-    this.#unix ??= await openUnixDoor(this.#options.socket, (stream) => void this.#greet(stream, 'ssh'));
+    const { socket, own } = this.#options;
+    this.#unix ??= await openUnixDoor(socket, (stream) => void this.#greet(stream, 'ssh'));
+    if (own !== undefined)
+      this.#client ??= await openUnixDoor(own.socket, (stream) => this.#sshd.serve(stream), own);
   }
 
   async expect(expectation: Expectation): Promise<Session> {
@@ -77,7 +86,7 @@ class HostReceiver implements Receiver {
     await this.forget(migration);
     const session = new TargetSession(expectation, this.#options.host, this.#timings.grace);
     this.#prepared.set(migration, { session, running: new Map() });
-    if (transport === 'tcp') await this.#openTcp(migration);
+    if (this.#needsTcp(transport)) await this.#openTcp(migration);
     return session;
   }
 
@@ -92,8 +101,8 @@ class HostReceiver implements Receiver {
     this.#prepared.delete(migration);
     prepared.session.end(this.#lost(migration));
     await Promise.all([...prepared.running.values()].map(stopRunning));
-    const anyTcp = [...this.#prepared.values()].some(
-      ({ session }) => session.expectation.transport === 'tcp',
+    const anyTcp = [...this.#prepared.values()].some(({ session }) =>
+      this.#needsTcp(session.expectation.transport),
     );
     if (!anyTcp) await this.#closeTcp();
   }
@@ -102,12 +111,18 @@ class HostReceiver implements Receiver {
     await Promise.all([...this.#prepared.keys()].map((migration) => this.forget(migration)));
     for (const stranger of this.#strangers) stranger.destroy();
     await this.#unix?.close();
-    this.#unix = null;
+    await this.#client?.close();
+    [this.#unix, this.#client] = [null, null];
   }
 
+  #needsTcp = (transport: TransportName): boolean => transport === 'tcp' || this.#options.own !== undefined;
+
   async #openTcp(migration: MigrationId): Promise<void> {
-    const { address, port } = this.#options;
-    this.#tcp ??= openTcpDoor(address, port, (stream) => void this.#greet(stream, 'tcp'));
+    const { address, port, own } = this.#options;
+    this.#tcp ??=
+      own === undefined
+        ? openTcpDoor(address, port, (stream) => void this.#greet(stream, 'tcp'))
+        : openWideDoor(port, (stream) => this.#sshd.serve(stream));
     try {
       await this.#tcp;
     } catch (error) {
@@ -129,6 +144,7 @@ class HostReceiver implements Receiver {
     this.#strangers.add(channel);
     try {
       const asked = await challenge(channel, this.#options.identity, { ms: this.#timings.handshake });
+      if (asked.open.purpose.kind === 'withdraw') return await this.#answer(channel, asked);
       const prepared = this.#admit(asked, door);
       this.#strangers.delete(channel);
       await this.#run(channel, prepared, asked);
@@ -139,6 +155,21 @@ class HostReceiver implements Receiver {
     } finally {
       this.#strangers.delete(channel);
     }
+  }
+
+  answerWith(answers: WithdrawAnswers): void {
+    this.#answers = answers;
+  }
+
+  /** A source that cannot reach Redis asks; also when this worker was started again since. @throws CmtError SESSION_LOST */
+  async #answer(channel: Channel, { open, isFrom, accept }: Asked & { accept: () => void }): Promise<void> {
+    const { migration, epoch } = open;
+    const key = (await this.#answers?.keyOf(migration)) ?? null;
+    if (this.#answers === null || key === null || !isFrom(key)) throw this.#lost(migration);
+    this.#strangers.delete(channel);
+    accept();
+    channel.send({ type: 'withdrawn', verdict: await this.#answers.withdraw(migration, epoch) });
+    channel.end();
   }
 
   /** The session that the asker may reach. @throws CmtError SESSION_LOST, STALE_EPOCH, TRANSFER_BROKEN */

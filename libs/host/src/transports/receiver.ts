@@ -3,6 +3,7 @@
  * `prepare`, only plain file names, only into a fresh private directory, only up to the reserved size.
  */
 import type { AbsolutePath, Epoch, MigrationId, TransportName } from '@cmt/contracts';
+import type { Verdict } from './transport.ts';
 
 /** What `prepare` arms. */
 export interface Expectation {
@@ -28,12 +29,21 @@ export interface Session {
   complete(signal: AbortSignal): Promise<{ lastByteAt: number }>;
 }
 
+/** What the receiver needs to answer a source whose session may be long gone. */
+export interface WithdrawAnswers {
+  /** Key of the only host that may ask about a migration, or null. */
+  keyOf(migration: MigrationId): Promise<string | null>;
+  withdraw(migration: MigrationId, epoch: Epoch): Promise<Verdict>;
+}
+
 export interface Receiver {
   /** Opens the doors: the unix socket for ssh, and the TCP port when a session asks for tcp. */
   listen(): Promise<void>;
   expect(expectation: Expectation): Promise<Session>;
   /** The session of a migration, or null after a restart of this worker. */
   session(migration: MigrationId, epoch: Epoch): Session | null;
+  /** Who answers sources that ask to withdraw from an epoch; without one nobody is answered. */
+  answerWith(answers: WithdrawAnswers): void;
   /** Ends a session: its connections are closed, rsync is stopped. Files stay. Idempotent. */
   forget(migration: MigrationId): Promise<void>;
   close(): Promise<void>;

@@ -20,6 +20,7 @@ export function createTcpTransport(options: TcpOptions): Transport {
 function wireTo(route: Route, options: TcpOptions): Wire {
   const sockets = new Set<Socket>();
   return {
+    way: 'direct',
     open: async (signal) => {
       const socket = dial(route);
       sockets.add(socket);

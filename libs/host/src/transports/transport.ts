@@ -2,7 +2,7 @@
  * The source's end of the data connection: host to host, never through Redis.
  * A link is one authenticated connection to a target's receiver; channels on it are byte streams.
  */
-import type { Epoch, MigrationId, Route } from '@cmt/contracts';
+import type { Decision, Epoch, MigrationId, Route } from '@cmt/contracts';
 import type { Duplex } from 'node:stream';
 
 /** How bytes reach another host. One file per way: ssh.ts, tcp.ts. */
@@ -11,8 +11,12 @@ export interface Transport {
   connect(route: Route, signal: AbortSignal): Promise<Wire>;
 }
 
+/** How bytes travel: from host to host, or by way of the client that started both workers. */
+export type Way = 'direct' | 'relayed';
+
 /** An open connection of a transport. */
 export interface Wire {
+  readonly way: Way;
   open(signal: AbortSignal): Promise<Duplex>;
   close(): Promise<void>;
 }
@@ -21,6 +25,7 @@ export interface Wire {
 export interface Link {
   /** Target's clock minus this clock, in milliseconds, from the quickest of a few echoes. */
   readonly clockOffsetMs: number;
+  readonly way: Way;
   /** Resolves when the target's restorer waits for this epoch's images. */
   restorerArmed(signal: AbortSignal): Promise<void>;
   /**
@@ -49,9 +54,17 @@ export interface ImageSending {
   cancel(): void;
 }
 
+/** What the target says about an epoch: it will never hold or run it, it has it for good, or it cannot know. */
+export type Verdict = Decision | 'UNKNOWN';
+
 /** The links of this worker, one per migration and epoch, reused by the steps of a leg. */
 export interface Links {
   get(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Link>;
+  /**
+   * Asks the target to withdraw from an epoch, on a connection of its own, when nobody else can say what became of it.
+   * @throws CmtError PEER_UNREACHABLE and whatever else keeps it from being asked
+   */
+  withdraw(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Verdict>;
   /** The link if it is open: for abandoning without connecting. */
   peek(migration: MigrationId): Link | null;
   /** Closes the link of a migration, if there is one. */
