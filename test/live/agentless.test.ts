@@ -144,7 +144,7 @@ describe('refuses, and leaves nothing on either host', () => {
 
   beforeAll(async () => {
     for (const { name } of laptop.lab.hosts) {
-      await onHost(name, 'useradd -m -p '*' -s /bin/sh eve');
+      await onHost(name, 'useradd -m -p ' * ' -s /bin/sh eve');
       await acceptKey(laptop.lab, name, '/home/eve', join(laptop.stateDir, 'own.pub'));
       await onHost(name, 'chown -R eve /home/eve/.ssh; chmod 700 /home/eve/.ssh');
     }
