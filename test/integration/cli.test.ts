@@ -55,7 +55,7 @@ describe('cmt migrate', () => {
     const other = await move('redis', '--id', 'twice', '--force');
     expect([other.code, other.stderr]).toEqual([
       2,
-      expect.stringContaining('--id: twice is another migration'),
+      expect.stringContaining('the id twice is that of another migration'),
     ]);
   });
 

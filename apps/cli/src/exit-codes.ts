@@ -23,6 +23,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 const byFailure: Partial<Record<ErrorCode, ExitCode>> = {
   REQUEST_INVALID: ExitCode.usage,
   CONFIG_INVALID: ExitCode.usage,
+  SCHEDULE_INVALID: ExitCode.usage,
   REDIS_UNREACHABLE: ExitCode.unreachable,
   REDIS_MISSING: ExitCode.unreachable,
   COORDINATOR_MISSING: ExitCode.unreachable,

@@ -9,6 +9,7 @@ import { addLogs } from './commands/logs.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addPs } from './commands/ps.ts';
 import { addResolve } from './commands/resolve.ts';
+import { addSchedule } from './commands/schedule.ts';
 import { addStatus } from './commands/status.ts';
 import { addValidate } from './commands/validate.ts';
 import { addWatch } from './commands/watch.ts';
@@ -45,6 +46,7 @@ export function buildProgram(version: string): Command {
     addCancel,
     addResolve,
     addHosts,
+    addSchedule,
   ])
     add(program);
   for (const add of [addLab, addWorker, addCoordinator, addCompletion]) add(program);

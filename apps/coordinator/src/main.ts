@@ -3,6 +3,7 @@ import { CmtError, type CoordinatorConfig, type ResolveOrder } from '@cmt/contra
 import { createLogger, forMigration, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
+  consumeOrders,
   DecisionRecord,
   loadKeyPair,
   openConnection,
@@ -15,6 +16,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { announcedJournals, leasePorts } from './lease-ports.ts';
 import { runMigration } from './run-migration.ts';
+import { workStarter } from './scheduled-work.ts';
 import { takeUp } from './take-up.ts';
 
 /** Milliseconds a coordinator that was told to stop gives the migrations under way; the next one takes over the rest. */
@@ -65,6 +67,10 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
     },
     drive,
   );
+  const orders = consumeOrders(
+    { redis, trust, name, logger, ledgerDir: join(config.stateDir, 'orders') },
+    workStarter(redis, keys),
+  );
   const health = await serveHealth(config.healthPort, () => ({
     ok: redis.status === 'ready',
     name,
@@ -75,7 +81,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
 
   await toldToStop();
   logger.info('told to stop');
-  await consumer.close(GRACE_MS);
+  await Promise.all([consumer.close(GRACE_MS), orders.close(GRACE_MS)]);
   await health.close();
   decisions.close();
   redis.disconnect();

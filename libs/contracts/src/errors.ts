@@ -6,12 +6,14 @@ import { z } from 'zod';
 import { handOverErrors } from './errors/hand-over.ts';
 import { machineErrors } from './errors/machines.ts';
 import { requestErrors } from './errors/requests.ts';
+import { scheduleErrors } from './errors/schedules.ts';
 import type { Entry } from './reaction.ts';
 
 export const catalogue = {
   ...requestErrors,
   ...machineErrors,
   ...handOverErrors,
+  ...scheduleErrors,
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof catalogue;

@@ -8,4 +8,5 @@ export * from './migration.ts';
 export * from './names.ts';
 export * from './queues.ts';
 export type { Reaction } from './reaction.ts';
+export * from './schedule.ts';
 export * from './steps.ts';

@@ -17,6 +17,8 @@ export {
   type CoordinatorOptions,
   type MigrationHandler,
 } from './consume-migrations.ts';
+export { consumeOrders, type OrdersOptions, type WorkStarter } from './consume-orders.ts';
+export { addSchedule, removeSchedule, runSchedule, schedules, type KnownSchedule } from './schedules.ts';
 export type { Origin } from './open-migration.ts';
 export { Lease, type LegDraft } from './lease.ts';
 export type { DispatchLimits } from './leg-watch.ts';
