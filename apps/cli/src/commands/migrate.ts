@@ -1,5 +1,5 @@
 /** `cmt migrate`: asks for a migration and shows it until its end. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { MigrationReport } from '@cmt/contracts';
 import { ExitCode, exitCodeOfReport } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -30,7 +30,8 @@ export function addMigrate(program: Command): void {
     ],
   });
   withMigrateFlags(command)
-    .option('--detach', 'print the id and return at once')
+    .addOption(new Option('--detach', 'print the id and return at once').conflicts('wait'))
+    .option('--wait', 'show it until its end, and exit as it does: the default')
     .action((container: string | undefined, flags: MigrateFlags) =>
       runVerb(flags, (io) => migrate(container, flags, io)),
     );
