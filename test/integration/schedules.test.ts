@@ -56,7 +56,7 @@ function takingOrders(): { close(graceMs: number): Promise<void> } {
   const ledgerDir = join(world.redis.dir, 'orders');
   const redis = world.connection();
   return consumeOrders(
-    { redis, trust, logger, name: 'test', ledgerDir, timing: QUICK },
+    { redis, trust, logger, keys: own, name: 'test', ledgerDir, timing: QUICK },
     workStarter(redis, own),
   );
 }

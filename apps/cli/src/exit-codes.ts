@@ -25,6 +25,7 @@ const byFailure: Partial<Record<ErrorCode, ExitCode>> = {
   CONFIG_INVALID: ExitCode.usage,
   SCHEDULE_INVALID: ExitCode.usage,
   REDIS_UNREACHABLE: ExitCode.unreachable,
+  REDIS_REFUSED: ExitCode.unreachable,
   REDIS_MISSING: ExitCode.unreachable,
   COORDINATOR_MISSING: ExitCode.unreachable,
   HOST_UNREACHABLE: ExitCode.unreachable,

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addCancel } from './commands/cancel.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addCoordinator } from './commands/coordinator.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addHosts } from './commands/hosts.ts';
 import { addLab } from './commands/lab.ts';
 import { addLogs } from './commands/logs.ts';
@@ -47,6 +48,7 @@ export function buildProgram(version: string): Command {
     addResolve,
     addHosts,
     addSchedule,
+    addDoctor,
   ])
     add(program);
   for (const add of [addLab, addWorker, addCoordinator, addCompletion]) add(program);

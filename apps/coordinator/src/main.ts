@@ -1,11 +1,12 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
 import { CmtError, type CoordinatorConfig, type ResolveOrder } from '@cmt/contracts';
-import { createLogger, forMigration, serveHealth } from '@cmt/host';
+import { claimPlace, createLogger, forMigration, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
   consumeOrders,
   DecisionRecord,
   loadKeyPair,
+  lookBeforeJoining,
   openConnection,
   parseRedisUrl,
   trustIn,
@@ -22,12 +23,14 @@ import { takeUp } from './take-up.ts';
 /** Milliseconds a coordinator that was told to stop gives the migrations under way; the next one takes over the rest. */
 const GRACE_MS = 3_000;
 
-/** Runs until SIGTERM or SIGINT. */
+/** Runs until SIGTERM or SIGINT. @throws {CmtError} COORDINATOR_RUNS, and what `lookBeforeJoining` refuses with */
 export async function main(config: CoordinatorConfig & { readonly redis: string }): Promise<void> {
   process.umask(0o077);
   const logger = createLogger('coordinator', config.logLevel);
   const name = `coordinator@${hostname()}`;
   const address = parseRedisUrl(config.redis);
+  const place = await claimPlace(config.stateDir);
+  await lookBeforeJoining(address, { name }, logger);
   const redis = openConnection(address, 'worker', logger);
   const decisions = new DecisionRecord(address, logger);
   const keys = await loadKeyPair(config.stateDir);
@@ -68,7 +71,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
     drive,
   );
   const orders = consumeOrders(
-    { redis, trust, name, logger, ledgerDir: join(config.stateDir, 'orders') },
+    { redis, trust, keys, name, logger, ledgerDir: join(config.stateDir, 'orders') },
     workStarter(redis, keys),
   );
   const health = await serveHealth(config.healthPort, () => ({
@@ -85,6 +88,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   await health.close();
   decisions.close();
   redis.disconnect();
+  await place.close();
 }
 
 /** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */

@@ -8,6 +8,7 @@ import {
   keys,
   MigrationEvent,
   MigrationRequest,
+  type Diagnosis,
   type MigrationReport,
   type Schedule,
   type ScheduleRun,
@@ -35,6 +36,7 @@ import {
   type Submitted,
 } from '@cmt/queue';
 import { randomInt } from 'node:crypto';
+import { diagnose } from './diagnose.ts';
 import { pino, type Logger } from 'pino';
 import type { z } from 'zod';
 
@@ -177,6 +179,11 @@ export class CmtClient {
   async runSchedule(name: string): Promise<ScheduleRun> {
     const signal = AbortSignal.timeout(ANSWER_MS);
     return runSchedule(this.#redis, name, await loadKeyPair(this.#stateDir), signal);
+  }
+
+  /** How Redis, coordinator and hosts are; `host` for one host alone. @throws {CmtError} HOST_UNKNOWN */
+  async diagnose(host?: string): Promise<Diagnosis[]> {
+    return diagnose(this.#redis, await loadKeyPair(this.#stateDir), host);
   }
 
   close(): void {

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { handOverErrors } from './errors/hand-over.ts';
+import { joiningErrors } from './errors/joining.ts';
 import { machineErrors } from './errors/machines.ts';
 import { requestErrors } from './errors/requests.ts';
 import { scheduleErrors } from './errors/schedules.ts';
@@ -14,6 +15,7 @@ export const catalogue = {
   ...machineErrors,
   ...handOverErrors,
   ...scheduleErrors,
+  ...joiningErrors,
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof catalogue;

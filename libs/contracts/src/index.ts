@@ -1,4 +1,5 @@
 export * from './config.ts';
+export * from './doctor.ts';
 export * from './errors.ts';
 export * from './failure.ts';
 export * from './events.ts';

@@ -9,11 +9,13 @@
  */
 import {
   CmtError,
+  DoctorOrder,
   ORDERS_QUEUE,
   runId,
   RunScheduleOrder,
   Schedule,
   Sealed,
+  type DoctorAnswer,
   type Failure,
   type MigrationId,
   type ScheduledWork,
@@ -23,11 +25,13 @@ import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { answerDoctor } from './doctor.ts';
 import { FencedWorker } from './fenced-worker.ts';
 import { ORDER_FRESH_MS, staleness } from './freshness.ts';
+import type { KeyPair } from './key-pair.ts';
 import { Ledger } from './ledger.ts';
 import { openOrdersQueue, orderJobId } from './order-job.ts';
-import type { LockTiming } from './ownership.ts';
+import type { LockTiming, Ownership } from './ownership.ts';
 import { isDueAt, timesBetween } from './schedule-time.ts';
 import { noteRun, runsOf } from './schedules.ts';
 import { openSealed } from './seal.ts';
@@ -37,6 +41,8 @@ export interface OrdersOptions {
   /** Of role `worker`. Closed by the caller, after `close`. */
   readonly redis: Redis;
   readonly trust: Trust;
+  /** Signs questions to hosts. */
+  readonly keys: KeyPair;
   /** Names this coordinator. */
   readonly name: string;
   readonly logger: Logger;
@@ -54,7 +60,8 @@ export interface WorkStarter {
 }
 
 /** What an order came to: stored as its job's result. */
-type Answer = { readonly run: ScheduleRun } | { readonly refused: Failure };
+type Answer =
+  { readonly run: ScheduleRun } | { readonly answer: DoctorAnswer } | { readonly refused: Failure };
 
 const Obeyed = z.object({ endedAt: z.number() });
 
@@ -86,7 +93,7 @@ class Orders {
     this.#obeyed = new Ledger(options.ledgerDir, Obeyed);
     this.#worker = new FencedWorker(
       { ...options, queueName: ORDERS_QUEUE, concurrency: CONCURRENCY },
-      (job, ownership) => this.#answer(job, () => ownership.assertOwned()),
+      (job, ownership) => this.#answer(job, ownership),
     );
   }
 
@@ -94,11 +101,14 @@ class Orders {
     return this.#worker.close(graceMs);
   }
 
-  async #answer(job: Job<unknown>, assertOwned: () => void): Promise<Answer> {
+  async #answer(job: Job<unknown>, ownership: Ownership): Promise<Answer> {
     try {
-      return {
-        run: await (job.repeatJobKey === undefined ? this.#runNow(job, assertOwned) : this.#fire(job)),
-      };
+      if (job.repeatJobKey !== undefined) return { run: await this.#fire(job) };
+      const order = await this.#open(job.data, z.discriminatedUnion('kind', [RunScheduleOrder, DoctorOrder]));
+      await this.#refuseReplay(job, order);
+      if (order.kind === 'run-schedule') return { run: await this.#runNow(order, ownership) };
+      const { redis, keys } = this.#options;
+      return { answer: await answerDoctor(redis, order, keys, ownership.signal) };
     } catch (error) {
       if (!(error instanceof CmtError)) throw error;
       this.#options.logger.warn({ job: job.id, err: error }, 'an order is refused');
@@ -150,21 +160,24 @@ class Orders {
     return this.#note(name, { ...runAt(at), outcome: 'started', missed, id });
   }
 
-  /** @throws {CmtError} SCHEDULE_UNKNOWN, REQUEST_FORGED, and whatever speaks against the work itself */
-  async #runNow(job: Job<unknown>, assertOwned: () => void): Promise<ScheduleRun> {
-    const order = await this.#open(job.data, RunScheduleOrder);
-    const id = orderJobId({ kind: 'run', nonce: order.nonce });
+  /** @throws {CmtError} REQUEST_FORGED for a copy, or an order that is old or was obeyed before */
+  async #refuseReplay(job: Job<unknown>, order: RunScheduleOrder | DoctorOrder): Promise<void> {
+    const id = idOf(order);
     if (job.id !== id) throw this.#forged(`it is a copy of ${id}`);
     const stale = staleness(order.issuedAt, ORDER_FRESH_MS, Date.now());
     if (stale !== null) throw this.#forged(stale);
     if ((await this.#obeyed.find(id)) !== null) throw this.#forged('this order was obeyed before');
+  }
+
+  /** @throws {CmtError} SCHEDULE_UNKNOWN, REQUEST_FORGED, and whatever speaks against the work itself */
+  async #runNow(order: RunScheduleOrder, ownership: Ownership): Promise<ScheduleRun> {
     const sealed = Sealed.safeParse((await this.#queue.getJobScheduler(order.name))?.template?.data);
     if (!sealed.success) throw new CmtError('SCHEDULE_UNKNOWN', { name: order.name });
     const schedule = await this.#open(sealed.data, Schedule);
     if (schedule.name !== order.name) throw this.#forged(`it is signed as schedule ${schedule.name}`);
-    assertOwned();
+    ownership.assertOwned();
     const run = await this.#start(schedule, order.issuedAt, 0);
-    await this.#obeyed.record(id, { endedAt: Date.now() });
+    await this.#obeyed.record(idOf(order), { endedAt: Date.now() });
     return run;
   }
 
@@ -177,6 +190,8 @@ class Orders {
     return new CmtError('REQUEST_FORGED', { queue: ORDERS_QUEUE, host: this.#options.name, problem });
   }
 }
+
+const idOf = ({ kind, nonce }: RunScheduleOrder | DoctorOrder): string => orderJobId({ kind, nonce });
 
 /** Times up to then are accounted for: BullMQ goes on with the first that comes after what it hands out. */
 const seenUntil = ({ dueAt, seenAt, outcome }: ScheduleRun): number =>

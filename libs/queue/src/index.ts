@@ -7,6 +7,9 @@ export {
   type RedisAddress,
 } from './connection.ts';
 export { keepsEveryWrite, redisFacts, type RedisFacts } from './redis-facts.ts';
+export { clockOffset, diagnoseRedis } from './fit-redis.ts';
+export { askDoctor } from './doctor.ts';
+export { lookBeforeJoining, type Joining } from './join.ts';
 export { loadKeyPair, type KeyPair } from './key-pair.ts';
 export { trustIn, type Trust } from './trust.ts';
 export { openSealed, seal, type Opener } from './seal.ts';

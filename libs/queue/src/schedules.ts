@@ -98,7 +98,7 @@ export async function runSchedule(
   return onQueue(redis, async (queue) => {
     if (scheduleOf(await queue.getJobScheduler(name)) === null)
       throw new CmtError('SCHEDULE_UNKNOWN', { name });
-    const answer = Ran.parse(await awaitOrder(redis, queue, { kind: 'run', nonce, sealed }, signal));
+    const answer = Ran.parse(await awaitOrder(redis, queue, { kind: 'run-schedule', nonce, sealed }, signal));
     const failure = answer.refused ?? answer.run?.failure;
     if (answer.run === undefined || failure)
       throw new CmtError(failure?.code ?? 'SCHEDULE_UNKNOWN', failure?.details ?? { name });

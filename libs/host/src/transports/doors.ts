@@ -3,6 +3,7 @@ import { chmod, mkdir, unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { ListenOptions, Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { CmtError } from '@cmt/contracts';
 import { errnoOf } from './errno.ts';
 
 export interface Door {
@@ -13,12 +14,12 @@ export interface Door {
 /** Bytes of a unix socket's path, with its end (unix(7), sun_path). */
 const MAX_SOCKET_PATH = 108;
 
-/** Listens on a unix socket, 0600 in a 0700 directory; a socket that nobody serves any more is replaced. @throws Error when one is served */
+/** Listens on a unix socket, 0600 in a 0700 directory; a socket that nobody serves any more is replaced. @throws {CmtError} WORKER_RUNS when one is served */
 export async function openUnixDoor(path: string, onStream: (socket: Socket) => void): Promise<Door> {
   if (Buffer.byteLength(path) >= MAX_SOCKET_PATH) throw new Error(`the path of socket ${path} is too long`);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await chmod(dirname(path), 0o700);
-  if (await isServed(path)) throw new Error(`another worker listens on ${path}`);
+  if (await isServed(path)) throw new CmtError('WORKER_RUNS', { socket: path });
   await unlink(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
   });
