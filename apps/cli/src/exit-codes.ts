@@ -29,6 +29,8 @@ const byFailure: Partial<Record<ErrorCode, ExitCode>> = {
   REDIS_MISSING: ExitCode.unreachable,
   COORDINATOR_MISSING: ExitCode.unreachable,
   HOST_UNREACHABLE: ExitCode.unreachable,
+  SSH_HOST_UNKNOWN: ExitCode.unreachable,
+  SSH_UNREACHABLE: ExitCode.unreachable,
   CANCELLED: ExitCode.cancelled,
   INTERNAL: ExitCode.internal,
 };

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { handOverErrors } from './errors/hand-over.ts';
 import { joiningErrors } from './errors/joining.ts';
 import { machineErrors } from './errors/machines.ts';
+import { remoteErrors } from './errors/remote.ts';
 import { requestErrors } from './errors/requests.ts';
 import { scheduleErrors } from './errors/schedules.ts';
 import type { Entry } from './reaction.ts';
@@ -13,6 +14,7 @@ import type { Entry } from './reaction.ts';
 export const catalogue = {
   ...requestErrors,
   ...machineErrors,
+  ...remoteErrors,
   ...handOverErrors,
   ...scheduleErrors,
   ...joiningErrors,
