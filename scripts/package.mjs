@@ -25,7 +25,7 @@ import { parseArgs } from 'node:util';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { values } = parseArgs({
   options: {
-    out: { type: 'string', default: join(root, 'dist/packages') },
+    out: { type: 'string', default: join(root, 'packages') },
     level: { type: 'string', default: '9' },
     json: { type: 'boolean', default: false },
   },
@@ -56,7 +56,7 @@ function assemble(tree) {
   for (const name of JSON.parse(readFileSync(join(built, 'files.json'), 'utf8')))
     put(join(built, name), join(tree, 'lib', name));
   put(join(built, 'files.json'), join(tree, 'lib/files.json'));
-  put(process.execPath, join(tree, 'lib/node'), 0o755);
+  put(process.execPath, join(tree, 'runtime/node'), 0o755);
   put(join(root, 'packaging/cmt.sh'), join(tree, 'bin/cmt'), 0o755);
   for (const name of ['cmt-worker.service', 'cmt-coordinator.service'])
     put(join(root, 'packaging/systemd', name), join(tree, 'systemd', name));

@@ -55,7 +55,7 @@ describe('the bundle', () => {
       6,
       { error: { code: 'REDIS_UNREACHABLE' } },
     ]);
-    await run('cmp', [process.execPath, join(dir, 'cmt/lib/node')], LIMIT);
+    await run('cmp', [process.execPath, join(dir, 'cmt/runtime/node')], LIMIT);
   });
 
   it('holds no source, no map, and nobody’s name', async () => {

@@ -26,19 +26,17 @@ export async function startProgram(file: string, order: object): Promise<Program
     });
     child.once('exit', () => reject(new Error(`${file} ended`)));
   });
+  const closed = new Promise((resolve) => lines?.once('close', resolve));
+  const ended = child.then(
+    () => undefined,
+    () => undefined,
+  );
   return {
     pid: child.pid ?? 0,
     begin: () => void child.stdin?.write('go\n'),
     stop: async () => {
-      const closed = new Promise((resolve) => lines?.once('close', resolve));
       child.kill('SIGTERM');
-      await Promise.all([
-        closed,
-        child.then(
-          () => undefined,
-          () => undefined,
-        ),
-      ]);
+      await Promise.all([closed, ended]);
       return last;
     },
   };

@@ -9,6 +9,7 @@ export {
 export { keepsEveryWrite, redisFacts, type RedisFacts } from './redis-facts.ts';
 export { clockOffset, diagnoseRedis } from './fit-redis.ts';
 export { askDoctor } from './doctor.ts';
+export { forgetHost, setHostUser, userOf } from './host-user.ts';
 export { lookBeforeJoining, type Joining } from './join.ts';
 export { loadKeyPair, type KeyPair } from './key-pair.ts';
 export { trustIn, type Trust } from './trust.ts';
