@@ -24,6 +24,8 @@ module.exports = {
       { dependencyTypes: ['core'] },
     ),
     only('queue-touches-no-runtime', { path: '^libs/queue/' }, { path: '^(libs/(saga|host)|apps/)' }),
+    only('client-knows-the-queue-alone', { path: '^libs/client/' }, { path: '^(libs/(saga|host)|apps/)' }),
+    only('libs-know-no-client', { path: '^libs/(?!client/)' }, { path: '^libs/client/' }),
     only('host-touches-no-queue', { path: '^libs/host/' }, { path: '^(libs/(saga|queue)|apps/)' }),
     ...['cli', 'coordinator', 'worker', 'lab'].map((app) =>
       only(`app-${app}-alone`, { path: `^apps/${app}/` }, { path: `^apps/(?!${app}/)` }),

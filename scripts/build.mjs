@@ -1,5 +1,6 @@
 /**
  * Bundles every app to dist/<app>.js. Does nothing when no source is newer than the last build (`--force` builds anyway).
+ * `--out DIR` builds there instead.
  *
  * INVARIANTS
  * - dist/.stamp carries the time at which the last good build began: a source changed meanwhile is newer than it.
@@ -8,11 +9,12 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(root, 'dist');
+const out = process.argv.indexOf('--out');
+const dist = out < 0 ? join(root, 'dist') : resolve(process.argv[out + 1] ?? '.');
 const stamp = join(dist, '.stamp');
 
 /** Old chunks live this long, for a CLI that started just before the build. */
@@ -83,6 +85,7 @@ async function build() {
   }
   await dropOldChunks(new Set(files.map(({ path }) => path)));
   await replace(join(dist, 'package.json'), manifest());
+  await replace(join(dist, 'files.json'), contentsOf(files));
   // esbuild has said what is wrong; what is right is there, but counts as stale.
   if (results.some(({ status }) => status === 'rejected')) process.exit(1);
   await replace(stamp, '');
@@ -99,6 +102,13 @@ function isFresh() {
 function manifest() {
   const { version, type } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   return `${JSON.stringify({ name: 'cmt', version, type })}\n`;
+}
+
+/** What runs elsewhere needs of this build, and nothing that an older one has left. */
+function contentsOf(files) {
+  const programs = files.map(({ path }) => relative(dist, path)).filter((name) => !name.endsWith('.map'));
+  const all = [...programs, 'package.json', ...(existsSync(addonSource) ? [addon] : [])];
+  return `${JSON.stringify(all.sort())}\n`;
 }
 
 function sources() {

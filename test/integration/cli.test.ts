@@ -55,7 +55,7 @@ describe('cmt migrate', () => {
     const other = await move('redis', '--id', 'twice', '--force');
     expect([other.code, other.stderr]).toEqual([
       2,
-      expect.stringContaining('--id: twice is another migration'),
+      expect.stringContaining('the id twice is that of another migration'),
     ]);
   });
 
@@ -90,7 +90,7 @@ describe('cmt migrate', () => {
     expect(stderr).toContain('cmt watch slow-1');
     expect(stderr).toContain('cmt cancel slow-1');
     const watching = run('watch', 'slow-1', '--json');
-    expect((await run('cancel', 'slow-1', '--reason', 'enough')).code).toBe(0);
+    expect((await run('cancel', 'slow-1', '--reason', 'enough', '--wait')).code).toBe(7);
     const watched = await watching;
     expect(watched.code).toBe(7);
     expect(jsonLines(watched.stdout).map(({ kind, text }) => `${String(kind)} ${String(text)}`)).toEqual([
@@ -229,6 +229,7 @@ describe('bad input', () => {
     ['a bad hook', 2, 'REQUEST_INVALID', ['migrate', 'redis', ...ends, '--hook-pre-restore', 'a | b']],
     ['a bad id', 2, 'REQUEST_INVALID', ['migrate', 'redis', ...ends, '--id', '7']],
     ['a missing flag', 2, 'REQUEST_INVALID', ['migrate', 'redis', '--src', 'host1']],
+    ['waiting and not waiting', 2, 'REQUEST_INVALID', ['migrate', 'redis', ...ends, '--wait', '--detach']],
     ['an unknown flag', 2, 'REQUEST_INVALID', ['ps', '--fast']],
     ['an unknown verb', 2, 'REQUEST_INVALID', ['migrat']],
     ['an unknown migration', 3, 'MIGRATION_UNKNOWN', ['status', 'nobody']],

@@ -21,7 +21,7 @@ import { container, inputs, on, useTwoHosts } from '../support/two-hosts.ts';
 const TRIES = 1000;
 const hosts = useTwoHosts();
 
-type Word = Exclude<StepName, 'hook' | 'inspect' | 'validate'>;
+type Word = Exclude<StepName, 'hook' | 'inspect' | 'validate' | 'doctor'>;
 
 /** Of an older epoch every step that may change something is late. */
 const WORDS: readonly Word[] = [

@@ -23,7 +23,9 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 const byFailure: Partial<Record<ErrorCode, ExitCode>> = {
   REQUEST_INVALID: ExitCode.usage,
   CONFIG_INVALID: ExitCode.usage,
+  SCHEDULE_INVALID: ExitCode.usage,
   REDIS_UNREACHABLE: ExitCode.unreachable,
+  REDIS_REFUSED: ExitCode.unreachable,
   REDIS_MISSING: ExitCode.unreachable,
   COORDINATOR_MISSING: ExitCode.unreachable,
   HOST_UNREACHABLE: ExitCode.unreachable,

@@ -1,34 +1,17 @@
 /** A verb's way to the fleet: configuration, Redis (the private one when none is configured), and the queue behind it. */
+import { CmtClient } from '@cmt/client';
+import { ClientConfig, keys, type Failure } from '@cmt/contracts';
 import {
-  ClientConfig,
-  CmtError,
-  type Failure,
-  keys,
-  MigrationEvent,
-  type MigrationReport,
-  type MigrationRequest,
-} from '@cmt/contracts';
-import {
-  alarmsOf,
   connectProducer,
-  coordinatorAlive,
-  follow,
-  hosts,
-  listSagas,
   loadKeyPair,
   newestEvent,
   parseRedisUrl,
-  readSaga,
   refusalOf,
-  requestCancel,
   requestResolve,
-  submitMigration,
   untilTaken,
   waitingForWord,
   type EventId,
   type RedisConnection,
-  type SeenHost,
-  type Submitted,
 } from '@cmt/queue';
 import { pino } from 'pino';
 import { mergeConfig, readConfigFile } from './config.ts';
@@ -37,11 +20,13 @@ import type { Standstill } from './present/standstill.ts';
 import type { AgentlessNames, ParsedRequest } from './request.ts';
 import type { CommonFlags } from './verb.ts';
 
-export class Fleet {
+/** A client that reads the command line's configuration, and brings its own Redis and coordinator when none is configured. */
+export class Fleet extends CmtClient {
   readonly #config: ClientConfig;
   readonly #redis: RedisConnection;
 
   private constructor(config: ClientConfig, redis: RedisConnection) {
+    super(redis, config.stateDir);
     this.#config = config;
     this.#redis = redis;
   }
@@ -54,10 +39,6 @@ export class Fleet {
     return new Fleet(config, await connectProducer(parseRedisUrl(url), logger));
   }
 
-  hosts(): Promise<SeenHost[]> {
-    return hosts(this.#redis);
-  }
-
   /**
    * Workers for those ends that are reached over ssh; none where a Redis is configured: a fleet has its own.
    * @throws {CmtError} SSH_*, SUDO_REFUSED, REMOTE_*, BUNDLE_INVALID, SAME_HOST, REQUEST_INVALID
@@ -66,42 +47,6 @@ export class Fleet {
     if (this.#config.redis !== undefined) return {};
     const { reachEnds } = await import('./agentless/reach.ts');
     return await reachEnds(this.#config.stateDir, parsed, () => this.hosts());
-  }
-
-  /** Newest first. */
-  migrations(limit: number): Promise<MigrationReport[]> {
-    return listSagas(this.#redis, limit);
-  }
-
-  /** @throws {CmtError} MIGRATION_UNKNOWN */
-  async migration(id: string): Promise<MigrationReport> {
-    const saga = await readSaga(this.#redis, id);
-    if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
-    return saga.report;
-  }
-
-  /** False when this Redis has never heard of it, or has forgotten it. */
-  async knows(id: string): Promise<boolean> {
-    return (await readSaga(this.#redis, id)) !== null;
-  }
-
-  /** @throws {CmtError} REQUEST_INVALID when the id belongs to a migration that was asked for in other words. */
-  async submit(request: MigrationRequest): Promise<Submitted> {
-    const submitted = await submitMigration(this.#redis, request, await loadKeyPair(this.#config.stateDir));
-    const { isNew, report } = submitted;
-    // What was rebuilt from the hosts' journals has lost the words it was asked for in.
-    if (isNew || report.rebuilt !== undefined || sameWish(report.request, request)) return submitted;
-    const problem = `--id: ${request.id} is another migration (\`cmt status ${request.id}\`)`;
-    throw new CmtError('REQUEST_INVALID', { problem });
-  }
-
-  /** @throws {CmtError} MIGRATION_UNKNOWN, TOO_LATE_TO_CANCEL */
-  cancel(id: string, reason: string): Promise<void> {
-    return requestCancel(this.#redis, id, reason);
-  }
-
-  follow(id: string, signal: AbortSignal, from: boolean | EventId = true): ReturnType<typeof follow> {
-    return follow(this.#redis, id, from, signal);
   }
 
   /** What is known about a migration that waits for an operator's word about `fenced`. @throws {CmtError} NOT_STUCK, NOT_A_SIDE, MIGRATION_UNKNOWN */
@@ -131,30 +76,15 @@ export class Fleet {
     return refusalOf(this.#redis, id, signal);
   }
 
-  /** What must not be and is, by host. */
-  alarms(id: string): Promise<{ readonly host: string; readonly text: string }[]> {
-    return alarmsOf(this.#redis, id);
-  }
-
-  /** What was told so far. */
-  async events(id: string): Promise<MigrationEvent[]> {
-    const entries = await this.#redis.xrange(keys.events(id), '-', '+');
-    return entries.map(([, fields]) => MigrationEvent.parse(JSON.parse(fields[1] ?? '')));
-  }
-
   /** True when a coordinator takes migrations. Starts the embedded one again if it has died. */
-  async hasCoordinator(): Promise<boolean> {
+  override async hasCoordinator(): Promise<boolean> {
     const isEmbedded = this.#config.redis === undefined;
-    const alive = await coordinatorAlive(this.#redis).catch((error: unknown) => {
+    const alive = await super.hasCoordinator().catch((error: unknown) => {
       if (isEmbedded) return false;
       throw error;
     });
     if (!alive && isEmbedded) await startEmbedded(this.#config.stateDir);
     return alive;
-  }
-
-  close(): void {
-    this.#redis.disconnect();
   }
 }
 
@@ -172,10 +102,6 @@ async function startEmbedded(stateDir: string): Promise<string> {
   await reviveSessions(stateDir);
   return url;
 }
-
-/** Two requests for one migration differ in the time they were made at, and in nothing else. */
-const sameWish = (one: MigrationRequest, other: MigrationRequest): boolean =>
-  JSON.stringify({ ...one, requestedAt: 0 }) === JSON.stringify({ ...other, requestedAt: 0 });
 
 /** Opens the fleet for as long as `work` takes. */
 export async function withFleet<T>(flags: CommonFlags, work: (fleet: Fleet) => Promise<T>): Promise<T> {

@@ -3,12 +3,14 @@ import { Command } from 'commander';
 import { addCancel } from './commands/cancel.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addCoordinator } from './commands/coordinator.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addHosts } from './commands/hosts.ts';
 import { addLab } from './commands/lab.ts';
 import { addLogs } from './commands/logs.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addPs } from './commands/ps.ts';
 import { addResolve } from './commands/resolve.ts';
+import { addSchedule } from './commands/schedule.ts';
 import { addStatus } from './commands/status.ts';
 import { addValidate } from './commands/validate.ts';
 import { addWatch } from './commands/watch.ts';
@@ -45,6 +47,8 @@ export function buildProgram(version: string): Command {
     addCancel,
     addResolve,
     addHosts,
+    addSchedule,
+    addDoctor,
   ])
     add(program);
   for (const add of [addLab, addWorker, addCoordinator, addCompletion]) add(program);

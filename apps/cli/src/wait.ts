@@ -87,14 +87,14 @@ async function followToEnd(
   id: string,
   { show, from, signal }: Following,
 ): Promise<MigrationReport> {
-  for await (const event of fleet.follow(id, signal, from)) show(event);
+  for await (const event of fleet.follow(id, { from, signal })) show(event);
   signal.throwIfAborted();
   return await endOf(fleet, id);
 }
 
 /** The stream ends when the migration does, or when it has become too old to be kept. */
 async function endOf(fleet: Fleet, id: string): Promise<MigrationReport> {
-  const report = await fleet.migration(id);
+  const report = await fleet.status(id);
   if (isEnd(report.state)) return report;
   throw new CmtError('INTERNAL', {
     ...{ host: 'this machine', step: 'watching', reason: `the events of ${id} ended before it did` },

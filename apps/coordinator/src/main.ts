@@ -1,10 +1,12 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
 import { CmtError, type CoordinatorConfig, type ResolveOrder } from '@cmt/contracts';
-import { createLogger, forMigration, serveHealth } from '@cmt/host';
+import { claimPlace, createLogger, forMigration, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
+  consumeOrders,
   DecisionRecord,
   loadKeyPair,
+  lookBeforeJoining,
   openConnection,
   parseRedisUrl,
   trustIn,
@@ -15,17 +17,20 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { announcedJournals, leasePorts } from './lease-ports.ts';
 import { runMigration } from './run-migration.ts';
+import { workStarter } from './scheduled-work.ts';
 import { takeUp } from './take-up.ts';
 
 /** Milliseconds a coordinator that was told to stop gives the migrations under way; the next one takes over the rest. */
 const GRACE_MS = 3_000;
 
-/** Runs until SIGTERM or SIGINT. */
+/** Runs until SIGTERM or SIGINT. @throws {CmtError} COORDINATOR_RUNS, and what `lookBeforeJoining` refuses with */
 export async function main(config: CoordinatorConfig & { readonly redis: string }): Promise<void> {
   process.umask(0o077);
   const logger = createLogger('coordinator', config.logLevel);
   const name = `coordinator@${hostname()}`;
   const address = parseRedisUrl(config.redis);
+  const place = await claimPlace(config.stateDir);
+  await lookBeforeJoining(address, { name }, logger);
   const redis = openConnection(address, 'worker', logger);
   const decisions = new DecisionRecord(address, logger);
   const keys = await loadKeyPair(config.stateDir);
@@ -65,6 +70,10 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
     },
     drive,
   );
+  const orders = consumeOrders(
+    { redis, trust, keys, name, logger, ledgerDir: join(config.stateDir, 'orders') },
+    workStarter(redis, keys),
+  );
   const health = await serveHealth(config.healthPort, () => ({
     ok: redis.status === 'ready',
     name,
@@ -75,10 +84,11 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
 
   await toldToStop();
   logger.info('told to stop');
-  await consumer.close(GRACE_MS);
+  await Promise.all([consumer.close(GRACE_MS), orders.close(GRACE_MS)]);
   await health.close();
   decisions.close();
   redis.disconnect();
+  await place.close();
 }
 
 /** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */

@@ -1,12 +1,13 @@
 /** The worker of one host: takes its legs from the queue and runs their steps here. */
 import type { WorkerConfig } from '@cmt/contracts';
 import { createLogger, serveHealth } from '@cmt/host';
-import { parseRedisUrl } from '@cmt/queue';
+import { lookBeforeJoining, parseRedisUrl } from '@cmt/queue';
 import { openHost } from './host.ts';
 import { leaveNothing, untilNotNeeded } from './leaving.ts';
 import { serveQueue } from './serve-queue.ts';
 
 /**
+ * @throws {CmtError} WORKER_RUNS, and what `lookBeforeJoining` refuses with
  * Runs until SIGTERM or SIGINT; containers that it restored live on. A second one ends it like a crash: what is open is settled
  * at the next start.
  */
@@ -15,6 +16,8 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   const logger = createLogger('worker', config.logLevel).child({ host: config.name });
   const address = parseRedisUrl(config.redis);
   const host = await openHost(config);
+  const { publicKey } = host.endpoint;
+  await lookBeforeJoining(address, { name: config.name, publicKey }, logger);
   const queue = await serveQueue({ config, address, host, logger });
   const health = await serveHealth(config.healthPort, () => queue.health());
   logger.info({ address: address.shown }, 'ready');

@@ -4,9 +4,11 @@
  */
 import { z } from 'zod';
 import { handOverErrors } from './errors/hand-over.ts';
+import { joiningErrors } from './errors/joining.ts';
 import { machineErrors } from './errors/machines.ts';
 import { remoteErrors } from './errors/remote.ts';
 import { requestErrors } from './errors/requests.ts';
+import { scheduleErrors } from './errors/schedules.ts';
 import type { Entry } from './reaction.ts';
 
 export const catalogue = {
@@ -14,6 +16,8 @@ export const catalogue = {
   ...machineErrors,
   ...remoteErrors,
   ...handOverErrors,
+  ...scheduleErrors,
+  ...joiningErrors,
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof catalogue;

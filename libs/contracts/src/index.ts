@@ -1,4 +1,5 @@
 export * from './config.ts';
+export * from './doctor.ts';
 export * from './errors.ts';
 export * from './failure.ts';
 export * from './events.ts';
@@ -8,4 +9,5 @@ export * from './migration.ts';
 export * from './names.ts';
 export * from './queues.ts';
 export type { Reaction } from './reaction.ts';
+export * from './schedule.ts';
 export * from './steps.ts';

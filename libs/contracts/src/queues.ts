@@ -7,6 +7,9 @@ export const PREFIX = '{cmt}';
 /** Queue of migrations, worked by coordinators. */
 export const MIGRATIONS_QUEUE = 'cmt.migrations';
 
+/** Queue of what coordinators are asked for beside migrations: schedules that are due, and orders about them. */
+export const ORDERS_QUEUE = 'cmt.orders';
+
 /** Queue of one host's legs, worked by that host's worker. */
 export const hostQueue = (host: HostName): string => `cmt.host.${host}`;
 
@@ -22,6 +25,8 @@ export const keys = {
   cancel: (migration: MigrationId) => `${PREFIX}:cancel:${migration}`,
   /** Stream of a migration's events, for `watch` and `logs`. */
   events: (migration: MigrationId) => `${PREFIX}:events:${migration}`,
+  /** List of a schedule's latest runs, newest first. */
+  scheduleRuns: (schedule: string) => `${PREFIX}:schedule-runs:${schedule}`,
   host: (host: HostName) => `${PREFIX}:host:${host}`,
   hosts: `${PREFIX}:hosts`,
   /** Renewed by every coordinator while it takes migrations. */

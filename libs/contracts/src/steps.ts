@@ -3,6 +3,7 @@
  * One name everywhere: the row in saga/plan.ts, the key here, the file host/src/steps/<step>.ts.
  */
 import { z } from 'zod';
+import { Diagnosis, DOCTOR_PEERS } from './doctor.ts';
 import { Failure } from './failure.ts';
 import { Hook, HookOutcome } from './hooks.ts';
 import { ContainerNetwork, Finding, HostEndpoint, HostFacts, Inspection, TargetSurvey } from './host.ts';
@@ -161,6 +162,11 @@ export const steps = {
   ),
   /** Either side: a hook of the user, on this host. */
   hook: step({ hook: Hook, context: z.record(z.string(), z.unknown()) }, { outcome: HookOutcome }),
+  /** No migration's: how this machine is, and whether it reaches those. Changes nothing. */
+  doctor: step(
+    { peers: z.array(z.object({ name: HostName, endpoint: HostEndpoint })).max(DOCTOR_PEERS) },
+    { diagnoses: z.array(Diagnosis) },
+  ),
 } as const;
 
 export type StepName = keyof typeof steps;

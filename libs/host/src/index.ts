@@ -1,6 +1,8 @@
 export * from './context.ts';
 export * from './daemon.ts';
+export { diagnoseThisMachine } from './doctor/this-machine.ts';
 export * from './health.ts';
+export { claimPlace } from './place-claim.ts';
 export * from './hooks.ts';
 export * from './identity.ts';
 export * from './journal-file.ts';

@@ -70,7 +70,7 @@ export function openConnection(address: RedisAddress, role: ConnectionRole, logg
 
 /**
  * Opens a producer's connection and waits until it is usable.
- * @throws {CmtError} REDIS_UNREACHABLE within about five seconds
+ * @throws {CmtError} REDIS_UNREACHABLE within about five seconds; REDIS_REFUSED when it does not take user and password
  */
 export async function connectProducer(address: RedisAddress, logger: Logger): Promise<Redis> {
   const redis = new Redis({ ...address.options, ...behaviour('producer'), lazyConnect: true });
@@ -85,7 +85,9 @@ export async function connectProducer(address: RedisAddress, logger: Logger): Pr
   } catch (error) {
     redis.disconnect();
     const own = error instanceof Error && !error.message.includes('Connection is closed');
-    throw unreachable(address.shown, own ? error.message : reason);
+    const why = own ? error.message : reason;
+    if (REFUSED.test(why)) throw new CmtError('REDIS_REFUSED', { url: address.shown, reason: why });
+    throw unreachable(address.shown, why);
   }
 }
 
@@ -131,6 +133,9 @@ export async function reaching<T>(redis: Redis, answer: Promise<T>): Promise<T> 
 /** ioredis has no class for these. */
 const LOST =
   /MaxRetriesPerRequest|Connection is closed|isn't writeable|timed out|timeout|ECONN|EPIPE|ENOENT|EHOSTUNREACH/i;
+
+/** Redis is there and does not want to talk to this user. */
+const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM)\b/;
 
 const hidePassword = (url: string): string =>
   url.replace(

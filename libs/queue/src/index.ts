@@ -7,6 +7,10 @@ export {
   type RedisAddress,
 } from './connection.ts';
 export { keepsEveryWrite, redisFacts, type RedisFacts } from './redis-facts.ts';
+export { clockOffset, diagnoseRedis } from './fit-redis.ts';
+export { askDoctor } from './doctor.ts';
+export { forgetHost, setHostUser, userOf } from './host-user.ts';
+export { lookBeforeJoining, type Joining } from './join.ts';
 export { loadKeyPair, type KeyPair } from './key-pair.ts';
 export { trustIn, type Trust } from './trust.ts';
 export { openSealed, seal, type Opener } from './seal.ts';
@@ -17,6 +21,8 @@ export {
   type CoordinatorOptions,
   type MigrationHandler,
 } from './consume-migrations.ts';
+export { consumeOrders, type OrdersOptions, type WorkStarter } from './consume-orders.ts';
+export { addSchedule, removeSchedule, runSchedule, schedules, type KnownSchedule } from './schedules.ts';
 export type { Origin } from './open-migration.ts';
 export { Lease, type LegDraft } from './lease.ts';
 export type { DispatchLimits } from './leg-watch.ts';

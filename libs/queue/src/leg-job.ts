@@ -24,8 +24,8 @@ export interface LegOrder {
   readonly leg: Leg;
   readonly sealed: Sealed;
   readonly lease: number;
-  /** The migration's job, above which Bull Board shows the leg. */
-  readonly parent: { readonly id: string; readonly queue: string };
+  /** The migration's job, above which Bull Board shows the leg; a question has none. */
+  readonly parent?: { readonly id: string; readonly queue: string };
 }
 
 const legOptions: JobsOptions = {
@@ -41,7 +41,11 @@ const legOptions: JobsOptions = {
 /** Adds a leg to its host's queue. One that is there already, in whatever state, is left as it is. */
 export async function addLeg(queue: Queue, { leg, sealed, lease, parent }: LegOrder): Promise<void> {
   const name = leg.calls.map(({ step }) => step).join('+');
-  await queue.add(name, { sealed, lease }, { ...legOptions, jobId: legId(leg), parent });
+  await queue.add(
+    name,
+    { sealed, lease },
+    { ...legOptions, jobId: legId(leg), ...(parent ? { parent } : {}) },
+  );
 }
 
 /** A host's queue as the coordinator uses it, on a shared connection. */

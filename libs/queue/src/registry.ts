@@ -17,6 +17,8 @@ export interface SeenHost {
   readonly state: HostState;
   /** Milliseconds since the last announcement. */
   readonly ageMs: number;
+  /** Milliseconds that its clock was ahead of that of Redis then, less what the announcement took on its way. */
+  readonly clockOffsetMs?: number;
   readonly record: HostRecord;
 }
 
@@ -93,8 +95,11 @@ async function readHosts(redis: Redis): Promise<SeenHost[]> {
   for (let at = 0; at < scored.length; at += 2) {
     const name = scored[at] ?? '';
     const record = parseRecord(await redis.get(keys.host(name)));
-    const ageMs = Math.max(0, now - Number(scored[at + 1]));
-    if (record !== null) seen.push({ name, state: stateAt(ageMs), ageMs, record });
+    const announcedAt = Number(scored[at + 1]);
+    const ageMs = Math.max(0, now - announcedAt);
+    // One that has said good-bye tells nothing about its clock.
+    const clockOffsetMs = record === null || announcedAt === 0 ? 0 : record.seenAt - announcedAt;
+    if (record !== null) seen.push({ name, state: stateAt(ageMs), ageMs, clockOffsetMs, record });
   }
   return seen.sort((a, b) => a.name.localeCompare(b.name));
 }

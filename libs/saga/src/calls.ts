@@ -13,7 +13,7 @@ import { timeLimit } from './limits.ts';
 import { hookContext } from './report.ts';
 import type { Saga } from './state.ts';
 
-type PlainStep = Exclude<StepName, 'hook' | 'clean'>;
+type PlainStep = Exclude<StepName, 'hook' | 'clean' | 'doctor'>;
 type Inputs = { readonly [N in PlainStep]: (saga: Saga) => StepInput<N> };
 
 const inputs: Inputs = {

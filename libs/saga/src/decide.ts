@@ -114,7 +114,7 @@ function bothLegs(saga: Saga): Command[] {
   return [...target, ...source];
 }
 
-type PlainStep = Exclude<StepName, 'hook' | 'clean'>;
+type PlainStep = Exclude<StepName, 'hook' | 'clean' | 'doctor'>;
 
 function leg(saga: Saga, side: 'source' | 'target', steps: readonly [PlainStep, ...PlainStep[]]): Command {
   const [first, ...rest] = steps;

@@ -22,6 +22,8 @@ const FIXED: Record<StepName, number> = {
   discard: 30 * SECOND,
   resume: 30 * SECOND,
   hook: 0,
+  // No migration asks for it.
+  doctor: 0,
 };
 
 /** The slowest link and disk that count as working, in bytes per millisecond (10 MB/s). */

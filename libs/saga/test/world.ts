@@ -250,4 +250,5 @@ const outputs: Record<
   clean: {},
   resume: { wasFrozen: true, frozenMs: 1 },
   hook: { outcome: hookOutcome },
+  doctor: { diagnoses: [] },
 };

@@ -1,19 +1,16 @@
 /** From typed words to a migration on its way: what `migrate` and `validate` do first. */
-import { randomInt } from 'node:crypto';
+import { newMigrationId } from '@cmt/client';
 import type { Submitted } from '@cmt/queue';
 import type { Fleet } from '../fleet.ts';
 import { parseRequest, resolveRequest, type ParsedRequest, type RequestFlags } from '../request.ts';
-
-const LETTERS = 'abcdefghijklmnopqrstuvwxyz234567';
-const newId = (): string =>
-  `m-${Array.from({ length: 10 }, () => LETTERS.charAt(randomInt(LETTERS.length))).join('')}`;
 
 /** Checks what was typed, before anybody is asked. @throws {CmtError} REQUEST_INVALID */
 export const typed = (
   container: string | undefined,
   flags: RequestFlags,
   validateOnly: boolean,
-): ParsedRequest => parseRequest({ container, flags, validateOnly, newId: newId(), now: Date.now() });
+): ParsedRequest =>
+  parseRequest({ container, flags, validateOnly, newId: newMigrationId(), now: Date.now() });
 
 /**
  * Asks for it. Hosts that were typed as ssh wants them, and are not of the fleet, get their workers first.
@@ -23,5 +20,5 @@ export async function submit(fleet: Fleet, parsed: ParsedRequest): Promise<Submi
   const agentless = await fleet.reach(parsed);
   const hosts = await fleet.hosts();
   const records = hosts.map(({ record }) => record);
-  return fleet.submit(resolveRequest(parsed, records, agentless));
+  return fleet.enqueue(resolveRequest(parsed, records, agentless));
 }

@@ -22,7 +22,7 @@ async function printLogs(id: string, flags: CommonFlags, io: Io): Promise<ExitCo
   const { eventLine } = await import('../present/events.ts');
   const { printable } = await import('../present/paint.ts');
   return withFleet(flags, async (fleet) => {
-    const { failure } = await fleet.migration(id);
+    const { failure } = await fleet.status(id);
     for (const event of await fleet.events(id))
       io.out(io.json ? `${JSON.stringify(event)}\n` : eventLine(event, io.outPaint));
     if (failure?.log && !io.json) io.out(`${printable(failure.log).trimEnd()}\n`);

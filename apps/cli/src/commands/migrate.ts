@@ -1,5 +1,5 @@
 /** `cmt migrate`: asks for a migration and shows it until its end. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { MigrationReport } from '@cmt/contracts';
 import { ExitCode, exitCodeOfReport } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -32,22 +32,29 @@ export function addMigrate(program: Command): void {
       ['cmt migrate redis --src host1 --dst host2 --id nightly-7 --detach', 'do not wait; safe to repeat'],
     ],
   });
-  withMeans(withEnds(command))
-    .option('--max-downtime <time>', 'blackout that pre-copy aims for (default: 300ms)')
-    .option('--max-rounds <n>', 'upper bound of pre-dump rounds, 0 to 32 (default: 8)')
-    .option(
-      '--confirm-for <time>',
-      'how long the moved container must live before the source copy goes (default: 1s)',
-    )
-    .option(
-      '--step-timeout <time>',
-      'longest that any step before the decision may take (default: by the size of the container)',
-    )
-    .option('--detach', 'print the id and return at once');
-  withHooks(command).action((container: string | undefined, flags: MigrateFlags) =>
-    runVerb(flags, (io) => migrate(container, flags, io)),
-  );
+  withMigrateFlags(command)
+    .addOption(new Option('--detach', 'print the id and return at once').conflicts('wait'))
+    .option('--wait', 'show it until its end, and exit as it does: the default')
+    .action((container: string | undefined, flags: MigrateFlags) =>
+      runVerb(flags, (io) => migrate(container, flags, io)),
+    );
 }
+
+/** Everything that says what is to be moved and how; a schedule takes these too. */
+export const withMigrateFlags = (command: Command): Command =>
+  withHooks(
+    withMeans(withEnds(command))
+      .option('--max-downtime <time>', 'blackout that pre-copy aims for (default: 300ms)')
+      .option('--max-rounds <n>', 'upper bound of pre-dump rounds, 0 to 32 (default: 8)')
+      .option(
+        '--confirm-for <time>',
+        'how long the moved container must live before the source copy goes (default: 1s)',
+      )
+      .option(
+        '--step-timeout <time>',
+        'longest that any step before the decision may take (default: by the size of the container)',
+      ),
+  );
 
 async function migrate(container: string | undefined, flags: MigrateFlags, io: Io): Promise<ExitCode> {
   const { submit, typed } = await import('./ask.ts');

@@ -44,7 +44,7 @@ async function showMigration(id: string, flags: StatusFlags, io: Io): Promise<Ex
   const { printJson } = await import('../io.ts');
   const { alarmsText, reportText } = await import('../present/report.ts');
   const [migration, alarms] = await withFleet(flags, (fleet) =>
-    Promise.all([fleet.migration(id), fleet.alarms(id)]),
+    Promise.all([fleet.status(id), fleet.alarms(id)]),
   );
   if (io.json) printJson(io, true, { migration, alarms });
   else io.out(reportText(migration, io.outPaint) + alarmsText(alarms, io.outPaint));

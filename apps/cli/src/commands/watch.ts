@@ -24,7 +24,7 @@ async function watch(id: string, flags: CommonFlags, io: Io): Promise<ExitCode> 
   const { failureText } = await import('../present/failure.ts');
   const { awaitEnd } = await import('../wait.ts');
   return withFleet(flags, async (fleet) => {
-    await fleet.migration(id);
+    await fleet.status(id);
     const live = io.json
       ? { show: (event: object) => io.out(`${JSON.stringify(event)}\n`), end: () => undefined }
       : liveOn(io);

@@ -5,6 +5,7 @@ import type { Journal, JournalEntry } from '../journal.ts';
 import { clean } from './clean.ts';
 import { confirm } from './confirm.ts';
 import { discard } from './discard.ts';
+import { doctor } from './doctor.ts';
 import { fencedOff } from './fenced-off.ts';
 import { finalSync } from './final-sync.ts';
 import { freezeAndDump } from './freeze-and-dump.ts';
@@ -84,4 +85,5 @@ export const steps: Steps = {
   discard: inTurn('discard', discard),
   resume: inTurn('resume', resume),
   hook: inTurn('hook', hook),
+  doctor,
 };

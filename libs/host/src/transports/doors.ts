@@ -3,6 +3,7 @@ import { chmod, chown, mkdir, unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { ListenOptions, Server, Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { CmtError } from '@cmt/contracts';
 import { errnoOf } from './errno.ts';
 
 export interface Door {
@@ -16,7 +17,7 @@ const MAX_SOCKET_PATH = 108;
 /**
  * Listens on a unix socket, 0600 in a 0700 directory; a socket that nobody serves any more is replaced.
  * @param owner whom the socket is given to; the directory is theirs already
- * @throws Error when one is served
+ * @throws {CmtError} WORKER_RUNS when one is served
  */
 export async function openUnixDoor(
   path: string,
@@ -26,7 +27,7 @@ export async function openUnixDoor(
   if (Buffer.byteLength(path) >= MAX_SOCKET_PATH) throw new Error(`the path of socket ${path} is too long`);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await chmod(dirname(path), 0o700);
-  if (await isServed(path)) throw new Error(`another worker listens on ${path}`);
+  if (await isServed(path)) throw new CmtError('WORKER_RUNS', { socket: path });
   await unlink(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
   });

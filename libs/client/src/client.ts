@@ -1,0 +1,205 @@
+/**
+ * A Node program's way to a fleet, and the command line's: asks for migrations, follows them, says how everything stands.
+ * Every method may reject with CmtError REDIS_UNREACHABLE; what else is said at each.
+ */
+import {
+  CmtError,
+  isEnd,
+  keys,
+  MigrationEvent,
+  MigrationRequest,
+  type Diagnosis,
+  type MigrationReport,
+  type Schedule,
+  type ScheduleRun,
+} from '@cmt/contracts';
+import {
+  addSchedule,
+  alarmsOf,
+  connectProducer,
+  coordinatorAlive,
+  follow,
+  hosts,
+  listSagas,
+  loadKeyPair,
+  parseRedisUrl,
+  readSaga,
+  removeSchedule,
+  requestCancel,
+  runSchedule,
+  schedules,
+  submitMigration,
+  type EventId,
+  type KnownSchedule,
+  type RedisConnection,
+  type SeenHost,
+  type Submitted,
+} from '@cmt/queue';
+import { randomInt } from 'node:crypto';
+import { diagnose } from './diagnose.ts';
+import { pino, type Logger } from 'pino';
+import type { z } from 'zod';
+
+export interface ClientOptions {
+  /** `redis://[:password@]host:port[/db]`, `rediss://…` or `unix:///path`. */
+  readonly redis: string;
+  /** Directory with this program's key (`keys/cmt.key`), made at the first use; coordinators have to trust `keys/cmt.pub`. */
+  readonly stateDir: string;
+  readonly logger?: Logger;
+}
+
+type Typed = z.input<typeof MigrationRequest>;
+
+/** A migration as it is asked for: everything but source, target, and container or bundle has a default. */
+export type MigrationWish = Omit<Typed, 'v' | 'id' | 'requestedAt' | 'options'> &
+  Partial<Pick<Typed, 'id' | 'options'>>;
+
+export interface FollowOptions {
+  /** True (the default): from its beginning; false: only what comes from now on; or from a place in the stream. */
+  readonly from?: boolean | EventId;
+  /** Ends the following, never the migration. */
+  readonly signal?: AbortSignal;
+}
+
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz234567';
+
+/** A name that no other migration has. */
+export const newMigrationId = (): string =>
+  `m-${Array.from({ length: 10 }, () => LETTERS.charAt(randomInt(LETTERS.length))).join('')}`;
+
+/** Milliseconds that a coordinator gets to begin what was asked for at once. */
+const ANSWER_MS = 20_000;
+
+export class CmtClient {
+  readonly #redis: RedisConnection;
+  readonly #stateDir: string;
+
+  protected constructor(redis: RedisConnection, stateDir: string) {
+    this.#redis = redis;
+    this.#stateDir = stateDir;
+  }
+
+  /** @throws {CmtError} REDIS_UNREACHABLE within about five seconds */
+  static async connect({ redis, stateDir, logger }: ClientOptions): Promise<CmtClient> {
+    const connection = await connectProducer(parseRedisUrl(redis), logger ?? pino({ level: 'silent' }));
+    return new CmtClient(connection, stateDir);
+  }
+
+  /**
+   * Asks for a migration and returns at once. The same id is one migration, however often it is asked for.
+   * @throws {CmtError} REQUEST_INVALID, also when the id belongs to a migration that was asked for in other words
+   */
+  async enqueue(wish: MigrationWish | MigrationRequest): Promise<Submitted> {
+    const request = requestFrom(wish);
+    const submitted = await submitMigration(this.#redis, request, await loadKeyPair(this.#stateDir));
+    const { isNew, report } = submitted;
+    // What was rebuilt from the hosts' journals has lost the words it was asked for in.
+    if (isNew || report.rebuilt !== undefined || sameWish(report.request, request)) return submitted;
+    const problem = `the id ${request.id} is that of another migration (\`cmt status ${request.id}\`)`;
+    throw new CmtError('REQUEST_INVALID', { problem });
+  }
+
+  /** Events as they come, up to the one that tells the end. */
+  follow(
+    id: string,
+    { from = true, signal }: FollowOptions = {},
+  ): AsyncGenerator<MigrationEvent, void, undefined> {
+    return follow(this.#redis, id, from, signal ?? new AbortController().signal);
+  }
+
+  /** The migration as it ended. @throws {CmtError} MIGRATION_UNKNOWN; the signal's reason */
+  async ended(id: string, signal?: AbortSignal): Promise<MigrationReport> {
+    for (;;) {
+      const report = await this.status(id);
+      if (isEnd(report.state)) return report;
+      for await (const event of this.follow(id, signal === undefined ? {} : { signal })) void event;
+      signal?.throwIfAborted();
+    }
+  }
+
+  /** Asks for its end: the container stays on the source. @throws {CmtError} MIGRATION_UNKNOWN, TOO_LATE_TO_CANCEL */
+  cancel(id: string, reason: string): Promise<void> {
+    return requestCancel(this.#redis, id, reason);
+  }
+
+  /** How it stands. @throws {CmtError} MIGRATION_UNKNOWN */
+  async status(id: string): Promise<MigrationReport> {
+    const saga = await readSaga(this.#redis, id);
+    if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
+    return saga.report;
+  }
+
+  /** False when this Redis has never heard of it, or has forgotten it. */
+  async knows(id: string): Promise<boolean> {
+    return (await readSaga(this.#redis, id)) !== null;
+  }
+
+  /** The newest migrations, newest first. */
+  migrations(limit: number): Promise<MigrationReport[]> {
+    return listSagas(this.#redis, limit);
+  }
+
+  /** What was told about it so far. */
+  async events(id: string): Promise<MigrationEvent[]> {
+    const entries = await this.#redis.xrange(keys.events(id), '-', '+');
+    return entries.map(([, fields]) => MigrationEvent.parse(JSON.parse(fields[1] ?? '')));
+  }
+
+  /** What must not be and is, by host. */
+  alarms(id: string): Promise<{ readonly host: string; readonly text: string }[]> {
+    return alarmsOf(this.#redis, id);
+  }
+
+  /** All hosts that have announced themselves, with their containers. */
+  hosts(): Promise<SeenHost[]> {
+    return hosts(this.#redis);
+  }
+
+  /** Whether any coordinator takes migrations. */
+  hasCoordinator(): Promise<boolean> {
+    return coordinatorAlive(this.#redis);
+  }
+
+  /** @returns false when there is the very same one already. @throws {CmtError} SCHEDULE_INVALID, SCHEDULE_EXISTS unless `replace` */
+  async addSchedule(schedule: Schedule, replace: boolean): Promise<boolean> {
+    return addSchedule(this.#redis, schedule, await loadKeyPair(this.#stateDir), replace);
+  }
+
+  /** All schedules, the next that is due first. */
+  schedules(): Promise<KnownSchedule[]> {
+    return schedules(this.#redis);
+  }
+
+  /** @throws {CmtError} SCHEDULE_UNKNOWN */
+  removeSchedule(name: string): Promise<void> {
+    return removeSchedule(this.#redis, name);
+  }
+
+  /** One run now, begun when this returns. @throws {CmtError} SCHEDULE_UNKNOWN, COORDINATOR_MISSING, and what it was refused with */
+  async runSchedule(name: string): Promise<ScheduleRun> {
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    return runSchedule(this.#redis, name, await loadKeyPair(this.#stateDir), signal);
+  }
+
+  /** How Redis, coordinator and hosts are; `host` for one host alone. @throws {CmtError} HOST_UNKNOWN */
+  async diagnose(host?: string): Promise<Diagnosis[]> {
+    return diagnose(this.#redis, await loadKeyPair(this.#stateDir), host);
+  }
+
+  close(): void {
+    this.#redis.disconnect();
+  }
+}
+
+/** @throws {CmtError} REQUEST_INVALID */
+function requestFrom(wish: MigrationWish | MigrationRequest): MigrationRequest {
+  const defaults = { v: 1, id: newMigrationId(), requestedAt: Date.now(), options: {} };
+  const parsed = MigrationRequest.safeParse({ ...defaults, ...wish });
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`);
+  throw new CmtError('REQUEST_INVALID', { problem: problems.join('; ') });
+}
+
+/** Two requests for one migration differ in the time they were made at, and in nothing else. */
+const sameWish = (one: MigrationRequest, other: MigrationRequest): boolean =>
+  JSON.stringify({ ...one, requestedAt: 0 }) === JSON.stringify({ ...other, requestedAt: 0 });

@@ -1,0 +1,8 @@
+export {
+  CmtClient,
+  newMigrationId,
+  type ClientOptions,
+  type FollowOptions,
+  type MigrationWish,
+} from './client.ts';
+export type { EventId, KnownSchedule, SeenHost, Submitted } from '@cmt/queue';

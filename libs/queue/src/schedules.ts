@@ -1,0 +1,161 @@
+/**
+ * A client's side of schedules: each is a BullMQ job scheduler whose template holds the signed schedule.
+ *
+ * INVARIANTS
+ * - What is signed is the whole schedule: whoever can write to Redis can neither make one nor change what it does or when.
+ * - A name means one schedule: another one takes its place only where that is asked for.
+ */
+import {
+  CmtError,
+  Failure,
+  keys,
+  ORDERS_QUEUE,
+  Schedule,
+  ScheduleRun,
+  Sealed,
+  type RunScheduleOrder,
+  type ScheduleName,
+} from '@cmt/contracts';
+import type { JobSchedulerJson, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { reaching } from './connection.ts';
+import type { KeyPair } from './key-pair.ts';
+import { awaitOrder, openOrdersQueue, orderOptions } from './order-job.ts';
+import { checkTimes, timesBetween } from './schedule-time.ts';
+import { seal } from './seal.ts';
+
+/** A schedule as it stands. */
+export interface KnownSchedule {
+  readonly schedule: Schedule;
+  /** Milliseconds since 1970; in the past when no coordinator was there to see it. */
+  readonly nextAt: number;
+  /** Times that have passed since `nextAt` without a coordinator, that one included. */
+  readonly overdue: number;
+  /** Newest first. */
+  readonly runs: readonly ScheduleRun[];
+}
+
+/** Runs that are remembered of each schedule. */
+const RUNS_KEPT = 20;
+
+/**
+ * Makes a schedule.
+ * @returns false when there is the very same one already
+ * @throws {CmtError} SCHEDULE_INVALID, SCHEDULE_EXISTS unless `replace`, REDIS_UNREACHABLE
+ */
+export async function addSchedule(
+  redis: Redis,
+  schedule: Schedule,
+  signingKeys: KeyPair,
+  replace: boolean,
+): Promise<boolean> {
+  checkTimes(schedule, Date.now());
+  const { name, pattern, timeZone: tz } = schedule;
+  const sealed = seal(ORDERS_QUEUE, schedule, signingKeys);
+  return onQueue(redis, async (queue) => {
+    const known = scheduleOf(await queue.getJobScheduler(name));
+    if (known !== null && isSame(known, schedule)) return false;
+    if (known !== null && !replace)
+      throw new CmtError('SCHEDULE_EXISTS', { name, words: known.words.join(' '), pattern: known.pattern });
+    await queue.upsertJobScheduler(name, { pattern, tz }, { name: 'fire', data: sealed, opts: orderOptions });
+    return true;
+  });
+}
+
+/** All schedules, the next that is due first. */
+export async function schedules(redis: Redis): Promise<KnownSchedule[]> {
+  return onQueue(redis, async (queue) => {
+    const found = await queue.getJobSchedulers(0, -1, true);
+    const known = await Promise.all(found.map((scheduler) => knownOf(redis, scheduler)));
+    return known.filter((each) => each !== null);
+  });
+}
+
+/** @throws {CmtError} SCHEDULE_UNKNOWN */
+export async function removeSchedule(redis: Redis, name: ScheduleName): Promise<void> {
+  const removed = await onQueue(redis, (queue) => queue.removeJobScheduler(name));
+  if (!removed) throw new CmtError('SCHEDULE_UNKNOWN', { name });
+  await reaching(redis, redis.del(keys.scheduleRuns(name)));
+}
+
+const Ran = z.object({ run: ScheduleRun.optional(), refused: Failure.optional() });
+
+/**
+ * Asks for one run now, and waits until a coordinator has begun it.
+ * @throws {CmtError} SCHEDULE_UNKNOWN, COORDINATOR_MISSING, and what the coordinator refused it with
+ */
+export async function runSchedule(
+  redis: Redis,
+  name: ScheduleName,
+  signingKeys: KeyPair,
+  signal: AbortSignal,
+): Promise<ScheduleRun> {
+  const nonce = randomBytes(16).toString('hex');
+  const order: RunScheduleOrder = { v: 1, kind: 'run-schedule', name, nonce, issuedAt: Date.now() };
+  const sealed = seal(ORDERS_QUEUE, order, signingKeys);
+  return onQueue(redis, async (queue) => {
+    if (scheduleOf(await queue.getJobScheduler(name)) === null)
+      throw new CmtError('SCHEDULE_UNKNOWN', { name });
+    const answer = Ran.parse(await awaitOrder(redis, queue, { kind: 'run-schedule', nonce, sealed }, signal));
+    const failure = answer.refused ?? answer.run?.failure;
+    if (answer.run === undefined || failure)
+      throw new CmtError(failure?.code ?? 'SCHEDULE_UNKNOWN', failure?.details ?? { name });
+    return answer.run;
+  });
+}
+
+/** Writes down what became of one time. */
+export async function noteRun(redis: Redis, name: ScheduleName, run: ScheduleRun): Promise<void> {
+  const key = keys.scheduleRuns(name);
+  await redis
+    .pipeline()
+    .lpush(key, JSON.stringify(run))
+    .ltrim(key, 0, RUNS_KEPT - 1)
+    .exec();
+}
+
+/** Newest first; what cannot be read is left out. */
+export async function runsOf(redis: Redis, name: ScheduleName): Promise<ScheduleRun[]> {
+  const texts = await reaching(redis, redis.lrange(keys.scheduleRuns(name), 0, -1));
+  return texts.flatMap((text) => {
+    const { data } = ScheduleRun.safeParse(JSON.parse(text));
+    return data === undefined ? [] : [data];
+  });
+}
+
+async function knownOf(redis: Redis, scheduler: JobSchedulerJson): Promise<KnownSchedule | null> {
+  const schedule = scheduleOf(scheduler);
+  if (schedule === null) return null;
+  const nextAt = scheduler.next ?? 0;
+  const overdue = timesBetween(schedule, nextAt - 1000, Date.now() - schedule.graceMs);
+  return { schedule, nextAt, overdue, runs: await runsOf(redis, schedule.name) };
+}
+
+/** For people to read: nobody has looked at its signature. */
+function scheduleOf(scheduler: JobSchedulerJson | undefined): Schedule | null {
+  const sealed = Sealed.safeParse(scheduler?.template?.data);
+  if (!sealed.success) return null;
+  const parsed = Schedule.safeParse(JSON.parse(sealed.data.body));
+  return parsed.success ? parsed.data : null;
+}
+
+/** When it was asked for is no part of what was asked for. */
+const isSame = (one: Schedule, other: Schedule): boolean => wish(one) === wish(other);
+const wish = ({ work, ...schedule }: Schedule): string =>
+  JSON.stringify({
+    ...schedule,
+    work: { ...work, request: { ...work.request, requestedAt: 0 } },
+    issuedAt: 0,
+  });
+
+async function onQueue<T>(redis: Redis, work: (queue: Queue) => Promise<T>): Promise<T> {
+  const queue = openOrdersQueue(redis);
+  queue.on('error', () => undefined);
+  try {
+    return await reaching(redis, work(queue));
+  } finally {
+    await queue.close();
+  }
+}

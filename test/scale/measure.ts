@@ -1,0 +1,59 @@
+/** Figures of processes and of Redis. */
+import type { RedisConnection } from '@cmt/queue';
+import { readFile } from 'node:fs/promises';
+
+export interface Usage {
+  readonly rssMiB: number;
+  /** Seconds of CPU since its start. */
+  readonly cpuS: number;
+}
+
+/** proc_pid_stat(5): 14 and 15 are in ticks of 10 ms, the peak of memory is in proc_pid_status(5). */
+export async function usageOf(pid: number): Promise<Usage> {
+  const [stat, status] = await Promise.all([
+    readFile(`/proc/${pid}/stat`, 'utf8'),
+    readFile(`/proc/${pid}/status`, 'utf8'),
+  ]);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const peak = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0);
+  return { rssMiB: Math.round(peak / 1024), cpuS: (Number(fields[11]) + Number(fields[12])) / 100 };
+}
+
+export interface RedisCount {
+  readonly commands: number;
+  readonly memory: number;
+  readonly cpuS: number;
+  readonly at: number;
+  readonly byCommand: ReadonlyMap<string, number>;
+}
+
+export async function countsOf(redis: RedisConnection): Promise<RedisCount> {
+  const text = await redis.info('all');
+  const number = (field: string): number =>
+    Number(new RegExp(`^${field}:([\\d.]+)`, 'm').exec(text)?.[1] ?? 0);
+  const stats = [...text.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)];
+  return {
+    commands: number('total_commands_processed'),
+    memory: number('used_memory'),
+    cpuS: number('used_cpu_sys') + number('used_cpu_user'),
+    at: performance.now(),
+    byCommand: new Map(stats.map(([, name, calls]) => [name ?? '', Number(calls)])),
+  };
+}
+
+/** Commands that were called most between two looks, each as calls per `units`. */
+export const mostCalled = (before: RedisCount, after: RedisCount, units: number): Record<string, number> =>
+  Object.fromEntries(
+    [...after.byCommand]
+      .map(([name, calls]) => [name, round((calls - (before.byCommand.get(name) ?? 0)) / units)] as const)
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, 16),
+  );
+
+export const round = (value: number, digits = 1): number => Number(value.toFixed(digits));
+
+/** The value below which a share of them lies; 0 of none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+}

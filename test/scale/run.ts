@@ -1,0 +1,268 @@
+/** One measurement: simulated hosts, and everything else real. */
+import { CmtClient } from '@cmt/client';
+import { keys, MIGRATIONS_QUEUE, PREFIX } from '@cmt/contracts';
+import { run as runProgram, start } from '@cmt/host';
+import { loadKeyPair, openConnection, parseRedisUrl, type RedisConnection } from '@cmt/queue';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { startTestRedis, type TestRedis } from '../support/redis.ts';
+import { countsOf, mostCalled, quantile, round, usageOf, type Usage } from './measure.ts';
+import { HostsSaw, type BareOrder, type HostsOrder } from './orders.ts';
+import { startProgram, type Program } from './program.ts';
+
+export interface Wanted {
+  readonly hosts: number;
+  readonly migrations: number;
+  readonly coordinators: number;
+  /** Processes that share the hosts. */
+  readonly processes: number;
+  /** Containers that each host announces. */
+  readonly containers: number;
+}
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+/** Requests under way at the same time while they are asked for. */
+const ASKING = 32;
+const PROBES = 20;
+const LOOK_MS = 100;
+
+/** Everything is gone afterwards. @throws when a migration did not end as done, or none did for a minute */
+export async function measure(wanted: Wanted) {
+  const redis = await startTestRedis();
+  const look = openConnection(parseRedisUrl(redis.url), 'worker', pino({ level: 'silent' }));
+  try {
+    const own = await measureCmt(wanted, redis, look);
+    const bare = await measureBare(wanted, own.legsPerMigration, redis, look);
+    const ratio = round(own.migrationsPerSecond / bare.migrationsPerSecond, 2);
+    return { v: 1, ...wanted, ...own, bare, ratio };
+  } finally {
+    look.disconnect();
+    await redis.stop();
+  }
+}
+
+const tell = (line: string): void => void process.stderr.write(`scale: ${line}\n`);
+
+const namesOf = (count: number): string[] => Array.from({ length: count }, (_, at) => `h${at}`);
+const shares = (names: readonly string[], processes: number): string[][] =>
+  Array.from({ length: processes }, (_, at) => names.filter((_name, index) => index % processes === at));
+
+async function measureCmt(wanted: Wanted, redis: TestRedis, look: RedisConnection) {
+  const trusted = join(redis.dir, 'trusted');
+  await mkdir(trusted, { recursive: true });
+  const coordinators = await startCoordinators(wanted.coordinators, redis, trusted);
+  const names = namesOf(wanted.hosts);
+  const order = { url: redis.url, dir: redis.dir, trusted, containers: wanted.containers };
+  const hosts = await Promise.all(
+    shares(names, wanted.processes).map((own) =>
+      startProgram('./hosts-program.ts', { ...order, hosts: own } satisfies HostsOrder),
+    ),
+  );
+  const client = await CmtClient.connect({ redis: redis.url, stateDir: redis.dir });
+  try {
+    await until(async () => (await look.zcard(keys.hosts)) === wanted.hosts);
+    tell(`${wanted.hosts} hosts announce themselves`);
+    const idle = await idleRate(look);
+    const probes = await probe(client, names);
+    tell('the first steps were measured');
+    const load = await carry(client, wanted, names, look);
+    tell(`${wanted.migrations} migrations have ended`);
+    const usage = await Promise.all(coordinators.map(({ pid }) => usageOf(pid)));
+    const answers = { hostsMs: await answerTime('hosts', redis), psMs: await answerTime('ps', redis) };
+    const saw = (await Promise.all(hosts.map((program) => program.stop()))).map((line) =>
+      HostsSaw.parse(JSON.parse(line)),
+    );
+    return { ...figures({ wanted, idle, load, usage, saw, probes }), answers };
+  } finally {
+    client.close();
+    await Promise.all(hosts.map((program) => program.stop()));
+    await Promise.all(coordinators.map((each) => each.stop()));
+  }
+}
+
+interface Found {
+  readonly wanted: Wanted;
+  readonly idle: { readonly commandsPerSecond: number };
+  readonly load: Awaited<ReturnType<typeof carry>>;
+  readonly usage: readonly Usage[];
+  readonly saw: readonly HostsSaw[];
+  readonly probes: ReadonlyMap<string, number>;
+}
+
+function figures({ wanted, idle, load, usage, saw, probes }: Found) {
+  const { before, after, seconds } = load;
+  const count = wanted.migrations;
+  const hops = saw.flatMap(({ hopMs }) => hopMs);
+  const legs = saw.reduce((sum, each) => sum + each.legs, 0);
+  const first = saw.flatMap(({ firstMs }) =>
+    Object.entries(firstMs).map(([id, at]) => at - (probes.get(id) ?? at)),
+  );
+  return {
+    seconds: round(seconds),
+    migrationsPerSecond: round(count / seconds),
+    legsPerMigration: Math.round(legs / (count + PROBES)),
+    firstStepMs: { p50: quantile(first, 0.5), p95: quantile(first, 0.95) },
+    hopUnderLoadMs: { p50: quantile(hops, 0.5), p95: quantile(hops, 0.95) },
+    coordinators: usage.map(({ rssMiB, cpuS }) => ({
+      rssMiB,
+      cpuMsPerMigration: round((cpuS * 1000 * usage.length) / count),
+    })),
+    redis: {
+      commandsPerMigration: round(
+        (after.commands - before.commands - idle.commandsPerSecond * seconds) / count,
+      ),
+      bytesPerMigration: Math.round((after.memory - before.memory) / count),
+      cpuMsPerMigration: round(((after.cpuS - before.cpuS) * 1000) / count),
+      idleCommandsPerSecond: Math.round(idle.commandsPerSecond),
+      mostCalled: mostCalled(before, after, count),
+    },
+  };
+}
+
+/** What a fleet costs that does nothing. */
+async function idleRate(look: RedisConnection): Promise<{ commandsPerSecond: number }> {
+  const before = await countsOf(look);
+  await pause(4_000);
+  const after = await countsOf(look);
+  return { commandsPerSecond: (after.commands - before.commands) / ((after.at - before.at) / 1000) };
+}
+
+/** One migration after the other in a fleet that does nothing else. @returns when each was asked for */
+async function probe(client: CmtClient, names: readonly string[]): Promise<Map<string, number>> {
+  const asked = new Map<string, number>();
+  for (let at = 0; at < PROBES; at += 1) {
+    const id = `probe-${at}`;
+    asked.set(id, Date.now());
+    await client.enqueue({ ...wish(at, names), id });
+    await client.ended(id);
+  }
+  return asked;
+}
+
+const wish = (at: number, names: readonly string[]) => {
+  const source = names[at % names.length] ?? '';
+  const target = names[(at + 1 + (at % Math.max(1, names.length - 1))) % names.length] ?? '';
+  const container = `${source}-c${at}`;
+  return { container, source, target: target === source ? (names[(at + 1) % names.length] ?? '') : target };
+};
+
+async function carry(
+  client: CmtClient,
+  { migrations }: Wanted,
+  names: readonly string[],
+  look: RedisConnection,
+) {
+  const before = await countsOf(look);
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < migrations) {
+      const at = next;
+      next += 1;
+      await client.enqueue({ ...wish(at, names), id: `m-${at}` });
+    }
+  };
+  await Promise.all(Array.from({ length: ASKING }, lane));
+  const askedS = (performance.now() - before.at) / 1000;
+  await until(async () => (await open(look)) === 0);
+  const after = await countsOf(look);
+  const last = await client.migrations(migrations);
+  const wrong = last.find(({ state }) => state !== 'done');
+  if (wrong) throw new Error(`${wrong.id} is ${wrong.state}: ${wrong.message ?? ''}`);
+  return { before, after, askedS, seconds: (after.at - before.at) / 1000 };
+}
+
+/** Migrations that wait or are under way. */
+async function open(look: RedisConnection): Promise<number> {
+  const base = `${PREFIX}:${MIGRATIONS_QUEUE}`;
+  const counts = await Promise.all([
+    look.llen(`${base}:wait`),
+    look.llen(`${base}:active`),
+    look.zcard(`${base}:delayed`),
+    look.zcard(`${base}:prioritized`),
+  ]);
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+async function answerTime(verb: string, redis: TestRedis): Promise<number> {
+  const times: number[] = [];
+  for (let turn = 0; turn < 3; turn += 1) {
+    const began = performance.now();
+    const argv = [CLI, verb, '--json', '--redis', redis.url, '--state-dir', redis.dir];
+    await runProgram(process.execPath, argv, { timeoutMs: 60_000 });
+    times.push(performance.now() - began);
+  }
+  return Math.round(Math.min(...times));
+}
+
+async function startCoordinators(count: number, redis: TestRedis, trusted: string) {
+  const client = await loadKeyPair(redis.dir);
+  await copyFile(join(redis.dir, 'keys/cmt.pub'), join(trusted, `${client.id}.pub`));
+  const dirs = Array.from({ length: count }, (_, at) => join(redis.dir, `coordinator${at}`));
+  for (const [at, dir] of dirs.entries()) {
+    await loadKeyPair(dir);
+    await copyFile(join(dir, 'keys/cmt.pub'), join(trusted, `coordinator${at}.pub`));
+    const config = { redis: redis.url, stateDir: dir, trustedKeysDir: trusted, logLevel: 'error' };
+    await writeFile(`${dir}.json`, JSON.stringify(config), { mode: 0o600 });
+  }
+  return dirs.map((dir) => {
+    const child = start(process.execPath, [CLI, 'coordinator', '--config', `${dir}.json`], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const ended = child.then(
+      () => undefined,
+      () => undefined,
+    );
+    const stop = async () => {
+      child.kill('SIGTERM');
+      await ended;
+    };
+    return { pid: child.pid ?? 0, stop };
+  });
+}
+
+async function measureBare(
+  { hosts, migrations, processes }: Wanted,
+  jobs: number,
+  redis: TestRedis,
+  look: RedisConnection,
+) {
+  const all = namesOf(hosts);
+  const chains = Math.ceil(migrations / processes);
+  const programs: Program[] = await Promise.all(
+    shares(all, processes).map((own) =>
+      startProgram('./bare-program.ts', {
+        url: redis.url,
+        hosts: own,
+        all,
+        chains,
+        jobs,
+      } satisfies BareOrder),
+    ),
+  );
+  try {
+    const before = await countsOf(look);
+    for (const program of programs) program.begin();
+    await until(async () => Number(await look.get('{bare}:ended')) >= chains * processes);
+    const after = await countsOf(look);
+    const seconds = (after.at - before.at) / 1000;
+    return {
+      migrationsPerSecond: round((chains * processes) / seconds),
+      jobsPerSecond: Math.round((chains * processes * jobs) / seconds),
+      redisCommandsPerMigration: round((after.commands - before.commands) / (chains * processes)),
+    };
+  } finally {
+    await Promise.all(programs.map((program) => program.stop()));
+  }
+}
+
+/** Nothing in Redis tells of it, so it is looked at. @throws when it takes longer than an hour */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 3_600_000;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error('it did not end within an hour');
+    await pause(LOOK_MS);
+  }
+}
