@@ -3,6 +3,7 @@
  * `docs/errors.md` is generated from this table, and a test keeps the two equal.
  */
 import { z } from 'zod';
+import { fleetErrors } from './errors/fleet.ts';
 import { handOverErrors } from './errors/hand-over.ts';
 import { machineErrors } from './errors/machines.ts';
 import { requestErrors } from './errors/requests.ts';
@@ -11,6 +12,7 @@ import type { Entry } from './reaction.ts';
 export const catalogue = {
   ...requestErrors,
   ...machineErrors,
+  ...fleetErrors,
   ...handOverErrors,
 } as const satisfies Record<string, Entry>;
 

@@ -1,11 +1,13 @@
 export * from './config.ts';
 export * from './errors.ts';
 export * from './failure.ts';
+export * from './fleet.ts';
 export * from './events.ts';
 export * from './hooks.ts';
 export * from './host.ts';
 export * from './migration.ts';
 export * from './names.ts';
 export * from './queues.ts';
+export * from './runtime.ts';
 export type { Reaction } from './reaction.ts';
 export * from './steps.ts';

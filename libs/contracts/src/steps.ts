@@ -6,8 +6,9 @@ import { z } from 'zod';
 import { Failure } from './failure.ts';
 import { Hook, HookOutcome } from './hooks.ts';
 import { ContainerNetwork, Finding, HostEndpoint, HostFacts, Inspection, TargetSurvey } from './host.ts';
-import { RuntimeName, TcpPolicy, TransportName } from './migration.ts';
+import { TcpPolicy, TransportName } from './migration.ts';
 import { AbsolutePath, ContainerId, Decision, Epoch, HostName, MigrationId, Side } from './names.ts';
+import { RuntimeName } from './runtime.ts';
 
 const ms = z.number().min(0);
 
