@@ -1,6 +1,6 @@
 import { FleetOrder, MigrationRequest, type DrainReport } from '@cmt/contracts';
 import { describe, expect, it } from 'vitest';
-import { container } from './candidates.example.ts';
+import { container } from './example-candidates.ts';
 import { advanceDrain, beginDrain, requestOfMove, type DrainView } from './drain.ts';
 import { isUnderOrder } from './under-order.ts';
 

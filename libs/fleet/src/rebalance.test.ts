@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { candidate, container, GIB } from './candidates.example.ts';
+import { candidate, container, GIB } from './example-candidates.ts';
 import { rebalance } from './rebalance.ts';
 
 /** Containers of these sizes, in GiB, on a host of 16 GiB that holds nothing else. */

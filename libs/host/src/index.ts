@@ -12,6 +12,7 @@ export * from './network/network.ts';
 export * from './places.ts';
 export * from './preflight/bundles.ts';
 export { gatherFacts } from './preflight/facts.ts';
+export { withMemory } from './preflight/container-memory.ts';
 export * from './preflight/facts.ts';
 export * from './process.ts';
 export * from './redis-server.ts';
