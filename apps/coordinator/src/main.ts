@@ -1,24 +1,31 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
 import { CmtError, type CoordinatorConfig, type ResolveOrder } from '@cmt/contracts';
+import { isUnderOrder } from '@cmt/fleet';
 import { createLogger, forMigration, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
+  consumeOrders,
   DecisionRecord,
   loadKeyPair,
   openConnection,
   parseRedisUrl,
+  Postponed,
   trustIn,
   type MigrationHandler,
 } from '@cmt/queue';
 import { evolve, standsStill, type Saga, type SagaEvent } from '@cmt/saga';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { runDrain } from './drain.ts';
 import { announcedJournals, leasePorts } from './lease-ports.ts';
 import { runMigration } from './run-migration.ts';
 import { takeUp } from './take-up.ts';
 
 /** Milliseconds a coordinator that was told to stop gives the migrations under way; the next one takes over the rest. */
 const GRACE_MS = 3_000;
+
+/** A drain mostly waits. */
+const DRAINS_AT_ONCE = 32;
 
 /** Runs until SIGTERM or SIGINT. */
 export async function main(config: CoordinatorConfig & { readonly redis: string }): Promise<void> {
@@ -45,7 +52,8 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
       const ended = await runMigration(begun, ports, lease.signal, word);
       log.info({ state: ended.end, failure: ended.failure?.code }, 'the migration has ended');
     } catch (error) {
-      log.warn({ err: error }, 'lets go of the migration');
+      if (error instanceof Postponed) log.debug({ reason: error.message }, 'the migration waits');
+      else log.warn({ err: error }, 'lets go of the migration');
       throw error;
     } finally {
       under.delete(request.id);
@@ -62,8 +70,19 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
       name,
       logger,
       ledgerDir: join(config.stateDir, 'ledger'),
+      isUnderOrder,
     },
     drive,
+  );
+  const orders = consumeOrders(
+    {
+      ...{ redis, trust, name, logger, concurrency: DRAINS_AT_ONCE },
+      ledgerDir: join(config.stateDir, 'orders'),
+    },
+    async (lease) => {
+      const { state, host } = await runDrain(redis, lease);
+      logger.info({ order: lease.order.id, kind: lease.order.kind, host, state }, 'an order is over');
+    },
   );
   const health = await serveHealth(config.healthPort, () => ({
     ok: redis.status === 'ready',
@@ -75,7 +94,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
 
   await toldToStop();
   logger.info('told to stop');
-  await consumer.close(GRACE_MS);
+  await Promise.all([consumer.close(GRACE_MS), orders.close(0)]);
   await health.close();
   decisions.close();
   redis.disconnect();

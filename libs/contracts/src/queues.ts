@@ -39,6 +39,8 @@ export const keys = {
   drained: `${PREFIX}:drained`,
   /** Hash of host to the newest `DrainReport` about it. */
   drains: `${PREFIX}:drains`,
+  /** Hash of order to the order as it was signed. */
+  orders: `${PREFIX}:orders`,
   /** Renewed by every coordinator while it takes migrations. */
   coordinator: `${PREFIX}:coordinator`,
   /** Somebody asked for the end of this leg: read by a worker that missed the message. */

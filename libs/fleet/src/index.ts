@@ -1,3 +1,4 @@
+export { candidatesOf, type FleetFacts } from './candidates.ts';
 export { chooseTarget, rankTargets, whyChosen, type Choice } from './rank.ts';
 export { needsOf, verdictOn, type Candidate, type Needs, type Reason, type Verdict } from './verdict.ts';
 export { advanceDrain, beginDrain, requestOfMove, type DrainView } from './drain.ts';
