@@ -6,23 +6,36 @@ import {
   keys,
   MigrationEvent,
   type MigrationReport,
+  type DrainReport,
+  type FleetOrder,
   type MigrationRequest,
+  UNPLACED,
 } from '@cmt/contracts';
+import { beginDrain, candidatesOf, parseLimits, type FleetFacts } from '@cmt/fleet';
 import {
   alarmsOf,
   connectProducer,
   coordinatorAlive,
+  drainedHosts,
+  drainOf,
+  drains,
   follow,
   hosts,
   listSagas,
   loadKeyPair,
   newestEvent,
+  openHost,
+  openSagas,
   parseRedisUrl,
   readSaga,
   refusalOf,
   requestCancel,
   requestResolve,
+  storedLimits,
+  storeLimits,
   submitMigration,
+  submitOrder,
+  trafficOf,
   untilTaken,
   waitingForWord,
   type EventId,
@@ -57,6 +70,56 @@ export class Fleet {
     return hosts(this.#redis);
   }
 
+  /** What placing knows: hosts, what is under way with them, which are drained, and the limits. */
+  async facts(): Promise<FleetFacts & { readonly hosts: readonly SeenHost[] }> {
+    const seen = await this.hosts();
+    const names = seen.map(({ name }) => name);
+    const [drained, traffic, stored] = await Promise.all([
+      drainedHosts(this.#redis),
+      trafficOf(this.#redis, names),
+      storedLimits(this.#redis),
+    ]);
+    return { hosts: seen, drained, traffic, limits: parseLimits(stored) };
+  }
+
+  async candidates(): Promise<ReturnType<typeof candidatesOf>> {
+    return candidatesOf(await this.facts());
+  }
+
+  /** Those that have not ended. */
+  openMigrations(): Promise<MigrationReport[]> {
+    return openSagas(this.#redis);
+  }
+
+  limits(): Promise<Record<string, string>> {
+    return storedLimits(this.#redis);
+  }
+
+  /** Null takes one back to its default. */
+  setLimits(limits: Readonly<Record<string, number | null>>): Promise<void> {
+    return storeLimits(this.#redis, limits);
+  }
+
+  /** The newest drain, or way back, of every host. */
+  drains(): Promise<DrainReport[]> {
+    return drains(this.#redis);
+  }
+
+  drainOf(host: string): Promise<DrainReport | null> {
+    return drainOf(this.#redis, host);
+  }
+
+  /** Asks for a host to be emptied or filled again. @returns the one under way where there is one */
+  async order(order: FleetOrder): Promise<DrainReport> {
+    const signingKeys = await loadKeyPair(this.#config.stateDir);
+    return submitOrder(this.#redis, order, beginDrain(order, Date.now()), signingKeys);
+  }
+
+  /** @throws {CmtError} NOT_DRAINED */
+  openHost(host: string): Promise<void> {
+    return openHost(this.#redis, host);
+  }
+
   /** Newest first. */
   migrations(limit: number): Promise<MigrationReport[]> {
     return listSagas(this.#redis, limit);
@@ -76,7 +139,9 @@ export class Fleet {
 
   /** @throws {CmtError} REQUEST_INVALID when the id belongs to a migration that was asked for in other words. */
   async submit(request: MigrationRequest): Promise<Submitted> {
-    const submitted = await submitMigration(this.#redis, request, await loadKeyPair(this.#config.stateDir));
+    const { queue } = parseLimits(await this.limits());
+    const signingKeys = await loadKeyPair(this.#config.stateDir);
+    const submitted = await submitMigration(this.#redis, request, signingKeys, queue);
     const { isNew, report } = submitted;
     // What was rebuilt from the hosts' journals has lost the words it was asked for in.
     if (isNew || report.rebuilt !== undefined || sameWish(report.request, request)) return submitted;
@@ -160,7 +225,14 @@ async function startEmbedded(stateDir: string): Promise<string> {
 
 /** Two requests for one migration differ in the time they were made at, and in nothing else. */
 const sameWish = (one: MigrationRequest, other: MigrationRequest): boolean =>
-  JSON.stringify({ ...one, requestedAt: 0 }) === JSON.stringify({ ...other, requestedAt: 0 });
+  JSON.stringify(wishOf(one)) === JSON.stringify(wishOf(other));
+
+/** A target that was left open is no part of the wish once it is found. */
+const wishOf = (request: MigrationRequest): MigrationRequest => ({
+  ...request,
+  requestedAt: 0,
+  ...(request.place === undefined ? {} : { target: UNPLACED }),
+});
 
 /** Opens the fleet for as long as `work` takes. */
 export async function withFleet<T>(flags: CommonFlags, work: (fleet: Fleet) => Promise<T>): Promise<T> {

@@ -9,7 +9,7 @@ export const HostState = z.enum(['online', 'unreachable', 'offline']);
 export type HostState = z.infer<typeof HostState>;
 
 export const LabelName = z.string().regex(/^[\w./-]{1,63}$/, 'letters, digits, _ . / and -');
-export const LabelValue = z.string().regex(/^[\w./:+-]{0,63}$/, 'letters, digits, _ . / : + and -');
+export const LabelValue = z.string().regex(/^[\w./:=+-]{0,63}$/, 'letters, digits, _ . / : = + and -');
 export const Labels = z.record(LabelName, LabelValue);
 export type Labels = z.infer<typeof Labels>;
 

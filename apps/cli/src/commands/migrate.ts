@@ -1,5 +1,5 @@
 /** `cmt migrate`: asks for a migration and shows it until its end. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { MigrationReport } from '@cmt/contracts';
 import { ExitCode, exitCodeOfReport } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -17,6 +17,8 @@ export function addMigrate(program: Command): void {
     does: 'move a running container to another host and wait until it runs there',
     examples: [
       ['cmt migrate redis --src host1 --dst host2', 'the container called redis'],
+      ['cmt migrate redis --src host1 --dst auto', 'to the host that fits best; says why'],
+      ['cmt migrate redis --src host1 --dst zone=b,disk=ssd', 'to the best one with these labels'],
       ['cmt migrate --src root@10.0.0.1:/srv/redis --dst root@10.0.0.2', 'the container of that bundle'],
       [
         'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --mode pre-copy',
@@ -39,6 +41,11 @@ export function addMigrate(program: Command): void {
     .option(
       '--step-timeout <time>',
       'longest that any step before the decision may take (default: by the size of the container)',
+    )
+    .addOption(
+      new Option('--priority <level>', 'who goes first where limits are reached (default: normal)').choices([
+        ...['high', 'normal', 'low'],
+      ]),
     )
     .option('--detach', 'print the id and return at once');
   withHooks(command).action((container: string | undefined, flags: MigrateFlags) =>
