@@ -56,7 +56,8 @@ export function exitCodeOfReport({ state, failure }: Pick<MigrationReport, 'stat
 }
 
 /** The exit code for a drain as it stands: what could not leave runs on where it was. */
-export function exitCodeOfDrain({ state }: Pick<DrainReport, 'state'>): ExitCode {
+export function exitCodeOfDrain({ state, failure }: Pick<DrainReport, 'state' | 'failure'>): ExitCode {
+  if (state === 'refused') return failure ? exitCodeOfFailure(failure.code) : ExitCode.refused;
   if (state === 'incomplete') return ExitCode.rolledBack;
   return state === 'stopped' ? ExitCode.cancelled : ExitCode.done;
 }

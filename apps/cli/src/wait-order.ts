@@ -5,6 +5,7 @@ import { ExitCode, exitCodeOfDrain } from './exit-codes.ts';
 import type { Fleet } from './fleet.ts';
 import { printJson, type Io } from './io.ts';
 import { drainText, moveLine } from './present/drains.ts';
+import { errorObject, failureText } from './present/failure.ts';
 
 /** Milliseconds between looks, and looks between those at who works on it. */
 const LOOK_MS = 500;
@@ -16,8 +17,13 @@ const PATIENCE = 4;
 export async function awaitOrder(fleet: Fleet, first: DrainReport, io: Io): Promise<ExitCode> {
   const ended = await untilOver(fleet, first, io);
   const code = exitCodeOfDrain(ended);
-  if (io.json) printJson(io, code === ExitCode.done, { drain: ended });
-  else io.out(drainText(ended, io.outPaint));
+  const { failure } = ended;
+  const error = failure ? { error: errorObject(failure) } : {};
+  if (io.json) printJson(io, code === ExitCode.done, { drain: ended, ...error });
+  else {
+    io.out(drainText(ended, io.outPaint));
+    if (failure) io.err(failureText(failure, io.errPaint));
+  }
   return code;
 }
 

@@ -88,18 +88,23 @@ export const DrainMove = z.object({
 });
 export type DrainMove = z.infer<typeof DrainMove>;
 
-/** A drain as it stands. `incomplete`: something could not leave; `stopped`: the host was opened again meanwhile. */
+/**
+ * A drain as it stands. `incomplete`: something could not leave; `stopped`: the host was opened again meanwhile; `refused`: nothing
+ * was begun.
+ */
 export const DrainReport = z.object({
   v: z.literal(1),
   id: MigrationId,
   kind: FleetOrder.shape.kind,
   host: HostName,
-  state: z.enum(['queued', 'running', 'done', 'incomplete', 'stopped']),
+  state: z.enum(['queued', 'running', 'done', 'incomplete', 'stopped', 'refused']),
   parallel: z.int(),
   startedAt: z.number(),
   deadlineAt: z.number().nullable(),
   endedAt: z.number().nullable(),
   moves: z.array(DrainMove),
+  /** Why it was refused. */
+  failure: Failure.nullable().default(null),
 });
 export type DrainReport = z.infer<typeof DrainReport>;
 export const isDrainOver = ({ state }: Pick<DrainReport, 'state'>): boolean =>

@@ -41,6 +41,7 @@ const TRIES = 3;
 export const beginDrain = (order: FleetOrder, now: number): DrainReport => ({
   ...{ v: 1, id: order.id, kind: order.kind, host: order.host, state: 'queued', parallel: order.parallel },
   ...{ startedAt: now, deadlineAt: order.deadlineMs === null ? null : now + order.deadlineMs, endedAt: null },
+  failure: null,
   moves: order.moves.map(({ container, runtime, from }) =>
     moveOf({ container, runtime, from, to: order.host }),
   ),

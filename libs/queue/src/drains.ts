@@ -15,6 +15,7 @@ import {
   keys,
   PREFIX,
   Sealed,
+  type Failure,
   type HostName,
 } from '@cmt/contracts';
 import { Queue, type Job } from 'bullmq';
@@ -31,6 +32,7 @@ import { Ledger } from './ledger.ts';
 import { Fenced, type LockTiming, type Ownership } from './ownership.ts';
 import { runScript } from './script.ts';
 import { openSealed, seal } from './seal.ts';
+import { drainedHosts } from './settings.ts';
 import type { Trust } from './trust.ts';
 
 const jobIdOf = (id: string): string => `order_${id}`;
@@ -175,8 +177,20 @@ async function openOrder(
   } catch (error) {
     if (!(error instanceof CmtError) && !(error instanceof z.ZodError)) throw error;
     logger.warn({ job: job.id, err: error }, 'an order about a host is refused');
+    const forged = { queue: FLEET_QUEUE, host: name, problem: 'it is not a signed order' };
+    const { failure } = error instanceof CmtError ? error : new CmtError('REQUEST_FORGED', forged);
+    await refuse(redis, { job, ownership, token }, failure);
     return null;
   }
+}
+
+/** Who asked sees why nothing happens, and the host is open: nobody who may has closed it. */
+async function refuse(redis: Redis, { job, ownership, token }: Held, failure: Failure): Promise<void> {
+  const report = (await drains(redis)).find(({ id }) => jobIdOf(id) === job.id);
+  if (report?.state !== 'queued') return;
+  await saveReport(redis, token, { ...report, state: 'refused', failure, endedAt: Date.now() });
+  ownership.assertOwned();
+  if ((await drainedHosts(redis))[report.host] === report.id) await redis.hdel(keys.drained, report.host);
 }
 
 const staleProblem = (order: FleetOrder, stored: DrainReport | null): string | null =>
@@ -209,10 +223,16 @@ function leaseOf({ redis, order, sealed, token, ownership }: LeaseParts): OrderL
     },
     save: async (report) => {
       ownership.assertOwned();
-      const lock = `${PREFIX}:${FLEET_QUEUE}:${jobIdOf(order.id)}:lock`;
-      const args = [token, order.host, order.id, JSON.stringify(report), isDrainOver(report) ? 1 : 0];
-      const saving = runScript(redis, SAVE, [lock, keys.drains, keys.orders], args);
-      if ((await obeying(saving, signal)) !== 1) throw new Fenced('another order has taken its place');
+      await obeying(saveReport(redis, token, report), signal);
     },
   };
+}
+
+/** @throws {Fenced} */
+async function saveReport(redis: Redis, token: string, report: DrainReport): Promise<void> {
+  const { id, host } = report;
+  const lock = `${PREFIX}:${FLEET_QUEUE}:${jobIdOf(id)}:lock`;
+  const args = [token, host, id, JSON.stringify(report), isDrainOver(report) ? 1 : 0];
+  const saved = await runScript(redis, SAVE, [lock, keys.drains, keys.orders], args);
+  if (saved !== 1) throw new Fenced('another order has taken its place');
 }

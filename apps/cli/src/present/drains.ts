@@ -30,6 +30,8 @@ export function drainWords({ kind, state, moves }: Pick<DrainReport, 'kind' | 's
       return kind === 'drain' ? `drained, ${count} ${verb}` : `${count} ${verb}`;
     case 'incomplete':
       return `${kind === 'drain' ? 'drained, but only ' : 'only '}${count} ${verb}`;
+    case 'refused':
+      return 'refused, nothing was begun';
     case 'stopped':
       return `stopped, ${count} ${verb}`;
   }
