@@ -11,7 +11,7 @@ export interface Target {
 }
 
 /** A name and `=`, before any `:` of a host’s path. */
-const LABEL = /^[\w./-]+=/;
+const LABEL = /^[\w./-]*=/;
 
 /** @param typed one use of the flag each. @throws {CmtError} REQUEST_INVALID naming `flag` */
 export function parseTarget(flag: string, typed: readonly string[]): Target {
