@@ -1,5 +1,5 @@
 /** From typed flags to an order about a host. Pure but for the id. */
-import { FleetOrder, type Labels, type Priority } from '@cmt/contracts';
+import type { FleetOrder, Labels, Priority } from '@cmt/contracts';
 import { randomInt } from 'node:crypto';
 import { parseDuration } from './flags/duration.ts';
 import { invalid } from './flags/invalid.ts';

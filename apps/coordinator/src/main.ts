@@ -11,7 +11,9 @@ import {
   parseRedisUrl,
   Postponed,
   trustIn,
+  type Consumer,
   type MigrationHandler,
+  type OrdersOptions,
 } from '@cmt/queue';
 import { evolve, standsStill, type Saga, type SagaEvent } from '@cmt/saga';
 import { hostname } from 'node:os';
@@ -74,16 +76,8 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
     },
     drive,
   );
-  const orders = consumeOrders(
-    {
-      ...{ redis, trust, name, logger, concurrency: DRAINS_AT_ONCE },
-      ledgerDir: join(config.stateDir, 'orders'),
-    },
-    async (lease) => {
-      const { state, host } = await runDrain(redis, lease);
-      logger.info({ order: lease.order.id, kind: lease.order.kind, host, state }, 'an order is over');
-    },
-  );
+  const ordersDir = join(config.stateDir, 'orders');
+  const orders = serveOrders({ redis, trust, name, logger, ledgerDir: ordersDir });
   const health = await serveHealth(config.healthPort, () => ({
     ok: redis.status === 'ready',
     name,
@@ -99,6 +93,14 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   decisions.close();
   redis.disconnect();
 }
+
+/** Empties hosts, and fills them again. */
+const serveOrders = (options: Omit<OrdersOptions, 'concurrency'>): Consumer =>
+  consumeOrders({ ...options, concurrency: DRAINS_AT_ONCE }, async (lease) => {
+    const { state, host } = await runDrain(options.redis, lease);
+    const { id: order, kind } = lease.order;
+    options.logger.info({ order, kind, host, state }, 'an order is over');
+  });
 
 /** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */
 function wordOf({ fenced, migration }: ResolveOrder, saga: Saga): SagaEvent {

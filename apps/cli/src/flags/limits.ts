@@ -19,7 +19,7 @@ function parseSetting(text: string): [string, number | null] {
   if (value === 'default') return [name, null];
   const plain = name.split('@')[0] ?? name;
   const isUnderstood = Object.entries(parseLimits({ [plain]: value })).some(
-    ([known, number]) => known === plain && String(number) === value,
+    ([known, number]) => known === plain && number === Number(value),
   );
   if (!isUnderstood) throw invalid('limits', `${name} must be a number from 1 to 100000, or default`);
   return [name, Number(value)];
