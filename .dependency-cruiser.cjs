@@ -1,4 +1,4 @@
-/** The architecture as rules: saga, queue and host never import each other, apps never import apps. */
+/** The architecture as rules: saga, fleet, queue and host never import each other, apps never import apps. */
 const only = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
 
 /** Tests may use the test tools. */
@@ -16,17 +16,22 @@ module.exports = {
     only(
       'saga-is-pure',
       { path: '^libs/saga/', pathNot: TEST },
-      { path: '^(libs/(queue|host)|apps/)|node_modules/', pathNot: '^libs/contracts' },
+      { path: '^(libs/(fleet|queue|host)|apps/)|node_modules/', pathNot: '^libs/contracts' },
     ),
     only(
-      'saga-and-contracts-touch-no-node',
-      { path: '^libs/(saga|contracts)/src/', pathNot: TEST },
+      'fleet-is-pure',
+      { path: '^libs/fleet/', pathNot: TEST },
+      { path: '^(libs/(saga|queue|host)|apps/)|node_modules/', pathNot: '^libs/contracts' },
+    ),
+    only(
+      'saga-fleet-and-contracts-touch-no-node',
+      { path: '^libs/(saga|fleet|contracts)/src/', pathNot: TEST },
       { dependencyTypes: ['core'] },
     ),
-    only('queue-touches-no-runtime', { path: '^libs/queue/' }, { path: '^(libs/(saga|host)|apps/)' }),
+    only('queue-touches-no-runtime', { path: '^libs/queue/' }, { path: '^(libs/(saga|fleet|host)|apps/)' }),
     only('client-knows-the-queue-alone', { path: '^libs/client/' }, { path: '^(libs/(saga|host)|apps/)' }),
     only('libs-know-no-client', { path: '^libs/(?!client/)' }, { path: '^libs/client/' }),
-    only('host-touches-no-queue', { path: '^libs/host/' }, { path: '^(libs/(saga|queue)|apps/)' }),
+    only('host-touches-no-queue', { path: '^libs/host/' }, { path: '^(libs/(saga|fleet|queue)|apps/)' }),
     ...['cli', 'coordinator', 'worker', 'lab'].map((app) =>
       only(`app-${app}-alone`, { path: `^apps/${app}/` }, { path: `^apps/(?!${app}/)` }),
     ),

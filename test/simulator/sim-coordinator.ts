@@ -83,7 +83,7 @@ export class SimCoordinator {
     return {
       now: () => time.now,
       wait: (ms, stop) => this.process.clock.wait(ms, stop),
-      lookUp: async (request) => ({
+      lookUp: async ({ request }) => ({
         ...{ source: { endpoint }, target: { endpoint } },
         continuityMark: await this.#untilAnswered(signal, () => this.#queue.continuityMark()),
         journals: await this.#untilAnswered(signal, () => this.#rebuilder.announced(request)),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isEnd, type MigrationEvent, type MigrationReport } from '@cmt/contracts';
 import { isAlive, labDown, labLs, listDaemons, signalDaemon, type Lab } from '@cmt/lab';
+import { tryRun } from '@cmt/host';
 import { connectProducer, follow, parseRedisUrl, readSaga, type RedisConnection } from '@cmt/queue';
 import { pino } from 'pino';
 import { cmtOf, type Answer, type Cmt } from '../../apps/lab/src/demo/cmt.ts';
@@ -33,8 +34,8 @@ let made = 0;
 /** A migration's id that no other has. */
 export const newId = (): string => `t${process.pid}-${(made += 1)}`;
 
-/** Two lab hosts with a worker each, a coordinator, and Redis: made by `cmt lab up`. */
-export async function startFleet(what: string): Promise<Fleet> {
+/** Lab hosts with a worker each, a coordinator, and Redis: made by `cmt lab up`. */
+export async function startFleet(what: string, hosts = 2): Promise<Fleet> {
   const name = `t${what}${process.pid}`;
   const stateDir = await mkdtemp(join(tmpdir(), 'cmt-live-'));
   const cmt = cmtOf(stateDir);
@@ -46,7 +47,7 @@ export async function startFleet(what: string): Promise<Fleet> {
     await rm(stateDir, { recursive: true, force: true });
   };
   try {
-    const up = await cmt(['lab', 'up', '--name', name], UP_MS);
+    const up = await cmt(['lab', 'up', '--name', name, '--hosts', String(hosts)], UP_MS);
     const lab = (await labLs()).find((other) => other.name === name);
     if (!up.ok || !lab) throw new Error(`no lab: ${up.error?.message ?? ''}`);
     redis = await connectProducer(await redisOf(stateDir), pino({ level: 'silent' }));
@@ -97,6 +98,20 @@ export async function migrateAnd(
   }
   if (!acted) throw new Error(`migration ${move.id} ended, and the moment never came`);
   return reportOf(fleet, move.id);
+}
+
+/** What a verb prints with `--json`, and its exit code. */
+export async function answerOf<T>(fleet: Fleet, args: readonly string[]): Promise<T> {
+  const argv = [
+    join(import.meta.dirname, '../../dist/cli.js'),
+    ...args,
+    '--json',
+    '--state-dir',
+    fleet.stateDir,
+  ];
+  const { stdout, stderr, code } = await tryRun(process.execPath, argv, { timeoutMs: MIGRATE_MS });
+  if (stdout === '') throw new Error(`cmt ${args.join(' ')} said nothing: ${stderr}`);
+  return { ...(JSON.parse(stdout) as object), code } as T;
 }
 
 /** Picks the event at which a row of the plan begins. */

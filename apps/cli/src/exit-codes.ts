@@ -1,5 +1,5 @@
 /** Exit codes of `cmt`, in one place: what a script learns without reading a word. */
-import type { ErrorCode, MigrationReport } from '@cmt/contracts';
+import type { DrainReport, ErrorCode, MigrationReport } from '@cmt/contracts';
 
 export const ExitCode = {
   done: 0,
@@ -57,4 +57,11 @@ export function exitCodeOfReport({ state, failure }: Pick<MigrationReport, 'stat
     case 'committed':
       return ExitCode.done;
   }
+}
+
+/** The exit code for a drain as it stands: what could not leave runs on where it was. */
+export function exitCodeOfDrain({ state, failure }: Pick<DrainReport, 'state' | 'failure'>): ExitCode {
+  if (state === 'refused') return failure ? exitCodeOfFailure(failure.code) : ExitCode.refused;
+  if (state === 'incomplete') return ExitCode.rolledBack;
+  return state === 'stopped' ? ExitCode.cancelled : ExitCode.done;
 }

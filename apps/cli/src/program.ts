@@ -4,14 +4,19 @@ import { addCancel } from './commands/cancel.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addCoordinator } from './commands/coordinator.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addDrain } from './commands/drain.ts';
 import { addHosts } from './commands/hosts.ts';
 import { addLab } from './commands/lab.ts';
+import { addLimits } from './commands/limits.ts';
 import { addLogs } from './commands/logs.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addPs } from './commands/ps.ts';
+import { addRebalance } from './commands/rebalance.ts';
 import { addResolve } from './commands/resolve.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addStatus } from './commands/status.ts';
+import { addTargets } from './commands/targets.ts';
+import { addUndrain } from './commands/undrain.ts';
 import { addValidate } from './commands/validate.ts';
 import { addWatch } from './commands/watch.ts';
 import { addWorker } from './commands/worker.ts';
@@ -49,6 +54,11 @@ export function buildProgram(version: string): Command {
     addHosts,
     addSchedule,
     addDoctor,
+    addTargets,
+    addDrain,
+    addUndrain,
+    addRebalance,
+    addLimits,
   ])
     add(program);
   for (const add of [addLab, addWorker, addCoordinator, addCompletion]) add(program);

@@ -3,21 +3,25 @@ import {
   CmtError,
   HookName,
   MigrationRequest,
+  UNPLACED,
   type Hook,
   type HostName,
   type HostRecord,
+  type Place,
 } from '@cmt/contracts';
 import { closest } from './flags/closest.ts';
 import { parseDuration } from './flags/duration.ts';
 import { parseHook } from './flags/hook.ts';
 import { invalid } from './flags/invalid.ts';
 import { parseLocation, type Location } from './flags/location.ts';
+import { parseTarget, type Target } from './flags/place.ts';
 
 /** The flags of `migrate` and `validate` as commander hands them over. */
 export interface RequestFlags {
   readonly src: string;
-  readonly dst: string;
+  readonly dst: string | readonly string[];
   readonly id?: string;
+  readonly priority?: string;
   readonly runtime?: string;
   readonly mode?: string;
   readonly maxDowntime?: string;
@@ -54,7 +58,7 @@ export type AgentlessNames = Partial<Record<'source' | 'target', HostName>>;
 export interface ParsedRequest {
   readonly asked: Asked;
   readonly source: Location;
-  readonly target: Location;
+  readonly target: Target;
   readonly options: Record<string, unknown>;
 }
 
@@ -64,7 +68,7 @@ export function parseRequest(asked: Asked): ParsedRequest {
   const parsed = {
     asked,
     source: parseLocation('--src', flags.src),
-    target: parseLocation('--dst', flags.dst),
+    target: parseTarget('--dst', typeof flags.dst === 'string' ? [flags.dst] : flags.dst),
     options: parseOptions(asked),
   };
   // Hosts stand in for themselves here: the schema speaks about everything else before anybody is asked.
@@ -74,7 +78,7 @@ export function parseRequest(asked: Asked): ParsedRequest {
 
 /**
  * Names the hosts by their registered names.
- * @throws {CmtError} HOST_UNKNOWN with the known names, or SAME_HOST.
+ * @throws {CmtError} HOST_UNKNOWN with the known names, LABEL_UNKNOWN, or SAME_HOST.
  */
 export function resolveRequest(
   parsed: ParsedRequest,
@@ -82,12 +86,29 @@ export function resolveRequest(
   agentless: AgentlessNames = {},
 ): MigrationRequest {
   const source = registeredName(agentless.source ?? parsed.source.host, hosts);
+  const { place } = parsed.target;
+  if (place !== undefined) {
+    refuseUnknownLabels(place, hosts);
+    return checked(parsed, source, UNPLACED);
+  }
   const target = registeredName(agentless.target ?? parsed.target.host, hosts);
   if (source === target) throw new CmtError('SAME_HOST', { host: source });
   return checked(parsed, source, target);
 }
 
-function registeredName(typed: string, hosts: readonly HostRecord[]): string {
+/** A label that nobody carries is a typing error far more often than a wish. @throws {CmtError} LABEL_UNKNOWN */
+export function refuseUnknownLabels({ labels }: Pick<Place, 'labels'>, hosts: readonly HostRecord[]): void {
+  const pairs = (of: HostRecord['labels']) => Object.entries(of).map((pair) => pair.join('='));
+  const known = [...new Set(hosts.flatMap((host) => pairs(host.labels)))].sort();
+  const label = pairs(labels).find((pair) => !known.includes(pair));
+  if (label === undefined) return;
+  const meant = closest(label, known);
+  const list = known.join(', ') || 'none';
+  throw new CmtError('LABEL_UNKNOWN', { label, known: meant ? `${list}; did you mean ${meant}?` : list });
+}
+
+/** @throws {CmtError} HOST_UNKNOWN with the known names */
+export function registeredName(typed: string, hosts: readonly HostRecord[]): string {
   const host =
     hosts.find(({ facts }) => facts.name === typed) ??
     hosts.find(({ endpoint }) => endpoint.address === typed);
@@ -109,6 +130,7 @@ function checked(
   const { flags, container, newId, now } = asked;
   const result = MigrationRequest.safeParse({
     ...{ v: 1, id: flags.id ?? newId, runtime: flags.runtime, container, source, target, options },
+    ...{ place: ends.target.place, priority: flags.priority },
     ...{ sourceBundle: ends.source.bundle, targetBundle: ends.target.bundle, requestedAt: now },
   });
   if (result.success) return result.data;

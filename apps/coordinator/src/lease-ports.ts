@@ -2,7 +2,6 @@
 import { CmtError, type MigrationRequest } from '@cmt/contracts';
 import { runHook, thisClock } from '@cmt/host';
 import {
-  host,
   hosts,
   journalsOf,
   type DecisionRecord,
@@ -11,7 +10,8 @@ import {
   type RedisConnection,
   type SeenHost,
 } from '@cmt/queue';
-import { standsStill, type Journals, type Peer } from '@cmt/saga';
+import { placedAt, standsStill, type Journals, type Peer, type Placement, type Saga } from '@cmt/saga';
+import { findTarget, hostOf, refuseDrained, takePlaces } from './placing.ts';
 import type { LegOrder, Ports } from './ports.ts';
 
 export interface PortParts {
@@ -30,8 +30,8 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
   return {
     now: () => thisClock.now(),
     wait: (ms, stop) => thisClock.wait(ms, stop),
-    lookUp: async (request) => ({
-      ...(await lookUp(redis, request)),
+    lookUp: async (saga) => ({
+      ...(await lookUp(redis, lease, saga)),
       continuityMark: await untilAnswered(signal, () => decisions.continuityMark(signal)),
     }),
     dispatch: (order, stop) =>
@@ -66,14 +66,35 @@ const draftOf = ({ task, host, epoch, try: attempt, calls }: LegOrder): LegDraft
 
 async function lookUp(
   redis: RedisConnection,
-  request: MigrationRequest,
-): Promise<{ source: Peer; target: Peer; journals: Journals }> {
+  lease: Lease,
+  asked: Saga,
+): Promise<{ source: Peer; target: Peer; journals: Journals; placed?: Placement }> {
+  const seen = await hosts(redis);
+  const placed = asked.request.place === undefined ? null : await place(redis, asked, seen);
+  const saga = placed === null ? asked : placedAt(asked, placed);
+  const { request } = saga;
   if (request.source === request.target) throw new CmtError('SAME_HOST', { host: request.source });
-  const [source, target] = [await host(redis, request.source), await host(redis, request.target)];
-  for (const seen of [source, target])
-    if (seen.state === 'offline') throw new CmtError('HOST_UNREACHABLE', { host: seen.name });
+  const [source, target] = [hostOf(seen, request.source), hostOf(seen, request.target)];
+  for (const { name, state } of [source, target])
+    if (state === 'offline') throw new CmtError('HOST_UNREACHABLE', { host: name });
   const journals = journalsOf([source, target], request);
-  return { source: peerOf(source), target: peerOf(target), journals };
+  const isNew = journals.source === null && journals.target === null;
+  if (isNew) await refuseDrained(redis, request.target);
+  if (isNew && !request.options.validateOnly) await takePlaces(redis, lease, saga, source);
+  const peers = { source: peerOf(source), target: peerOf(target), journals };
+  return placed === null ? peers : { ...peers, placed };
+}
+
+/** A migration that its hosts remember and Redis does not has its target already. */
+async function place(redis: RedisConnection, saga: Saga, seen: readonly SeenHost[]): Promise<Placement> {
+  const { id, source } = saga.request;
+  const known = seen
+    .flatMap(({ name, record }) => (record.journal ?? []).map((note) => ({ name, note })))
+    .filter(({ note }) => note.migration === id && note.peer !== '')
+    .map(({ name, note }) => (note.side === 'target' ? name : note.peer))
+    .find((name) => name !== source);
+  if (known !== undefined) return { host: known, why: `the journals of its hosts name ${known}` };
+  return await findTarget(redis, saga, seen);
 }
 
 /** What the hosts of a migration announce of it. */

@@ -1,20 +1,26 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
 import { CmtError, type CoordinatorConfig, type ResolveOrder } from '@cmt/contracts';
+import { isUnderOrder } from '@cmt/fleet';
 import { claimPlace, createLogger, forMigration, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
+  consumeDrains,
   consumeOrders,
   DecisionRecord,
   loadKeyPair,
   lookBeforeJoining,
   openConnection,
   parseRedisUrl,
+  Postponed,
   trustIn,
+  type Consumer,
   type MigrationHandler,
+  type DrainsOptions,
 } from '@cmt/queue';
 import { evolve, standsStill, type Saga, type SagaEvent } from '@cmt/saga';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { runDrain } from './drain.ts';
 import { announcedJournals, leasePorts } from './lease-ports.ts';
 import { runMigration } from './run-migration.ts';
 import { workStarter } from './scheduled-work.ts';
@@ -22,6 +28,9 @@ import { takeUp } from './take-up.ts';
 
 /** Milliseconds a coordinator that was told to stop gives the migrations under way; the next one takes over the rest. */
 const GRACE_MS = 3_000;
+
+/** A drain mostly waits. */
+const DRAINS_AT_ONCE = 32;
 
 /** Runs until SIGTERM or SIGINT. @throws {CmtError} COORDINATOR_RUNS, and what `lookBeforeJoining` refuses with */
 export async function main(config: CoordinatorConfig & { readonly redis: string }): Promise<void> {
@@ -50,7 +59,8 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
       const ended = await runMigration(begun, ports, lease.signal, word);
       log.info({ state: ended.end, failure: ended.failure?.code }, 'the migration has ended');
     } catch (error) {
-      log.warn({ err: error }, 'lets go of the migration');
+      if (error instanceof Postponed) log.debug({ reason: error.message }, 'the migration waits');
+      else log.warn({ err: error }, 'lets go of the migration');
       throw error;
     } finally {
       under.delete(request.id);
@@ -67,6 +77,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
       name,
       logger,
       ledgerDir: join(config.stateDir, 'ledger'),
+      isUnderOrder,
     },
     drive,
   );
@@ -74,6 +85,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
     { redis, trust, keys, name, logger, ledgerDir: join(config.stateDir, 'orders') },
     workStarter(redis, keys),
   );
+  const drains = serveDrains({ redis, trust, name, logger, ledgerDir: join(config.stateDir, 'drains') });
   const health = await serveHealth(config.healthPort, () => ({
     ok: redis.status === 'ready',
     name,
@@ -84,12 +96,20 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
 
   await toldToStop();
   logger.info('told to stop');
-  await Promise.all([consumer.close(GRACE_MS), orders.close(GRACE_MS)]);
+  await Promise.all([consumer.close(GRACE_MS), orders.close(GRACE_MS), drains.close(0)]);
   await health.close();
   decisions.close();
   redis.disconnect();
   await place.close();
 }
+
+/** Empties hosts, and fills them again. */
+const serveDrains = (options: Omit<DrainsOptions, 'concurrency'>): Consumer =>
+  consumeDrains({ ...options, concurrency: DRAINS_AT_ONCE }, async (lease) => {
+    const { state, host } = await runDrain(options.redis, lease);
+    const { id: order, kind } = lease.order;
+    options.logger.info({ order, kind, host, state }, 'an order is over');
+  });
 
 /** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */
 function wordOf({ fenced, migration }: ResolveOrder, saga: Saga): SagaEvent {

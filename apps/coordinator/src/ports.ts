@@ -8,11 +8,10 @@ import type {
   LegResult,
   MigrationId,
   MigrationReport,
-  MigrationRequest,
   Resolution,
   StepCall,
 } from '@cmt/contracts';
-import type { Journals, Patience, Peer, Saga } from '@cmt/saga';
+import type { Journals, Patience, Peer, Placement, Saga } from '@cmt/saga';
 
 /** A leg as the saga asks for it, ready to be sealed and queued. */
 export interface LegOrder {
@@ -31,11 +30,17 @@ export interface Ports {
   now(): number;
   /** Rejects with the signal's reason when it aborts. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
-  /** Both hosts as they announced themselves, and what their journals say of this migration already. @throws CmtError HOST_UNKNOWN, HOST_UNREACHABLE, SAME_HOST */
-  lookUp(request: MigrationRequest): Promise<{
+  /**
+   * Both hosts as they announced themselves, and what their journals say of this migration already; the target is found where the request
+   * leaves it open. The migration has its places within the limits then.
+   * @throws CmtError HOST_UNKNOWN, HOST_UNREACHABLE, HOST_DRAINED, SAME_HOST, NO_TARGET, CONTAINER_BUSY
+   * @throws MustWait when a limit is reached
+   */
+  lookUp(saga: Saga): Promise<{
     source: Peer;
     target: Peer;
     continuityMark: string | null;
+    placed?: Placement;
     journals?: Journals;
   }>;
   /** Runs a leg on its host, or joins the one of the same id that is under way. @throws CmtError when nobody answers in time */

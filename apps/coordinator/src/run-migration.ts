@@ -7,14 +7,17 @@
  * - A leg that the saga no longer asks for is stopped only after ABORT is on record: until then it may have committed.
  */
 import { CmtError, messageOf, type Failure, type LegResult } from '@cmt/contracts';
+import { Postponed } from '@cmt/queue';
 import { decide, evolve, hookContext, report, type Command, type Saga, type SagaEvent } from '@cmt/saga';
 import { Inbox } from './inbox.ts';
+import { MustWait } from './must-wait.ts';
 import type { LegOrder, Ports } from './ports.ts';
 
 type Running = Exclude<Command, { kind: 'finish' }>;
 
 /**
- * Drives a saga to its end. Rejects when `signal` aborts or the migration belongs to somebody else now.
+ * Drives a saga to its end. Rejects when `signal` aborts or the migration belongs to somebody else now, and with `Postponed` when
+ * it has to wait before it begins.
  * @param word what happens first: an operator's word to a saga that had ended without a decision
  */
 export async function runMigration(
@@ -32,7 +35,10 @@ export async function runMigration(
     while (saga.end === null) {
       launch(saga, ports, flights, inbox);
       const before = saga;
-      saga = await happen(saga, await inbox.next(signal), ports);
+      const event = await inbox.next(signal);
+      saga = await happen(saga, event, ports);
+      // Its job makes room for another; it comes back when it is called, or after a while.
+      if (event.kind === 'must-wait') throw new Postponed(event.reason, event.ms);
       if (saga === before) continue;
       if (saga.decision === 'ABORT' || saga.end !== null) stopUnwanted(saga, flights);
     }
@@ -109,8 +115,10 @@ async function perform(command: Running, saga: Saga, ports: Ports, signal: Abort
 
 async function lookUp(saga: Saga, ports: Ports): Promise<SagaEvent> {
   try {
-    return { kind: 'looked-up', ...(await ports.lookUp(saga.request)), at: ports.now() };
+    return { kind: 'looked-up', ...(await ports.lookUp(saga)), at: ports.now() };
   } catch (error) {
+    if (error instanceof MustWait)
+      return { kind: 'must-wait', reason: error.reason, ms: error.ms, at: ports.now() };
     return { kind: 'look-up-failed', failure: failureOf(error), at: ports.now() };
   }
 }
@@ -148,10 +156,20 @@ function failureOf(error: unknown): Failure {
   throw error;
 }
 
+function announcePlacing(before: Saga, after: Saga, ports: Ports): void {
+  for (const { host, failure } of after.passedOver.slice(before.passedOver.length))
+    ports.tell('note', `${host} is passed over: ${messageOf(failure)}`, 'validate');
+  if (after.placement !== null && after.placement !== before.placement)
+    ports.tell('note', after.placement.why, 'look-up');
+  if (after.waitsFor !== null && after.waitsFor !== before.waitsFor)
+    ports.tell('note', `waits: ${after.waitsFor}`, 'look-up');
+}
+
 function announce(before: Saga, after: Saga, ports: Ports): void {
   const now = report(after, ports.now());
   if (after.failure !== null && after.failure !== before.failure)
     ports.tell('warning', messageOf(after.failure), before.stage);
+  announcePlacing(before, after, ports);
   if (after.roundsNote !== null && before.roundsNote === null)
     ports.tell('note', after.roundsNote, 'pre-dump');
   for (const hook of after.hooks.slice(before.hooks.length))

@@ -32,7 +32,8 @@ export interface Found {
 /** The saga to go on with; one that was rebuilt is stored and told of first. */
 export async function takeUp({ request, origin, stored, announced }: Found, ports: Ports): Promise<Saga> {
   // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
-  if (origin === 'asked') return { ...initial(request, ports.now()), ...stored, request };
+  if (origin === 'asked')
+    return { ...initial(request, ports.now()), ...stored, request: placed(request, stored) };
   if (stored !== null && (isTidying(stored) || (stored.end !== null && stored.end !== 'refused')))
     return await tidyUp(stored, announced, ports);
   if (stored?.rebuilt !== undefined && !canTurnBack(stored))
@@ -42,6 +43,13 @@ export async function takeUp({ request, origin, stored, announced }: Found, port
   ports.tell('warning', saga.rebuilt?.note ?? '');
   return saga;
 }
+
+/**
+ * The request with the target that was found for it. That one stands in the stored state: whoever writes to Redis can name another where
+ * a request left it open, as he can by announcing a host (docs/decisions/0008).
+ */
+const placed = (request: MigrationRequest, stored: Saga | null): MigrationRequest =>
+  request.place === undefined || stored === null ? request : { ...request, target: stored.request.target };
 
 /** It has ended, and a host that could not be asked then still holds something of it. */
 async function tidyUp(stored: Saga, announced: Found['announced'], ports: Ports): Promise<Saga> {

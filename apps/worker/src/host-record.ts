@@ -11,7 +11,7 @@ import {
   type HostRecord,
   type JournalNote,
 } from '@cmt/contracts';
-import { gatherFacts, type JournalEntry, type Runtime } from '@cmt/host';
+import { gatherFacts, withMemory, type JournalEntry, type Runtime } from '@cmt/host';
 import type { Logger } from 'pino';
 import type { Host } from './host.ts';
 
@@ -65,7 +65,7 @@ export function hostRecords(host: Host, isBusy: () => boolean, logger: Logger): 
   const { config, endpoint, runtimes } = host;
   const facts = new Aged<HostFacts>(FACTS_AGE_MS, (signal) => gatherFacts(config, runtimes, signal));
   const containers = new Aged<ContainerSummary[]>(CONTAINERS_AGE_MS, async (signal) =>
-    (await Promise.all(runtimes.all().map((runtime) => listOf(runtime, signal, logger)))).flat(),
+    withMemory((await Promise.all(runtimes.all().map((runtime) => listOf(runtime, signal, logger)))).flat()),
   );
   return {
     current: async () => ({

@@ -8,27 +8,40 @@ import {
   keys,
   MigrationEvent,
   MigrationRequest,
+  UNPLACED,
   type Diagnosis,
+  type DrainReport,
+  type FleetOrder,
   type MigrationReport,
   type Schedule,
   type ScheduleRun,
 } from '@cmt/contracts';
+import { beginDrain, candidatesOf, parseLimits, type FleetFacts } from '@cmt/fleet';
 import {
   addSchedule,
   alarmsOf,
   connectProducer,
   coordinatorAlive,
+  drainedHosts,
+  drainOf,
+  drains,
   follow,
   hosts,
   listSagas,
   loadKeyPair,
+  openHost,
+  openSagas,
   parseRedisUrl,
   readSaga,
   removeSchedule,
   requestCancel,
   runSchedule,
   schedules,
+  storedLimits,
+  storeLimits,
   submitMigration,
+  submitOrder,
+  trafficOf,
   type EventId,
   type KnownSchedule,
   type RedisConnection,
@@ -91,7 +104,9 @@ export class CmtClient {
    */
   async enqueue(wish: MigrationWish | MigrationRequest): Promise<Submitted> {
     const request = requestFrom(wish);
-    const submitted = await submitMigration(this.#redis, request, await loadKeyPair(this.#stateDir));
+    const { queue } = parseLimits(await this.limits());
+    const signingKeys = await loadKeyPair(this.#stateDir);
+    const submitted = await submitMigration(this.#redis, request, signingKeys, queue);
     const { isNew, report } = submitted;
     // What was rebuilt from the hosts' journals has lost the words it was asked for in.
     if (isNew || report.rebuilt !== undefined || sameWish(report.request, request)) return submitted;
@@ -155,6 +170,56 @@ export class CmtClient {
     return hosts(this.#redis);
   }
 
+  /** What placing knows: hosts, what is under way with them, which are drained, and the limits. */
+  async facts(): Promise<FleetFacts & { readonly hosts: readonly SeenHost[] }> {
+    const seen = await this.hosts();
+    const names = seen.map(({ name }) => name);
+    const [drained, traffic, stored] = await Promise.all([
+      drainedHosts(this.#redis),
+      trafficOf(this.#redis, names),
+      storedLimits(this.#redis),
+    ]);
+    return { hosts: seen, drained, traffic, limits: parseLimits(stored) };
+  }
+
+  async candidates(): Promise<ReturnType<typeof candidatesOf>> {
+    return candidatesOf(await this.facts());
+  }
+
+  /** Those that have not ended. */
+  openMigrations(): Promise<MigrationReport[]> {
+    return openSagas(this.#redis);
+  }
+
+  limits(): Promise<Record<string, string>> {
+    return storedLimits(this.#redis);
+  }
+
+  /** Null takes one back to its default. */
+  setLimits(limits: Readonly<Record<string, number | null>>): Promise<void> {
+    return storeLimits(this.#redis, limits);
+  }
+
+  /** The newest drain, or way back, of every host. */
+  drains(): Promise<DrainReport[]> {
+    return drains(this.#redis);
+  }
+
+  drainOf(host: string): Promise<DrainReport | null> {
+    return drainOf(this.#redis, host);
+  }
+
+  /** Asks for a host to be emptied or filled again. @returns the one under way where there is one */
+  async order(order: FleetOrder): Promise<DrainReport> {
+    const signingKeys = await loadKeyPair(this.#stateDir);
+    return submitOrder(this.#redis, order, beginDrain(order, Date.now()), signingKeys);
+  }
+
+  /** @throws {CmtError} NOT_DRAINED */
+  openHost(host: string): Promise<void> {
+    return openHost(this.#redis, host);
+  }
+
   /** Whether any coordinator takes migrations. */
   hasCoordinator(): Promise<boolean> {
     return coordinatorAlive(this.#redis);
@@ -202,4 +267,11 @@ function requestFrom(wish: MigrationWish | MigrationRequest): MigrationRequest {
 
 /** Two requests for one migration differ in the time they were made at, and in nothing else. */
 const sameWish = (one: MigrationRequest, other: MigrationRequest): boolean =>
-  JSON.stringify({ ...one, requestedAt: 0 }) === JSON.stringify({ ...other, requestedAt: 0 });
+  JSON.stringify(wishOf(one)) === JSON.stringify(wishOf(other));
+
+/** A target that was left open is no part of the wish once it is found. */
+const wishOf = (request: MigrationRequest): MigrationRequest => ({
+  ...request,
+  requestedAt: 0,
+  ...(request.place === undefined ? {} : { target: UNPLACED }),
+});

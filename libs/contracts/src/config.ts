@@ -1,5 +1,6 @@
 /** Configuration of every process: flags over `CMT_*` variables over the file, all checked here. */
 import { z } from 'zod';
+import { Labels, UNPLACED } from './fleet.ts';
 import { AbsolutePath, HostName } from './names.ts';
 
 const LogLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']);
@@ -34,7 +35,7 @@ export const AgentlessConfig = z.object({
 export type AgentlessConfig = z.infer<typeof AgentlessConfig>;
 
 export const WorkerConfig = Common.extend({
-  name: HostName,
+  name: HostName.refine((name) => name !== UNPLACED, `no host may be called ${UNPLACED}`),
   /** Address under which other hosts reach this one. */
   address: z.string(),
   sshPort: z.coerce.number().int().min(1).max(65535).default(22),
@@ -47,7 +48,7 @@ export const WorkerConfig = Common.extend({
   receivePort: z.coerce.number().int().min(1).max(65535).default(7070),
   /** Where images of containers lie while they move: 0700, best on tmpfs. */
   imagesDir: AbsolutePath.default('/run/cmt/images'),
-  labels: z.record(z.string(), z.string()).default({}),
+  labels: Labels.default({}),
   /** Legs at the same time. */
   concurrency: z.coerce.number().int().min(1).max(64).default(8),
   agentless: AgentlessConfig.optional(),

@@ -3,6 +3,7 @@
  * `docs/errors.md` is generated from this table, and a test keeps the two equal.
  */
 import { z } from 'zod';
+import { fleetErrors } from './errors/fleet.ts';
 import { handOverErrors } from './errors/hand-over.ts';
 import { joiningErrors } from './errors/joining.ts';
 import { machineErrors } from './errors/machines.ts';
@@ -15,6 +16,7 @@ export const catalogue = {
   ...requestErrors,
   ...machineErrors,
   ...remoteErrors,
+  ...fleetErrors,
   ...handOverErrors,
   ...scheduleErrors,
   ...joiningErrors,

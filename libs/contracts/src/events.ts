@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { Failure } from './failure.ts';
 import { HookName, HookOutcome } from './hooks.ts';
+import { PassedOver } from './fleet.ts';
 import { Finding } from './host.ts';
 import { MigrationRequest } from './migration.ts';
 import { Decision, HostName, MigrationId, Side } from './names.ts';
@@ -86,6 +87,10 @@ export const MigrationReport = z.object({
   message: z.string().nullable(),
   remedy: z.string().nullable(),
   request: MigrationRequest,
+  /** The limit that it waits for, in words. */
+  waitsFor: z.string().optional(),
+  /** Why this target was chosen, where the request left that open, and the hosts that were tried before. */
+  placement: z.object({ why: z.string(), passedOver: z.array(PassedOver) }).optional(),
   /** Set when Redis had forgotten the migration: where its facts are from, and what was lost. */
   rebuilt: z.string().optional(),
 });

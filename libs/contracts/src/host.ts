@@ -1,7 +1,7 @@
 /** Facts about hosts and containers, gathered by workers and judged by the saga. */
 import { z } from 'zod';
 import { AbsolutePath, ContainerId, Epoch, HostName, MigrationId, Side } from './names.ts';
-import { RuntimeName } from './migration.ts';
+import { RuntimeName } from './runtime.ts';
 
 const bytes = z.number().min(0);
 
@@ -17,10 +17,14 @@ export const HostFacts = z.object({
   criuProblem: z.string().nullable(),
   features: z.object({ dirtyTracking: z.boolean(), lazyPages: z.boolean() }),
   cpus: z.int(),
+  /** As /proc/cpuinfo names it; not announced by older workers. */
+  cpu: z.object({ model: z.string(), flags: z.array(z.string()).max(1000) }).optional(),
   memoryTotal: bytes,
   memoryAvailable: bytes,
   /** Bytes free where images go. */
   imagesFree: bytes,
+  /** Bytes free on the root filesystem, where bundles lie unless somebody says otherwise. */
+  diskFree: bytes.optional(),
 });
 export type HostFacts = z.infer<typeof HostFacts>;
 
@@ -46,6 +50,8 @@ export const ContainerSummary = z.object({
   status: z.string(),
   bundle: z.string(),
   pid: z.int(),
+  /** Bytes of memory that a dump would carry; not there where it cannot be told. */
+  memory: bytes.optional(),
 });
 export type ContainerSummary = z.infer<typeof ContainerSummary>;
 

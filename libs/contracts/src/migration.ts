@@ -1,10 +1,9 @@
 /** What a user asks for: one container, from one host to another. */
 import { z } from 'zod';
+import { Place, Priority } from './fleet.ts';
 import { Hook } from './hooks.ts';
 import { AbsolutePath, ContainerId, HostName, MigrationId } from './names.ts';
-
-export const RuntimeName = z.enum(['runc', 'docker', 'podman']);
-export type RuntimeName = z.infer<typeof RuntimeName>;
+import { RuntimeName } from './runtime.ts';
 
 /** How memory moves. `auto` is pre-copy where both kernels track dirty pages, else stop-and-copy. */
 export const Mode = z.enum(['auto', 'stop-and-copy', 'pre-copy']);
@@ -47,7 +46,10 @@ export const MigrationRequest = z
     /** The container's id; without it, the one whose bundle is `sourceBundle`. */
     container: ContainerId.optional(),
     source: HostName,
+    /** `UNPLACED` where `place` says what to look for. */
     target: HostName,
+    place: Place.optional(),
+    priority: Priority.optional(),
     sourceBundle: AbsolutePath.optional(),
     /** Where the bundle goes; the same path as on the source unless given. */
     targetBundle: AbsolutePath.optional(),

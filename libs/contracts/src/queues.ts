@@ -9,6 +9,8 @@ export const MIGRATIONS_QUEUE = 'cmt.migrations';
 
 /** Queue of what coordinators are asked for beside migrations: schedules that are due, and orders about them. */
 export const ORDERS_QUEUE = 'cmt.orders';
+/** Queue of drains, worked by coordinators. */
+export const FLEET_QUEUE = 'cmt.fleet';
 
 /** Queue of one host's legs, worked by that host's worker. */
 export const hostQueue = (host: HostName): string => `cmt.host.${host}`;
@@ -29,6 +31,20 @@ export const keys = {
   scheduleRuns: (schedule: string) => `${PREFIX}:schedule-runs:${schedule}`,
   host: (host: HostName) => `${PREFIX}:host:${host}`,
   hosts: `${PREFIX}:hosts`,
+  /** Hash of limit to number: what differs from the defaults. */
+  limits: `${PREFIX}:limits`,
+  /** Set of migrations that have not ended. */
+  open: `${PREFIX}:open`,
+  /** Hash of the migrations that hold a place of a limit, to the bytes of memory they carry (`out:host1`, `fleet` …). */
+  slots: (limit: string) => `${PREFIX}:slots:${limit}`,
+  /** Migrations that wait for a place of a limit, the first to go first. */
+  waiting: (limit: string) => `${PREFIX}:waiting:${limit}`,
+  /** Hash of drained hosts to the drain that closed them. */
+  drained: `${PREFIX}:drained`,
+  /** Hash of host to the newest `DrainReport` about it. */
+  drains: `${PREFIX}:drains`,
+  /** Hash of order to the order as it was signed. */
+  orders: `${PREFIX}:orders`,
   /** Renewed by every coordinator while it takes migrations. */
   coordinator: `${PREFIX}:coordinator`,
   /** Somebody asked for the end of this leg: read by a worker that missed the message. */

@@ -7,8 +7,9 @@ import { Diagnosis, DOCTOR_PEERS } from './doctor.ts';
 import { Failure } from './failure.ts';
 import { Hook, HookOutcome } from './hooks.ts';
 import { ContainerNetwork, Finding, HostEndpoint, HostFacts, Inspection, TargetSurvey } from './host.ts';
-import { RuntimeName, TcpPolicy, TransportName } from './migration.ts';
+import { TcpPolicy, TransportName } from './migration.ts';
 import { AbsolutePath, ContainerId, Decision, Epoch, HostName, MigrationId, Side } from './names.ts';
+import { RuntimeName } from './runtime.ts';
 
 const ms = z.number().min(0);
 

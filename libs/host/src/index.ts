@@ -15,6 +15,7 @@ export * from './peer-settlement.ts';
 export * from './places.ts';
 export * from './preflight/bundles.ts';
 export { gatherFacts } from './preflight/facts.ts';
+export { withMemory } from './preflight/container-memory.ts';
 export * from './preflight/facts.ts';
 export * from './process.ts';
 export * from './redis-server.ts';

@@ -15,12 +15,13 @@ import {
   keys,
   messageOf,
   MIGRATIONS_QUEUE,
+  type FleetOrder,
   type MigrationRequest,
   remedyOf,
   type Failure,
   type MigrationId,
 } from '@cmt/contracts';
-import type { Job } from 'bullmq';
+import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { obeying, within } from './bounded.ts';
@@ -30,10 +31,11 @@ import { FencedWorker } from './fenced-worker.ts';
 import type { KeyPair } from './key-pair.ts';
 import { Lease } from './lease.ts';
 import { Ledger } from './ledger.ts';
-import { cutChildrenLoose, migrationOf, pendingLegs } from './migration-job.ts';
+import { cutChildrenLoose, migrationOf, openMigrationsQueue, pendingLegs } from './migration-job.ts';
 import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
 import { EndedNote, openMigration, orderNote, type Opened, type Origin } from './open-migration.ts';
+import { givePlacesBack } from './places.ts';
 import { claimLease, readSaga, saveSaga } from './store.ts';
 import type { Trust } from './trust.ts';
 
@@ -51,6 +53,8 @@ export interface CoordinatorOptions {
   /** Directory of its own below the state directory: what has ended here. */
   readonly ledgerDir: string;
   readonly timing?: LockTiming;
+  /** Whether a migration is part of a signed order about a host; without it none is. */
+  readonly isUnderOrder?: (request: MigrationRequest, order: FleetOrder) => boolean;
 }
 
 export type MigrationHandler = (request: MigrationRequest, lease: Lease, origin: Origin) => Promise<void>;
@@ -84,6 +88,7 @@ class Coordinator {
   readonly #worker: FencedWorker;
   readonly #reconciler: Reconciler;
   readonly #ended: Ledger<EndedNote>;
+  readonly #queue: Queue;
   readonly #leases = new Map<string, Lease>();
   readonly #heart: NodeJS.Timeout;
 
@@ -92,6 +97,8 @@ class Coordinator {
     this.#options = options;
     this.#handler = handler;
     this.#ended = new Ledger(options.ledgerDir, EndedNote);
+    this.#queue = openMigrationsQueue(redis);
+    this.#queue.on('error', () => undefined);
     this.#bus = new Bus(redis, ['control', 'wake'], logger);
     this.#dispatcher = new Dispatcher(redis, this.#bus, options.keys);
     this.#worker = new FencedWorker({ ...options, queueName: MIGRATIONS_QUEUE }, (job, ownership, token) =>
@@ -129,6 +136,7 @@ class Coordinator {
       return { refused: error.failure };
     }
     await obeying(this.#letGoOfLegs(id, token), ownership.signal);
+    await obeying(givePlacesBack(this.#options.redis, this.#queue, id), ownership.signal);
     return {};
   }
 
@@ -143,9 +151,10 @@ class Coordinator {
 
   /** What is to be done, or why it is not. */
   async #open(job: Job<unknown>): Promise<Opened | CmtError> {
-    const { redis, trust, name } = this.#options;
+    const { redis, trust, name, isUnderOrder = () => false } = this.#options;
+    const opener = { trust, host: name };
     try {
-      return await openMigration({ redis, opener: { trust, host: name }, ended: this.#ended }, job);
+      return await openMigration({ redis, opener, ended: this.#ended, isUnderOrder }, job);
     } catch (error) {
       if (error instanceof CmtError) return error;
       throw error;
@@ -162,6 +171,7 @@ class Coordinator {
       token,
       ownership,
       redis,
+      queue: this.#queue,
       dispatcher,
       host: name,
       order,

@@ -48,9 +48,8 @@ interface Run {
 const RETRY_MS = 1_000;
 const HAND_BACK_MS = 2_000;
 const CLOSE_MS = 2_000;
-/** Between looks at what is spared, and how long a postponed job is left alone. */
+/** Between looks at what is spared. */
 const SPARED_LOOK_MS = 100;
-const POSTPONE_MS = 1_000;
 /** For ever: see the invariants. */
 const STALLS = 1_000_000;
 
@@ -146,7 +145,7 @@ export class FencedWorker {
 
   /** Back to the queue, for whoever wants it in a while. */
   async #postpone(job: Job<unknown>, token: string, error: Postponed): Promise<never> {
-    await within(job.moveToDelayed(Date.now() + POSTPONE_MS, token), HAND_BACK_MS, () => {
+    await within(job.moveToDelayed(Date.now() + error.ms, token), HAND_BACK_MS, () => {
       throw error;
     });
     throw new DelayedError();

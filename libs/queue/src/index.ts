@@ -14,7 +14,7 @@ export { lookBeforeJoining, type Joining } from './join.ts';
 export { loadKeyPair, type KeyPair } from './key-pair.ts';
 export { trustIn, type Trust } from './trust.ts';
 export { openSealed, seal, type Opener } from './seal.ts';
-export { coordinatorAlive, requestCancel, submitMigration, type Submitted } from './publish.ts';
+export { coordinatorAlive, requestCancel, submitMigration, submitUnder, type Submitted } from './publish.ts';
 export {
   consumeMigrations,
   type Consumer,
@@ -34,19 +34,32 @@ export {
   type WorkerOptions,
 } from './consume-legs.ts';
 export { legId } from './leg-job.ts';
-export { Fenced, LOCK_TIMING, ShuttingDown, type LockTiming } from './ownership.ts';
-export { listSagas, readSaga, type StoredSaga } from './store.ts';
+export { Fenced, LOCK_TIMING, Postponed, ShuttingDown, type LockTiming } from './ownership.ts';
+export { listSagas, openSagas, readSaga, type StoredSaga } from './store.ts';
+export {
+  givePlacesBack,
+  movingContainers,
+  takePlaces,
+  trafficOf,
+  type LimitedPlace,
+  type PlacesAnswer,
+  type PlacesAsked,
+  type Traffic,
+} from './places.ts';
+export {
+  consumeDrains,
+  drainOf,
+  drains,
+  openHost,
+  submitOrder,
+  type DrainHandler,
+  type DrainLease,
+  type DrainsOptions,
+} from './drains.ts';
+export { drainedHosts, storedLimits, storeLimits } from './settings.ts';
 export { journalsOf, type JournalsOfMigration } from './recovery.ts';
 export { DecisionRecord } from './decisions.ts';
 export { follow, newestEvent, tell, type EventId } from './events.ts';
 export { alarmsOf, raiseAlarm } from './alarms.ts';
 export { refusalOf, requestResolve, untilTaken, waitingForWord } from './resolve.ts';
-export {
-  announce,
-  announceOnce,
-  host,
-  hosts,
-  type Announcer,
-  type HostState,
-  type SeenHost,
-} from './registry.ts';
+export { announce, announceOnce, host, hosts, type Announcer, type SeenHost } from './registry.ts';

@@ -14,12 +14,14 @@ import {
   type MigrationReport,
   type ResolveOrder,
 } from '@cmt/contracts';
+import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { obeying } from './bounded.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { tell } from './events.ts';
 import type { DispatchLimits } from './leg-watch.ts';
 import type { Ownership } from './ownership.ts';
+import { takePlaces, type PlacesAnswer, type PlacesAsked } from './places.ts';
 import { readSaga, saveSaga, type StoredSaga } from './store.ts';
 
 /** A leg as the saga wants it; format and time of issue are added here. */
@@ -32,6 +34,8 @@ export interface LeaseParts {
   readonly token: string;
   readonly ownership: Ownership;
   readonly redis: Redis;
+  /** Of migrations. */
+  readonly queue: Queue;
   readonly dispatcher: Dispatcher;
   /** Who writes, as events name it. */
   readonly host: string;
@@ -69,6 +73,13 @@ export class Lease {
   /** @throws {Fenced | ShuttingDown} when the right is gone. To be called before every effect that is not one of the lease's own. */
   assertOwned(): void {
     this.#parts.ownership.assertOwned();
+  }
+
+  /** Takes the places of limits that the migration needs, or puts it into a line; they are given back after its end. */
+  takePlaces(asked: Omit<PlacesAsked, 'migration'>): Promise<PlacesAnswer> {
+    this.assertOwned();
+    const { redis, queue } = this.#parts;
+    return obeying(takePlaces(redis, queue, { ...asked, migration: this.migration }), this.signal);
   }
 
   /** The migration as it was stored last. */

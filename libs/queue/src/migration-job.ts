@@ -1,8 +1,16 @@
 /** A migration as a BullMQ job, and what must be settled before its job may end. */
-import { MAX_JOB_BYTES, MIGRATIONS_QUEUE, PREFIX, type MigrationId, type Sealed } from '@cmt/contracts';
+import {
+  MAX_JOB_BYTES,
+  MIGRATIONS_QUEUE,
+  PREFIX,
+  type MigrationId,
+  type Priority,
+  type Sealed,
+} from '@cmt/contracts';
 import { Queue, type JobsOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { Fenced } from './ownership.ts';
+import type { FleetJob } from './fleet-job.ts';
 import type { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
 
@@ -27,13 +35,22 @@ export const migrationJobKey = (id: MigrationId): string =>
 export const openMigrationsQueue = (redis: Redis): Queue =>
   new Queue(MIGRATIONS_QUEUE, { connection: redis, prefix: PREFIX, skipVersionCheck: true });
 
+/** BullMQ takes jobs without a priority first, then 1 before 2. What must go on (orders, recoveries) has none. */
+const RANKS: Readonly<Record<Priority, { readonly priority: number }>> = {
+  high: { priority: 1 },
+  normal: { priority: 2 },
+  low: { priority: 3 },
+};
+
 /** Adds the job of a migration; one of that id that is there already is left as it is. */
 export async function addMigration(
   queue: Queue,
   id: MigrationId,
-  order: Sealed | RecoveryOrder,
+  order: Sealed | FleetJob | RecoveryOrder,
+  priority: Priority = 'normal',
 ): Promise<void> {
-  await queue.add('migrate', order, { ...migrationOptions, jobId: migrationJobId(id) });
+  const rank = RANKS[priority];
+  await queue.add('migrate', order, { ...migrationOptions, jobId: migrationJobId(id), ...rank });
 }
 
 /** Makes room for a job of that id: BullMQ would take the one that has ended for it. */

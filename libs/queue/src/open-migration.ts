@@ -9,6 +9,8 @@
  */
 import {
   CmtError,
+  FLEET_QUEUE,
+  FleetOrder,
   isEnd,
   MIGRATIONS_QUEUE,
   MigrationRequest,
@@ -20,6 +22,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { MIGRATION_FRESH_MS, ORDER_FRESH_MS, staleness } from './freshness.ts';
 import type { Ledger } from './ledger.ts';
+import { FleetJob } from './fleet-job.ts';
 import { RecoveryOrder, requestOfOrder } from './recovery.ts';
 import { isJobOf, refuseUnlessWaiting } from './resolve.ts';
 import { openSealed, type Opener } from './seal.ts';
@@ -49,6 +52,8 @@ export interface Desk {
   readonly redis: Redis;
   readonly opener: Opener;
   readonly ended: Ledger<EndedNote>;
+  /** Whether a migration is one that a signed order asks for. */
+  readonly isUnderOrder: (request: MigrationRequest, order: FleetOrder) => boolean;
 }
 
 const Kind = z.looseObject({ kind: z.string().optional() });
@@ -60,11 +65,20 @@ export const orderNote = ({ nonce }: ResolveOrder): string => `order_${nonce}`;
 export async function openMigration(desk: Desk, job: Job<unknown>): Promise<Opened> {
   const recovery = RecoveryOrder.safeParse(job.data);
   if (recovery.success) return openRecovery(desk, recovery.data, job.id);
+  const child = FleetJob.safeParse(job.data);
+  if (child.success) return await openRequest(desk, await openUnder(desk, child.data), job.id);
   const open = <T>(schema: z.ZodType<T>): Promise<T> =>
     openSealed(MIGRATIONS_QUEUE, job.data, schema, desk.opener);
   const { kind } = await open(Kind);
   if (kind === 'resolve') return await openOrder(desk, await open(ResolveOrder), job.id);
   return await openRequest(desk, await open(MigrationRequest), job.id);
+}
+
+/** A migration that no client has signed, but the order whose part it is. @throws {CmtError} REQUEST_FORGED */
+async function openUnder(desk: Desk, { under, request }: FleetJob): Promise<MigrationRequest> {
+  const order = await openSealed(FLEET_QUEUE, under, FleetOrder, desk.opener);
+  if (!desk.isUnderOrder(request, order)) throw forged(desk, `order ${order.id} does not ask for it`);
+  return request;
 }
 
 /** What hosts still have in their journals is taken up again, whatever is remembered here. */
@@ -108,7 +122,10 @@ async function registered(desk: Desk, id: MigrationId): Promise<Pick<Opened, 're
   const order = await readOrder(desk.redis, id);
   const recovery = RecoveryOrder.safeParse(order);
   if (recovery.success) return { request: requestOfOrder(recovery.data), origin: 'journals' };
-  const request = await openSealed(MIGRATIONS_QUEUE, order, MigrationRequest, desk.opener);
+  const child = FleetJob.safeParse(order);
+  const request = child.success
+    ? await openUnder(desk, child.data)
+    : await openSealed(MIGRATIONS_QUEUE, order, MigrationRequest, desk.opener);
   if (request.id !== id) throw forged(desk, `its migration is registered as ${request.id}`);
   return { request, origin: 'asked' };
 }

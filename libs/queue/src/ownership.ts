@@ -44,11 +44,14 @@ export class ShuttingDown extends Error {
   }
 }
 
-/** Not now: this process takes up nothing new any more. */
+/** Not now: this process takes up nothing new any more, or the job has to wait for something. */
 export class Postponed extends Error {
-  constructor() {
-    super('this process is about to end and begins nothing new');
+  /** Milliseconds for which it is left alone. */
+  readonly ms: number;
+  constructor(why = 'this process is about to end and begins nothing new', ms = 1000) {
+    super(why);
     this.name = 'Postponed';
+    this.ms = ms;
   }
 }
 

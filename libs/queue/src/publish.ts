@@ -12,8 +12,10 @@ import {
 import type { Redis } from 'ioredis';
 import { sendControl } from './bus.ts';
 import { reaching } from './connection.ts';
+import type { FleetJob } from './fleet-job.ts';
 import type { KeyPair } from './key-pair.ts';
 import { addMigration, openMigrationsQueue } from './migration-job.ts';
+import { call } from './places.ts';
 import type { RecoveryOrder } from './recovery.ts';
 import { seal } from './seal.ts';
 import { readOrder, readSaga, registerSaga } from './store.ts';
@@ -30,34 +32,54 @@ const CANCEL_KEPT_S = 7 * 24 * 3600;
 /**
  * Asks for a migration. The same id is one migration, however often and from wherever it is asked for.
  * @param redis of role `producer`
- * @throws {CmtError} REQUEST_INVALID when it is too large
+ * @param limit how many migrations may be open
+ * @throws {CmtError} REQUEST_INVALID when it is too large; QUEUE_FULL
  */
 export function submitMigration(
   redis: Redis,
   request: MigrationRequest,
   signingKeys: KeyPair,
+  limit?: number,
 ): Promise<Submitted> {
-  return reaching(redis, submit(redis, request, seal(MIGRATIONS_QUEUE, request, signingKeys)));
+  const sealed = seal(MIGRATIONS_QUEUE, request, signingKeys);
+  return reaching(redis, submit(redis, request, sealed, limit));
 }
 
-async function submit(redis: Redis, request: MigrationRequest, sealed: Sealed): Promise<Submitted> {
+/** Asks for a migration under an order that somebody trusted has signed (fleet-job.ts). @throws {CmtError} QUEUE_FULL */
+export const submitUnder = (
+  redis: Redis,
+  request: MigrationRequest,
+  under: Sealed,
+  limit?: number,
+): Promise<Submitted> => reaching(redis, submit(redis, request, { v: 1, under, request }, limit));
+
+async function submit(
+  redis: Redis,
+  request: MigrationRequest,
+  sealed: Sealed | FleetJob,
+  limit?: number,
+): Promise<Submitted> {
   const report = firstReport(request);
-  if (await registerSaga(redis, report, sealed)) {
-    await enqueue(redis, request.id, sealed);
+  if (await registerSaga(redis, report, sealed, limit)) {
+    await enqueue(redis, request, sealed);
     return { isNew: true, report };
   }
   const known = (await readSaga(redis, request.id))?.report ?? report;
   const first = await readOrder(redis, request.id);
   // Whoever registered it may have died before queueing it. BullMQ keeps a job that is there.
-  if (!isEnd(known.state) && first !== null) await enqueue(redis, request.id, first);
+  if (!isEnd(known.state) && first !== null) await enqueue(redis, request, first);
   return { isNew: false, report: known };
 }
 
-async function enqueue(redis: Redis, id: MigrationId, order: Sealed | RecoveryOrder): Promise<void> {
+async function enqueue(
+  redis: Redis,
+  { id, priority }: MigrationRequest,
+  order: Sealed | FleetJob | RecoveryOrder,
+): Promise<void> {
   const queue = openMigrationsQueue(redis);
   queue.on('error', () => undefined);
   try {
-    await addMigration(queue, id, order);
+    await addMigration(queue, id, order, priority);
   } finally {
     await queue.close();
   }
@@ -74,6 +96,18 @@ export async function requestCancel(redis: Redis, id: MigrationId, reason: strin
   if (isEnd(state)) throw new CmtError('TOO_LATE_TO_CANCEL', { migration: id, reason: `it is ${state}` });
   await reaching(redis, redis.set(keys.cancel(id), reason, 'EX', CANCEL_KEPT_S));
   await reaching(redis, sendControl(redis, { kind: 'cancel', migration: id }));
+  await hurry(redis, id);
+}
+
+/** One that waits for a limit is looked at now, not when its turn comes. */
+async function hurry(redis: Redis, id: MigrationId): Promise<void> {
+  const queue = openMigrationsQueue(redis);
+  queue.on('error', () => undefined);
+  try {
+    await call(queue, id);
+  } finally {
+    await queue.close();
+  }
 }
 
 /** Whether any coordinator takes migrations. */

@@ -3,7 +3,7 @@
  * jobs marked failed (a stall limit never calls the processor), and registered ones without a job
  * (a client that died in between, a queue that somebody cleaned by hand). Those that Redis has forgotten altogether: rebuild.ts.
  */
-import { isEnd, type MigrationId } from '@cmt/contracts';
+import { isEnd, type MigrationId, type Priority } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -62,14 +62,14 @@ export class Reconciler {
   async #requeueLost(): Promise<void> {
     for (const { id, state, request } of await listSagas(this.#redis, LOOKED_AT)) {
       if (isEnd(state) || Date.now() - request.requestedAt < SUBMIT_MS) continue;
-      if ((await this.#redis.exists(migrationJobKey(id))) === 0) await this.#requeue(id);
+      if ((await this.#redis.exists(migrationJobKey(id))) === 0) await this.#requeue(id, request.priority);
     }
   }
 
-  async #requeue(id: MigrationId): Promise<void> {
+  async #requeue(id: MigrationId, priority?: Priority): Promise<void> {
     const order = await readOrder(this.#redis, id);
     if (order === null) return;
     this.#logger.warn({ migration: id }, 'its job had vanished; queueing it again');
-    await addMigration(this.#queue, id, order);
+    await addMigration(this.#queue, id, order, priority);
   }
 }

@@ -2,15 +2,12 @@
  * Who is there: every worker announces its host, everybody can look. Ages are measured on Redis's clock alone, so the
  * clocks of the hosts need not agree.
  */
-import { CmtError, HostRecord, keys, type HostName } from '@cmt/contracts';
+import { CmtError, HostRecord, keys, type HostName, type HostState } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { within } from './bounded.ts';
 import { reaching } from './connection.ts';
 import { runScript } from './script.ts';
-
-/** By the age of the last announcement. */
-export type HostState = 'online' | 'unreachable' | 'offline';
 
 export interface SeenHost {
   readonly name: HostName;
@@ -91,10 +88,12 @@ export const hosts = (redis: Redis): Promise<SeenHost[]> => reaching(redis, read
 async function readHosts(redis: Redis): Promise<SeenHost[]> {
   const [time, scored] = await Promise.all([redis.time(), redis.zrange(keys.hosts, 0, -1, 'WITHSCORES')]);
   const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
+  const names = scored.filter((_, at) => at % 2 === 0);
+  const records = names.length === 0 ? [] : await redis.mget(names.map((name) => keys.host(name)));
   const seen: SeenHost[] = [];
   for (let at = 0; at < scored.length; at += 2) {
     const name = scored[at] ?? '';
-    const record = parseRecord(await redis.get(keys.host(name)));
+    const record = parseRecord(records[at / 2] ?? null);
     const announcedAt = Number(scored[at + 1]);
     const ageMs = Math.max(0, now - announcedAt);
     // One that has said good-bye tells nothing about its clock.

@@ -6,17 +6,29 @@
  *   (BullMQ's own `updateData` does not.)
  * - The event that tells of a change of state is written in the same step as the state.
  */
-import { isEnd, keys, MigrationReport, Sealed, type MigrationEvent, type MigrationId } from '@cmt/contracts';
+import {
+  CmtError,
+  isEnd,
+  keys,
+  Limits,
+  MigrationReport,
+  Sealed,
+  type MigrationEvent,
+  type MigrationId,
+} from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
 import { EVENTS_KEPT } from './events.ts';
 import { migrationJobKey } from './migration-job.ts';
 import { Fenced } from './ownership.ts';
+import { FleetJob } from './fleet-job.ts';
 import { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
 
 /** Milliseconds that a migration can be looked up after its end: 30 days. */
 export const RETENTION_MS = 30 * 24 * 3600 * 1000;
+
+const DEFAULT_LIMIT = Limits.parse({}).queue;
 
 export interface StoredSaga {
   /** What the coordinator stored last, or null before it has stored anything. */
@@ -36,7 +48,10 @@ if before ~= ARGV[4] then
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[6])
 end
 redis.call('ZADD', KEYS[4], 'NX', ARGV[8], ARGV[9])
-if ARGV[7] ~= '0' then
+if ARGV[7] == '0' then
+  redis.call('SADD', KEYS[5], ARGV[9])
+else
+  redis.call('SREM', KEYS[5], ARGV[9])
   redis.call('PEXPIRE', KEYS[2], ARGV[7])
   redis.call('PEXPIRE', KEYS[3], ARGV[7])
 end
@@ -58,7 +73,7 @@ export async function saveSaga(
   const version = await runScript(
     redis,
     SAVE,
-    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas],
+    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas, keys.open],
     [
       token,
       JSON.stringify(state),
@@ -91,19 +106,39 @@ export async function claimLease(redis: Redis, token: string, id: MigrationId): 
 
 const REGISTER = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local limit = tonumber(ARGV[7])
+if redis.call('SCARD', KEYS[4]) >= limit then
+  local ends = { done = 1, validated = 1, refused = 1, ['rolled-back'] = 1, cancelled = 1, ['needs-operator'] = 1 }
+  for _, id in ipairs(redis.call('SMEMBERS', KEYS[4])) do
+    local status = redis.call('HGET', ARGV[8] .. id, 'status')
+    if not status or ends[status] then redis.call('SREM', KEYS[4], id) end
+  end
+  local open = redis.call('SCARD', KEYS[4])
+  if open >= limit then return -open end
+end
+redis.call('SADD', KEYS[4], ARGV[4])
 redis.call('HSET', KEYS[1], 'report', ARGV[1], 'status', 'queued', 'sealed', ARGV[2])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[6])
 return 1
 `;
 
-/** Writes the first report of a migration, and its sealed request. @returns false when that id is known already. */
-export async function registerSaga(redis: Redis, report: MigrationReport, sealed: Sealed): Promise<boolean> {
+/**
+ * Writes the first report of a migration, and its signed request. @returns false when that id is known already.
+ * @param limit how many migrations may be open
+ * @throws {CmtError} QUEUE_FULL
+ */
+export async function registerSaga(
+  redis: Redis,
+  report: MigrationReport,
+  sealed: Sealed | FleetJob,
+  limit = DEFAULT_LIMIT,
+): Promise<boolean> {
   const { id } = report;
   const made = await runScript(
     redis,
     REGISTER,
-    [keys.saga(id), keys.sagas, keys.events(id)],
+    [keys.saga(id), keys.sagas, keys.events(id), keys.open],
     [
       JSON.stringify(report),
       JSON.stringify(sealed),
@@ -111,8 +146,11 @@ export async function registerSaga(redis: Redis, report: MigrationReport, sealed
       id,
       EVENTS_KEPT,
       JSON.stringify(stateEvent(report, 'client')),
+      limit,
+      keys.saga(''),
     ],
   );
+  if (Number(made) < 0) throw new CmtError('QUEUE_FULL', { count: -Number(made), limit });
   return made === 1;
 }
 
@@ -125,6 +163,7 @@ redis.call('PERSIST', KEYS[1])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[6])
 redis.call('PERSIST', KEYS[3])
+redis.call('SADD', KEYS[4], ARGV[4])
 return 1
 `;
 
@@ -138,7 +177,7 @@ export async function registerForgotten(
   const made = await runScript(
     redis,
     REGISTER_FORGOTTEN,
-    [keys.saga(id), keys.sagas, keys.events(id)],
+    [keys.saga(id), keys.sagas, keys.events(id), keys.open],
     [
       JSON.stringify(report),
       JSON.stringify(order),
@@ -152,9 +191,12 @@ export async function registerForgotten(
 }
 
 /** What the migration's job holds: the signed request as it was registered, or the order to recover it; or null. */
-export async function readOrder(redis: Redis, id: MigrationId): Promise<Sealed | RecoveryOrder | null> {
+export async function readOrder(
+  redis: Redis,
+  id: MigrationId,
+): Promise<Sealed | FleetJob | RecoveryOrder | null> {
   const [sealed, recovery] = await redis.hmget(keys.saga(id), 'sealed', 'recovery');
-  if (sealed != null) return Sealed.parse(JSON.parse(sealed));
+  if (sealed != null) return FleetJob.or(Sealed).parse(JSON.parse(sealed));
   return recovery == null ? null : RecoveryOrder.parse(JSON.parse(recovery));
 }
 
@@ -167,6 +209,17 @@ export async function readSaga(redis: Redis, id: MigrationId): Promise<StoredSag
   const parsed = parseReport(report);
   if (parsed === null) return null;
   return { state: state == null ? null : JSON.parse(state), report: parsed, version: Number(version ?? 0) };
+}
+
+/** The reports of the migrations that have not ended, in no order. */
+export async function openSagas(redis: Redis): Promise<MigrationReport[]> {
+  const ids = await reaching(redis, redis.smembers(keys.open));
+  const pipeline = redis.pipeline();
+  for (const id of ids) pipeline.hget(keys.saga(id), 'report');
+  const answers = (await reaching(redis, pipeline.exec())) ?? [];
+  return answers
+    .map(([, text]) => parseReport(text as string | null))
+    .filter((report): report is MigrationReport => report !== null && !isEnd(report.state));
 }
 
 /** The reports of the newest migrations, newest first. */

@@ -13,6 +13,7 @@ import { HookName, messageOf, reactionTo } from '@cmt/contracts';
 import { decide } from './decide.ts';
 import { backOff, triesOf } from './limits.ts';
 import { rebuilt } from './rebuilt.ts';
+import { passOver, placedAt } from './placing.ts';
 import { isNothingToRunOn, recorded, resolve } from './resolving.ts';
 import { advance, afterHook } from './stages.ts';
 import { canTurnBack, enter, isCommitted, type Saga, type SagaEvent } from './state.ts';
@@ -26,6 +27,8 @@ export function evolve(saga: Saga, event: SagaEvent): Saga {
       return saga.stage === 'look-up' ? lookedUp(saga, event) : saga;
     case 'look-up-failed':
       return saga.stage === 'look-up' ? stopWith(saga, 'refused', event.at, event.failure) : saga;
+    case 'must-wait':
+      return mustWait(saga, event.reason);
     case 'cancel':
       return cancel(saga, event.reason, event.at);
     case 'settled':
@@ -54,8 +57,16 @@ function lookedUp(saga: Saga, event: Extract<SagaEvent, { kind: 'looked-up' }>):
   const { source, target, continuityMark, journals, at } = event;
   if (journals !== undefined && (journals.source !== null || journals.target !== null))
     return rebuilt(saga.request, journals, at, false);
-  return enter(saga, 'inspect', { source, target, continuityMark });
+  const placed = event.placed === undefined ? saga : placedAt(saga, event.placed);
+  // What was waited for is no part of how long it took.
+  const startedAt = saga.waitsFor === null ? saga.startedAt : at;
+  const known = { source, target, continuityMark, waitsFor: null, startedAt };
+  return enter(placed, saga.inspection === null ? 'inspect' : 'validate', known);
 }
+
+/** Said once: an answer that tells nothing new changes nothing. */
+const mustWait = (saga: Saga, reason: string): Saga =>
+  saga.stage === 'look-up' && saga.waitsFor !== reason ? { ...saga, waitsFor: reason } : saga;
 
 const isAskedFor = (saga: Saga, task: string): boolean =>
   decide(saga).some(
@@ -125,6 +136,7 @@ function failed(saga: Saga, failure: Failure, at: number, task: string): Saga {
   if (isEcho(saga, failure, task)) return { ...saga, outcome: { ...saga.outcome, broken: failure } };
   const again = retried(saga, failure, at);
   if (again !== null) return again;
+  if (saga.stage === 'validate') return passOver(saga, failure) ?? turnBack(saga, failure, at);
   if (isCommitted(saga) || saga.stage === 'resume') return stopWith(saga, 'needs-operator', at, failure);
   if (!canTurnBack(saga)) return stopWith(saga, 'needs-operator', at, failure);
   return turnBack(saga, failure, at);

@@ -3,6 +3,7 @@ export * from './decide.ts';
 export * from './evolve.ts';
 export * from './judge.ts';
 export type { Patience } from './limits.ts';
+export { placedAt } from './placing.ts';
 export * from './plan.ts';
 export * from './rebuilt.ts';
 export * from './tidying.ts';
@@ -14,6 +15,7 @@ export {
   standsStill,
   type Journals,
   type Peer,
+  type Placement,
   type Saga,
   type SagaEvent,
   type Stage,

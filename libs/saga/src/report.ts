@@ -29,8 +29,15 @@ export function report(saga: Saga, now: number): MigrationReport {
     message: saga.failure === null ? null : messageOf(saga.failure),
     remedy: saga.failure === null ? null : remedyOf(saga.failure),
     request: saga.request,
+    ...(saga.waitsFor === null ? {} : { waitsFor: saga.waitsFor }),
+    ...placementOf(saga),
     ...(saga.rebuilt === undefined ? {} : { rebuilt: saga.rebuilt.note }),
   };
+}
+
+function placementOf({ placement, passedOver }: Saga): Pick<MigrationReport, 'placement'> {
+  if (placement === null && passedOver.length === 0) return {};
+  return { placement: { why: placement?.why ?? '', passedOver: [...passedOver] } };
 }
 
 /** What a hook reads on standard input. */
@@ -47,6 +54,7 @@ export const hookContext = (saga: Saga, hook: HookName): Record<string, unknown>
 function stateOf(saga: Saga): MigrationState {
   if (saga.end !== null) return saga.end;
   if (saga.tidying !== undefined) return saga.tidying.end;
+  if (saga.waitsFor !== null && saga.stage === 'look-up') return 'queued';
   if (isCommitted(saga) || saga.fenced === 'source') return 'committed';
   return canTurnBack(saga) ? 'running' : 'rolling-back';
 }

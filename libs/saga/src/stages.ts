@@ -3,6 +3,7 @@ import type { Failure, HookName, HookOutcome } from '@cmt/contracts';
 import { converge, roundsPossible } from './converge.ts';
 import { hooksOf } from './decide.ts';
 import { blocking, judge } from './judge.ts';
+import { passOver } from './placing.ts';
 import { enter, type Saga } from './state.ts';
 import { afterDiscard, afterResume, forward, stopWith, turnBack } from './turning.ts';
 
@@ -90,8 +91,12 @@ function judged(saga: Saga, at: number): Saga {
   ];
   const against = blocking(findings, request.options.force);
   const known = { ...saga, findings };
-  if (against.length > 0)
-    return stopWith(known, 'refused', at, refusal(against, inspection.container, request.target));
+  if (against.length > 0) {
+    const failure = refusal(against, inspection.container, request.target);
+    const isTheSource = against.some(({ host }) => host === request.source);
+    const next = isTheSource ? null : passOver(saga, failure);
+    return next ?? stopWith(known, 'refused', at, failure);
+  }
   if (request.options.validateOnly) return stopWith(known, 'validated', at);
   return enter(known, 'prepare', { touched: true });
 }

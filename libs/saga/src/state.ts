@@ -8,10 +8,12 @@ import type {
   HookOutcome,
   HostEndpoint,
   HostFacts,
+  HostName,
   Inspection,
   JournalNote,
   MigrationRequest,
   MigrationState,
+  PassedOver,
   Side,
   StepOutput,
   StepReport,
@@ -86,8 +88,16 @@ export interface Rebuilt {
   readonly note: string;
 }
 
+/** The target that was found for a request that left it open. */
+export interface Placement {
+  readonly host: HostName;
+  /** One sentence. */
+  readonly why: string;
+}
+
 export interface Saga {
   readonly v: 1;
+  /** With the target that was found, where it left that open. */
   readonly request: MigrationRequest;
   readonly stage: Stage;
   readonly epoch: Epoch;
@@ -100,6 +110,11 @@ export interface Saga {
   readonly continuityMark: string | null;
   readonly source: Peer | null;
   readonly target: Peer | null;
+  /** The limit that it waits for before it begins, in words. */
+  readonly waitsFor: string | null;
+  readonly placement: Placement | null;
+  /** Hosts that were found before and could not take the container. */
+  readonly passedOver: readonly PassedOver[];
   readonly inspection: Inspection | null;
   readonly sourceFacts: HostFacts | null;
   readonly survey: TargetSurvey | null;
@@ -138,10 +153,14 @@ export type SagaEvent = { readonly at: number } & (
       readonly source: Peer;
       readonly target: Peer;
       readonly continuityMark: string | null;
+      /** Only for a request that leaves the target open. */
+      readonly placed?: Placement;
       /** What the hosts' journals say of this very migration already: Redis has forgotten it. */
       readonly journals?: Journals;
     }
   | { readonly kind: 'look-up-failed'; readonly failure: Failure }
+  /** A limit is reached: nothing is begun yet, and it is looked at again after `ms` milliseconds, or when somebody calls. */
+  | { readonly kind: 'must-wait'; readonly reason: string; readonly ms: number }
   | { readonly kind: 'leg-ended'; readonly task: string; readonly results: readonly StepResult[] }
   /** Nobody answered in time: whether the steps ran is unknown. */
   | { readonly kind: 'leg-lost'; readonly task: string; readonly failure: Failure }
@@ -171,6 +190,9 @@ export function initial(request: MigrationRequest, at: number): Saga {
     continuityMark: null,
     source: null,
     target: null,
+    waitsFor: null,
+    placement: null,
+    passedOver: [],
     inspection: null,
     sourceFacts: null,
     survey: null,

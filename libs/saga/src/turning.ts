@@ -14,7 +14,8 @@ export const stopWith = (
 
 /** Turns back because of a failure: to another try of the hand-over where one may help, else to the end. */
 export function turnBack(saga: Saga, failure: Failure, at: number): Saga {
-  const again = saga.switching && reactionTo(failure) === 'retry' && saga.epoch < MAX_EPOCHS;
+  const again =
+    saga.switching && reactionTo(failure) === 'retry' && saga.epoch - saga.passedOver.length < MAX_EPOCHS;
   return intoUndo({ ...saga, failure, retrying: again }, at);
 }
 

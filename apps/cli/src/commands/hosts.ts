@@ -9,7 +9,7 @@ export function addHosts(program: Command): void {
     usage: 'hosts',
     does: 'list the hosts whose workers have announced themselves',
     examples: [
-      ['cmt hosts', 'address, state, free memory and tools of each'],
+      ['cmt hosts', 'address, state, free memory, moves under way and tools of each'],
       ["cmt hosts --json | jq -r '.hosts[].name'", 'their names'],
     ],
   }).action((flags: CommonFlags) => runVerb(flags, (io) => listHosts(flags, io)));
@@ -19,7 +19,11 @@ async function listHosts(flags: CommonFlags, io: Io): Promise<ExitCode> {
   const { withFleet } = await import('../fleet.ts');
   const { printJson } = await import('../io.ts');
   const { hostsText } = await import('../present/fleet.ts');
-  const hosts = await withFleet(flags, (fleet) => fleet.hosts());
+  const { withTraffic } = await import('../present/fleet.ts');
+  const hosts = await withFleet(flags, async (fleet) => {
+    const [facts, drains] = await Promise.all([fleet.facts(), fleet.drains()]);
+    return withTraffic(facts, drains);
+  });
   if (io.json) printJson(io, true, { hosts });
   else if (hosts.length > 0) io.out(hostsText(hosts, io.outPaint));
   else io.err('No host has announced itself. Start `cmt worker` on each, or try `cmt lab up`.\n');

@@ -21,6 +21,8 @@ export function addMigrate(program: Command): void {
         'cmt migrate --src me@10.0.0.1:/srv/redis --dst me@10.0.0.2',
         'nothing is set up: by ssh, with your keys',
       ],
+      ['cmt migrate redis --src host1 --dst auto', 'to the host that fits best; says why'],
+      ['cmt migrate redis --src host1 --dst zone=b,disk=ssd', 'to the best one with these labels'],
       [
         'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --mode pre-copy',
         'with a tight budget',
@@ -53,6 +55,11 @@ export const withMigrateFlags = (command: Command): Command =>
       .option(
         '--step-timeout <time>',
         'longest that any step before the decision may take (default: by the size of the container)',
+      )
+      .addOption(
+        new Option('--priority <level>', 'who goes first where limits are reached (default: normal)').choices(
+          [...['high', 'normal', 'low']],
+        ),
       ),
   );
 

@@ -4,9 +4,6 @@ import { ExitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { addVerb, runVerb, type CommonFlags } from '../verb.ts';
 
-/** Migrations looked through for those under way. */
-const RECENT = 200;
-
 export function addPs(program: Command): void {
   addVerb(program, {
     usage: 'ps',
@@ -23,7 +20,7 @@ async function listContainers(flags: CommonFlags, io: Io): Promise<ExitCode> {
   const { printJson } = await import('../io.ts');
   const { containersOf, containersText } = await import('../present/fleet.ts');
   const containers = await withFleet(flags, async (fleet) => {
-    const [hosts, reports] = await Promise.all([fleet.hosts(), fleet.migrations(RECENT)]);
+    const [hosts, reports] = await Promise.all([fleet.hosts(), fleet.openMigrations()]);
     return containersOf(hosts, reports);
   });
   if (io.json) printJson(io, true, { containers });

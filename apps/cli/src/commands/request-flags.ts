@@ -1,6 +1,9 @@
 /** The flags that `migrate` and `validate` share. */
 import { Option, type Command } from 'commander';
 
+/** Repeatable: each use adds one. */
+const collect = (text: string, before: string[] | undefined): string[] => [...(before ?? []), text];
+
 export const withEnds = (command: Command): Command =>
   command
     .argument('[container]', 'id of the container; without it, the one of the bundle named in --src')
@@ -8,7 +11,11 @@ export const withEnds = (command: Command): Command =>
       '--src <host>',
       'HOST[:/bundle] of a fleet; or user@HOST[:/bundle], ssh://[user@]HOST[:port][/bundle] of any machine that ssh reaches',
     )
-    .requiredOption('--dst <host>', 'the same; the bundle’s path is that of the source unless given');
+    .requiredOption(
+      '--dst <host>',
+      'the same; or `auto` for the host that fits best, or name=value for the best with that label, repeatable',
+      collect,
+    );
 
 /** What decides whether the move is possible. */
 export const withMeans = (command: Command): Command =>
@@ -44,9 +51,6 @@ export const withMeans = (command: Command): Command =>
     .option('--shared-rootfs', 'both hosts see the same bundle: no files are carried')
     .option('--force', 'soft findings become warnings')
     .option('--id <id>', 'name of the migration; the same id twice is one migration');
-
-/** Repeatable: each use adds one. */
-const collect = (text: string, before: string[] | undefined): string[] => [...(before ?? []), text];
 
 const HOOKS = [
   ['pre-freeze', 'before the blackout'],

@@ -47,18 +47,18 @@ describe('the fleet', () => {
 
   it('as hosts', () =>
     expect(hostsText(hosts, plain)).toMatchInlineSnapshot(`
-    "HOST   ADDRESS     STATE                CONTAINERS  MEMORY FREE  CPUS  KERNEL  CRIU             RUNTIMES    CMT    LABELS
-    host1  10.77.0.11  online               2           4.2 GB       2     6.18.0  4.2.1            runc 1.3.6  0.1.0  zone=a
-    host2  10.77.0.11  offline (2 min 5 s)  2           4.2 GB       2     6.18.0  none: not there  runc 1.3.6  0.1.0  zone=a
-    "
-  `));
+      "HOST   ADDRESS     STATE                CONTAINERS  MOVES  MEMORY FREE       IMAGES FREE  CPUS  KERNEL  CRIU             RUNTIMES    CMT    LABELS
+      host1  10.77.0.11  online               2           -      4.2 GB of 8.0 GB  1.0 GB       2     6.18.0  4.2.1            runc 1.3.6  0.1.0  zone=a
+      host2  10.77.0.11  offline (2 min 5 s)  2           -      4.2 GB of 8.0 GB  1.0 GB       2     6.18.0  none: not there  runc 1.3.6  0.1.0  zone=a
+      "
+    `));
 
   it('as containers, each with the migration it is in', () => {
     const under = { ...report, state: 'running' as const, step: 'pre-dump' };
     expect(containersText(containersOf(hosts.slice(0, 1), [report, under]), plain)).toMatchInlineSnapshot(`
-      "CONTAINER  HOST   RUNTIME  STATUS   MIGRATION                BUNDLE
-      redis      host1  runc     running  m-1 (running, to host2)  /srv/my redis
-      web        host1  runc     paused   -                        /srv/web
+      "CONTAINER  HOST   RUNTIME  STATUS   MEMORY  MIGRATION                BUNDLE
+      redis      host1  runc     running  -       m-1 (running, to host2)  /srv/my redis
+      web        host1  runc     paused   -       -                        /srv/web
       "
     `);
   });

@@ -1,5 +1,15 @@
 /** The fleet in tables: its hosts, its containers, its migrations. */
-import { isEnd, type HostRecord, type MigrationReport, type MigrationState } from '@cmt/contracts';
+import {
+  isDrainOver,
+  isEnd,
+  type DrainReport,
+  type HostRecord,
+  type HostState,
+  type MigrationReport,
+  type MigrationState,
+} from '@cmt/contracts';
+import type { FleetFacts } from '@cmt/fleet';
+import { drainWords } from './drains.ts';
 import type { Paint } from './paint.ts';
 import { statePainted } from './report.ts';
 import { table } from './table.ts';
@@ -7,11 +17,47 @@ import { size, time } from './units.ts';
 
 /** A host and when it was last heard of. */
 export interface FleetHost {
-  readonly state: 'online' | 'unreachable' | 'offline';
+  readonly state: HostState;
   /** Milliseconds since its last announcement. */
   readonly ageMs: number;
   readonly record: HostRecord;
+  /** It takes no new container. */
+  readonly drained?: boolean;
+  /** Migrations under way to it and from it. */
+  readonly arriving?: number;
+  readonly leaving?: number;
+  /** A drain, or a way back, that is under way. */
+  readonly order?: { readonly id: string; readonly words: string } | null;
 }
+
+interface Named {
+  readonly name: string;
+}
+
+/** Adds what is under way to who is there. */
+export const withTraffic = (
+  { hosts, drained, traffic }: Omit<FleetFacts, 'hosts'> & { readonly hosts: readonly (FleetHost & Named)[] },
+  drains: readonly DrainReport[],
+): (FleetHost & Named)[] =>
+  hosts.map((host) => {
+    const under = drains.find((report) => report.host === host.name && !isDrainOver(report));
+    const { arriving, leaving = 0 } = traffic.get(host.name) ?? {};
+    return {
+      ...host,
+      ...{ drained: drained[host.name] !== undefined, arriving: arriving?.count ?? 0, leaving },
+      order: under ? { id: under.id, words: drainWords(under) } : null,
+    };
+  });
+
+/** `online`, `offline (2 min)`, and whether it is closed. */
+function stateWords({ state, ageMs, drained = false, order }: FleetHost): string {
+  const seen = state === 'online' ? state : `${state} (${time(ageMs)})`;
+  const closed = order?.words ?? (drained ? 'drained' : null);
+  return closed === null ? seen : `${seen}, ${closed}`;
+}
+
+const trafficWords = ({ arriving = 0, leaving = 0 }: FleetHost): string =>
+  [...(arriving > 0 ? [`${arriving} in`] : []), ...(leaving > 0 ? [`${leaving} out`] : [])].join(', ') || '-';
 
 export function hostsText(hosts: readonly FleetHost[], paint: Paint): string {
   const facts = ({ record }: FleetHost) => record.facts;
@@ -29,11 +75,17 @@ export function hostsText(hosts: readonly FleetHost[], paint: Paint): string {
       { title: 'ADDRESS', cell: ({ record }) => record.endpoint.address },
       {
         title: 'STATE',
-        cell: ({ state, ageMs }) => (state === 'online' ? state : `${state} (${time(ageMs)})`),
-        paint: (text, { state }) => (state === 'online' ? paint.green(text) : paint.red(text)),
+        cell: stateWords,
+        paint: (text, { state, drained = false }) =>
+          state !== 'online' ? paint.red(text) : drained ? paint.yellow(text) : paint.green(text),
       },
       { title: 'CONTAINERS', cell: ({ record }) => String(record.containers.length) },
-      { title: 'MEMORY FREE', cell: (host) => size(facts(host).memoryAvailable) },
+      { title: 'MOVES', cell: trafficWords },
+      {
+        title: 'MEMORY FREE',
+        cell: (host) => `${size(facts(host).memoryAvailable)} of ${size(facts(host).memoryTotal)}`,
+      },
+      { title: 'IMAGES FREE', cell: (host) => size(facts(host).imagesFree) },
       { title: 'CPUS', cell: (host) => String(facts(host).cpus) },
       { title: 'KERNEL', cell: (host) => facts(host).kernel },
       { title: 'CRIU', cell: criu, paint: (text, host) => (usable(host) ? text : paint.red(text)) },
@@ -52,6 +104,8 @@ export interface FleetContainer {
   readonly runtime: string;
   readonly status: string;
   readonly bundle: string;
+  /** Bytes; null where it cannot be told. */
+  readonly memory: number | null;
   readonly migration: { readonly id: string; readonly state: MigrationState; readonly to: string } | null;
 }
 
@@ -61,13 +115,13 @@ export const containersOf = (
   reports: readonly MigrationReport[],
 ): FleetContainer[] =>
   hosts.flatMap(({ record: { facts, containers } }) =>
-    containers.map(({ id, runtime, status, bundle }) => {
+    containers.map(({ id, runtime, status, bundle, memory = null }) => {
       const under = reports.find(
         ({ state, container, from, to }) =>
           !isEnd(state) && container === id && [from, to].includes(facts.name),
       );
       const migration = under ? { id: under.id, state: under.state, to: under.to } : null;
-      return { host: facts.name, id, runtime, status, bundle, migration };
+      return { host: facts.name, id, runtime, status, bundle, memory, migration };
     }),
   );
 
@@ -79,6 +133,7 @@ export const containersText = (containers: readonly FleetContainer[], paint: Pai
       { title: 'HOST', cell: ({ host }) => host },
       { title: 'RUNTIME', cell: ({ runtime }) => runtime },
       { title: 'STATUS', cell: ({ status }) => status },
+      { title: 'MEMORY', cell: ({ memory }) => (memory === null ? '-' : size(memory)) },
       {
         title: 'MIGRATION',
         cell: ({ migration: under }) => (under ? `${under.id} (${under.state}, to ${under.to})` : '-'),
@@ -98,7 +153,8 @@ export const migrationsText = (reports: readonly MigrationReport[], now: number,
       { title: 'TO', cell: ({ to }) => to },
       {
         title: 'STATE',
-        cell: ({ state, step }) => (step && !isEnd(state) ? `${state} (${step})` : state),
+        cell: ({ state, step, waitsFor }) =>
+          waitsFor !== undefined ? `${state} (waits)` : step && !isEnd(state) ? `${state} (${step})` : state,
         paint: (text, { state }) => statePainted(state, paint, text),
       },
       { title: 'BLACKOUT', cell: ({ blackoutMs }) => (blackoutMs === null ? '-' : time(blackoutMs)) },

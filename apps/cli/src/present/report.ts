@@ -1,5 +1,5 @@
 /** One migration as it stands, in full. */
-import { type Blackout, isEnd, type MigrationReport, type MigrationState } from '@cmt/contracts';
+import { type Blackout, isEnd, messageOf, type MigrationReport, type MigrationState } from '@cmt/contracts';
 import { failureText } from './failure.ts';
 import { findingsText } from './findings.ts';
 import { oneLine, type Paint } from './paint.ts';
@@ -61,6 +61,8 @@ function headText(report: MigrationReport, paint: Paint): string {
   const facts: [string, string][] = [
     ['container', `${container}, ${from} -> ${to}`],
     ['state', `${statePainted(state, paint)}${at}`],
+    ...(report.waitsFor === undefined ? [] : [['waits', oneLine(report.waitsFor)] as [string, string]]),
+    ...placementLines(report),
     ['decision', `${decision ?? 'none yet'} (epoch ${epoch})`],
     ...(fenced
       ? [['fenced', `${fenced === 'source' ? from : to}, by an operator’s word`] as [string, string]]
@@ -73,6 +75,14 @@ function headText(report: MigrationReport, paint: Paint): string {
   const lines = facts.map(([name, value]) => `  ${name.padEnd(10)}${value}\n`);
   return `${paint.bold(id)}\n${lines.join('')}`;
 }
+
+/** Why this target, and why not those before it. */
+const placementLines = ({ placement }: MigrationReport): [string, string][] => [
+  ...(placement?.passedOver ?? []).map(
+    ({ host, failure }) => ['not', `${host}: ${oneLine(messageOf(failure))}`] as [string, string],
+  ),
+  ...(placement && placement.why !== '' ? [['target', oneLine(placement.why)] as [string, string]] : []),
+];
 
 const blackoutTotal = (ms: number | null): string => (ms === null ? 'none' : time(ms));
 

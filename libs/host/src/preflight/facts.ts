@@ -4,6 +4,7 @@ import type { HostFacts, RuntimeName, WorkerConfig } from '@cmt/contracts';
 import { criuProblem, criuVersion } from '../criu/check.ts';
 import { criuFeatures } from '../criu/features.ts';
 import type { Runtimes } from '../runtimes/runtime.ts';
+import { cpuOf } from './cpu.ts';
 import { freeBytes } from './disk.ts';
 import { hostMemory } from './memory.ts';
 
@@ -12,11 +13,13 @@ export async function gatherFacts(
   runtimes: Runtimes,
   signal: AbortSignal,
 ): Promise<HostFacts> {
-  const [criu, versions, memory, imagesFree] = await Promise.all([
+  const [criu, versions, memory, imagesFree, diskFree, cpu] = await Promise.all([
     criuFacts(signal),
     runtimeVersions(runtimes, signal),
     hostMemory(),
     freeBytes(config.imagesDir),
+    freeBytes('/'),
+    cpuOf(),
   ]);
   return {
     name: config.name,
@@ -25,9 +28,11 @@ export async function gatherFacts(
     ...criu,
     runtimes: versions,
     cpus: os.availableParallelism(),
+    ...(cpu === null ? {} : { cpu }),
     memoryTotal: memory.total,
     memoryAvailable: memory.available,
     imagesFree,
+    diskFree,
   };
 }
 

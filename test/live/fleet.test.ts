@@ -1,0 +1,91 @@
+/**
+ * A fleet of three real hosts: `--dst auto` chooses and refuses for the right reasons, and a host is emptied, two containers at a time,
+ * under the eyes of a client of one of them.
+ */
+import type { DrainReport } from '@cmt/contracts';
+import { labExec } from '@cmt/lab';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundleOf } from '../../apps/lab/src/demo/container.ts';
+import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
+import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
+import { expectOneCopy, expectOneHistory } from '../support/expectations.ts';
+import { answerOf, startFleet, type Fleet } from '../support/fleet.ts';
+import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
+import { ask, startWorkload } from '../support/workloads.ts';
+
+const LIMIT = { timeout: 240_000 };
+const FIVE = ['talks', 'a', 'b', 'c', 'stuck'];
+let fleet: Fleet;
+let peer: Peer;
+let witness: Observer<CopiesReport>;
+
+beforeAll(async () => {
+  fleet = await startFleet('fleet', 3);
+  const { lab } = fleet;
+  const address = `10.77.${lab.index}.101`;
+  peer = await startPeer(lab, address);
+  const net = { kind: 'bridge', address } as const;
+  await startWorkload(lab, 'host1', { id: 'talks', program: 'network', net, args: [...peer.args, '64'] });
+  for (const id of FIVE.slice(1))
+    await startWorkload(lab, 'host1', { id, program: 'counter', net: { kind: 'none' } });
+  // Something else lies where its bundle would go: no registry knows that, only validation does.
+  const occupy = `mkdir -p ${bundleOf('stuck')} && touch ${bundleOf('stuck')}/mine`;
+  for (const host of ['host2', 'host3']) await labExec(lab, host, ['sh', '-c', occupy]);
+  await conversationGoesOn(peer);
+  witness = await startWitness(lab, 'talks');
+}, 300_000);
+afterAll(async () => {
+  peer.kill();
+  witness.kill();
+  await fleet.stop();
+}, 60_000);
+
+describe('a fleet of three', LIMIT, () => {
+  it('finds a target and says why, passes over one that refuses, and names all reasons where none fits', async () => {
+    const { targets } = await answerOf<{
+      targets: { host: string; fits: boolean; reasons: { code: string }[] }[];
+    }>(fleet, ['targets', 'a']);
+    expect(targets.map(({ fits }) => fits)).toEqual([true, true, false]);
+    expect(targets[2]).toMatchObject({ host: 'host1', reasons: [{ code: 'SOURCE' }] });
+    const refused = await fleet.cmt(['migrate', 'stuck', '--src', 'host1', '--dst', 'auto'], 60_000);
+    expect(refused).toMatchObject({ code: 3, error: { code: 'NO_TARGET' } });
+    expect(refused.migration?.placement?.passedOver.map(({ failure }) => failure.details['codes'])).toEqual([
+      ...['BUNDLE_EXISTS', 'BUNDLE_EXISTS'],
+    ]);
+    const unknown = await fleet.cmt(['migrate', 'a', '--src', 'host1', '--dst', 'zone=b'], 60_000);
+    expect(unknown).toMatchObject({ code: 3, error: { code: 'LABEL_UNKNOWN' } });
+  });
+
+  it('empties a host, two at a time; a client notices a pause, and what cannot leave has its reason', async () => {
+    const { code, drain } = await answerOf<{ code: number; drain: DrainReport }>(fleet, [
+      ...['drain', 'host1', '--parallel', '2', '--wait'],
+    ]);
+    expect([code, drain.state]).toEqual([4, 'incomplete']);
+    const ends = drain.moves.map(({ container, state, failure }) => [container, failure?.code ?? state]);
+    expect(Object.fromEntries(ends)).toEqual({
+      ...{ talks: 'left', a: 'left', b: 'left', c: 'left', stuck: 'NO_TARGET' },
+    });
+    for (const { container, to } of drain.moves.filter(({ state }) => state === 'left'))
+      expect(await ask(fleet.lab, to ?? '', container, 'state')).toBeTruthy();
+    await conversationGoesOn(peer);
+    expect(await peer.report()).toMatchObject({ connectionsLost: 0, called: { wrong: 0 } });
+    const there = drain.moves.find(({ container }) => container === 'talks')?.to ?? '';
+    await expectOneCopy(witness);
+    await expectOneHistory(fleet.lab, 'talks', there);
+    const back = await fleet.cmt(['migrate', 'a', '--src', whereIs(drain, 'a'), '--dst', 'host1'], 60_000);
+    expect(back).toMatchObject({ code: 3, error: { code: 'HOST_DRAINED' } });
+  });
+
+  it('gets back what left when the host is opened again', async () => {
+    const { code, drain } = await answerOf<{ code: number; drain: DrainReport }>(fleet, [
+      ...['undrain', 'host1', '--bring-back', '--wait'],
+    ]);
+    expect([code, drain.moves.map(({ state }) => state)]).toEqual([0, ['left', 'left', 'left', 'left']]);
+    await conversationGoesOn(peer);
+    expect(await peer.report()).toMatchObject({ connectionsLost: 0, called: { wrong: 0 } });
+    for (const id of FIVE) expect(await ask(fleet.lab, 'host1', id, 'state')).toBeTruthy();
+  });
+});
+
+const whereIs = ({ moves }: DrainReport, id: string): string =>
+  moves.find(({ container }) => container === id)?.to ?? '';
