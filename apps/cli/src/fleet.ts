@@ -22,6 +22,7 @@ import {
   refusalOf,
   requestCancel,
   requestResolve,
+  startTraces,
   submitMigration,
   untilTaken,
   waitingForWord,
@@ -164,10 +165,11 @@ const sameWish = (one: MigrationRequest, other: MigrationRequest): boolean =>
 
 /** Opens the fleet for as long as `work` takes. */
 export async function withFleet<T>(flags: CommonFlags, work: (fleet: Fleet) => Promise<T>): Promise<T> {
-  const fleet = await Fleet.open(flags);
+  const traces = await startTraces('cmt');
   try {
-    return await work(fleet);
+    const fleet = await Fleet.open(flags);
+    return await work(fleet).finally(() => fleet.close());
   } finally {
-    fleet.close();
+    await traces.close();
   }
 }

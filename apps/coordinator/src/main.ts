@@ -7,6 +7,7 @@ import {
   loadKeyPair,
   openConnection,
   parseRedisUrl,
+  startTraces,
   trustIn,
   type MigrationHandler,
 } from '@cmt/queue';
@@ -26,6 +27,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   const logger = createLogger('coordinator', config.logLevel);
   const name = `coordinator@${hostname()}`;
   const address = parseRedisUrl(config.redis);
+  const traces = await startTraces('cmt-coordinator');
   const redis = openConnection(address, 'worker', logger);
   const decisions = new DecisionRecord(address, logger);
   const keys = await loadKeyPair(config.stateDir);
@@ -79,6 +81,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   await health.close();
   decisions.close();
   redis.disconnect();
+  await traces.close();
 }
 
 /** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */

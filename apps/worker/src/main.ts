@@ -1,7 +1,7 @@
 /** The worker of one host: takes its legs from the queue and runs their steps here. */
 import type { WorkerConfig } from '@cmt/contracts';
 import { createLogger, serveHealth } from '@cmt/host';
-import { parseRedisUrl } from '@cmt/queue';
+import { parseRedisUrl, startTraces } from '@cmt/queue';
 import { openHost } from './host.ts';
 import { serveQueue } from './serve-queue.ts';
 
@@ -13,6 +13,7 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   process.umask(0o077);
   const logger = createLogger('worker', config.logLevel).child({ host: config.name });
   const address = parseRedisUrl(config.redis);
+  const traces = await startTraces('cmt-worker');
   const host = await openHost(config);
   const queue = await serveQueue({ config, address, host, logger });
   const health = await serveHealth(config.healthPort, () => queue.health());
@@ -24,6 +25,7 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   await queue.close();
   await health.close();
   await host.close();
+  await traces.close();
   logger.info('stopped');
 }
 

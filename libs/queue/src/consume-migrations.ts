@@ -35,6 +35,7 @@ import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
 import { EndedNote, openMigration, orderNote, type Opened, type Origin } from './open-migration.ts';
 import { claimLease, readSaga, saveSaga } from './store.ts';
+import { span } from './traces.ts';
 import type { Trust } from './trust.ts';
 
 export interface CoordinatorOptions {
@@ -169,7 +170,10 @@ class Coordinator {
     this.#leases.set(request.id, lease);
     try {
       await obeying(lease.lookForCancel(), ownership.signal);
-      await this.#handler(request, lease, origin);
+      const facts = { 'cmt.migration': request.id, 'cmt.from': request.source, 'cmt.to': request.target };
+      await span('drive the migration', { ...facts, 'cmt.lease': number }, () =>
+        this.#handler(request, lease, origin),
+      );
       lease.assertOwned();
     } finally {
       this.#leases.delete(request.id);

@@ -17,6 +17,7 @@ import { addMigration, openMigrationsQueue } from './migration-job.ts';
 import type { RecoveryOrder } from './recovery.ts';
 import { seal } from './seal.ts';
 import { readOrder, readSaga, registerSaga } from './store.ts';
+import { span } from './traces.ts';
 
 export interface Submitted {
   /** False when a migration of that id was known: then nothing new was asked for, and `report` is how that one stands. */
@@ -37,7 +38,9 @@ export function submitMigration(
   request: MigrationRequest,
   signingKeys: KeyPair,
 ): Promise<Submitted> {
-  return reaching(redis, submit(redis, request, seal(MIGRATIONS_QUEUE, request, signingKeys)));
+  const sealed = seal(MIGRATIONS_QUEUE, request, signingKeys);
+  const facts = { 'cmt.migration': request.id, 'cmt.from': request.source, 'cmt.to': request.target };
+  return span('migrate', facts, () => reaching(redis, submit(redis, request, sealed)));
 }
 
 async function submit(redis: Redis, request: MigrationRequest, sealed: Sealed): Promise<Submitted> {

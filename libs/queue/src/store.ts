@@ -4,7 +4,8 @@
  * INVARIANTS
  * - State is written only by who holds the lock of the migration's job at that moment: the script compares the token.
  *   (BullMQ's own `updateData` does not.)
- * - The event that tells of a change of state is written in the same step as the state.
+ * - The event that tells of a change of state is written in the same step as the state, and an end is counted in that step:
+ *   once, whichever coordinator brought it about.
  */
 import { isEnd, keys, MigrationReport, Sealed, type MigrationEvent, type MigrationId } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
@@ -14,6 +15,7 @@ import { migrationJobKey } from './migration-job.ts';
 import { Fenced } from './ownership.ts';
 import { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
+import { talliesOf } from './tally.ts';
 
 /** Milliseconds that a migration can be looked up after its end: 30 days. */
 export const RETENTION_MS = 30 * 24 * 3600 * 1000;
@@ -36,6 +38,13 @@ if before ~= ARGV[4] then
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[6])
 end
 redis.call('ZADD', KEYS[4], 'NX', ARGV[8], ARGV[9])
+if before ~= ARGV[4] then
+  for _, tally in ipairs(cjson.decode(ARGV[10])) do
+    if tally.once == '' or redis.call('HSETNX', KEYS[2], 'tallied_' .. tally.once, 1) == 1 then
+      for field, more in pairs(tally.add) do redis.call('HINCRBY', KEYS[5], field, more) end
+    end
+  end
+end
 if ARGV[7] ~= '0' then
   redis.call('PEXPIRE', KEYS[2], ARGV[7])
   redis.call('PEXPIRE', KEYS[3], ARGV[7])
@@ -58,7 +67,7 @@ export async function saveSaga(
   const version = await runScript(
     redis,
     SAVE,
-    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas],
+    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas, keys.tally],
     [
       token,
       JSON.stringify(state),
@@ -69,6 +78,7 @@ export async function saveSaga(
       isEnd(report.state) ? RETENTION_MS : 0,
       report.request.requestedAt,
       id,
+      JSON.stringify(talliesOf(report)),
     ],
   );
   if (version === 0) throw new Fenced('another coordinator has taken the migration over');

@@ -21,6 +21,7 @@ export function report(saga: Saga, now: number): MigrationReport {
     roundsNote: saga.roundsNote,
     blackoutMs: blackout?.totalMs ?? null,
     blackout,
+    bytesSent: bytesSent(saga),
     totalMs: Math.max(0, (saga.endedAt ?? now) - saga.startedAt),
     steps: [...saga.steps],
     findings: [...saga.findings],
@@ -32,6 +33,10 @@ export function report(saga: Saga, now: number): MigrationReport {
     ...(saga.rebuilt === undefined ? {} : { rebuilt: saga.rebuilt.note }),
   };
 }
+
+/** Of all pre-dump rounds, and of the dump once it has come through. */
+const bytesSent = ({ rounds, outcome }: Saga): number =>
+  rounds.reduce((sum, round) => sum + round.bytesSent, outcome.dump?.figures.bytesSent ?? 0);
 
 /** What a hook reads on standard input. */
 export const hookContext = (saga: Saga, hook: HookName): Record<string, unknown> => ({
