@@ -20,7 +20,13 @@ describe('what a migration adds to the counters', () => {
   });
 
   it('is its end for both hosts, its duration, steps and bytes', () => {
-    const steps = [10, 11, 70_000_000].map((ms) => ({ name: 'inspect', host: 'alpha', try: 1, ok: true, ms }));
+    const steps = [10, 11, 70_000_000].map((ms) => ({
+      name: 'inspect',
+      host: 'alpha',
+      try: 1,
+      ok: true,
+      ms,
+    }));
     expect(talliesOf(reportOf({ steps, bytesSent: 77, blackoutMs: 718.4 }))).toEqual([
       { once: '', add: { 'end|done': 1, 'host|alpha|out|done': 1, 'host|beta|in|done': 1 } },
       {

@@ -63,7 +63,11 @@ function runOf(report: MigrationReport): Record<string, number> {
 }
 
 /** One observation of a histogram: its bucket, its sum, its count. */
-function observed(ms: number, bounds: readonly number[], ...words: readonly string[]): Record<string, number> {
+function observed(
+  ms: number,
+  bounds: readonly number[],
+  ...words: readonly string[]
+): Record<string, number> {
   const bound = bounds.find((upper) => ms <= upper) ?? 'more';
   return {
     [field(...words, 'le', bound)]: 1,

@@ -88,4 +88,3 @@ function withoutResults(telemetry: Telemetry): Telemetry {
     },
   };
 }
-

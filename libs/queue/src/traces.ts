@@ -44,9 +44,23 @@ export async function startTraces(
   env: Environment = process.env,
 ): Promise<{ close(): Promise<void> }> {
   if (tracing !== null || !isTraced(env)) return { close: () => Promise.resolve() };
-  const { openTracing } = await import('./traces-sdk.ts');
-  const opened = openTracing(env['OTEL_SERVICE_NAME'] || service);
+  const opened = await openedTracing(env['OTEL_SERVICE_NAME'] || service);
   tracing = opened;
+  return opened === null ? { close: () => Promise.resolve() } : closing(opened);
+}
+
+/** Traces are never worth a process: one that cannot trace works without. */
+async function openedTracing(service: string): Promise<Tracing | null> {
+  try {
+    const { openTracing } = await import('./traces-sdk.ts');
+    return openTracing(service);
+  } catch (error) {
+    process.emitWarning(`no traces: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
+}
+
+function closing(opened: Tracing): { close(): Promise<void> } {
   return {
     close: async () => {
       tracing = null;
