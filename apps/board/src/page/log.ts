@@ -25,22 +25,28 @@ export const logOf = (now: number): HTMLElement =>
     'ol',
     { class: 'log', tabindex: 0, role: 'log', 'aria-live': 'off', 'aria-label': 'What was told' },
     kept.length === 0 ? el('li', { class: 'empty' }, 'Nothing was told, or it is no longer kept.') : null,
-    kept.map(({ place, at, host, kind, step, text }) =>
-      el(
-        'li',
-        { class: `line ${kind}`, 'data-key': place },
-        el('time', { datetime: new Date(at).toISOString() }, moment(at, now)),
-        el('span', { class: 'who' }, host),
-        el(
-          'span',
-          { class: 'said' },
-          [kind === 'progress' ? '' : kind.replace('step-', ''), step, text]
-            .filter((word) => word !== '')
-            .join(' '),
-        ),
-      ),
-    ),
+    kept.map((line) => lineOf(line, now)),
   );
+
+const lineOf = (line: Line, now: number): HTMLElement =>
+  el(
+    'li',
+    { class: `line ${line.kind}`, 'data-key': line.place },
+    el(
+      'time',
+      { datetime: new Date(line.at).toISOString() },
+      `${moment(line.at, now)}.${String(line.at % 1000).padStart(3, '0')}`,
+    ),
+    el('span', { class: 'who' }, line.host),
+    el('span', { class: 'said' }, wordsOf(line)),
+  );
+
+function wordsOf({ kind, step, text }: Line): string {
+  if (kind === 'step-started') return `${step} begins`;
+  if (kind === 'step-ended') return text === 'done' ? `${step} done` : `${step} failed: ${text}`;
+  if (kind === 'hook') return `hook ${text}`;
+  return [kind === 'progress' ? '' : `${kind}:`, step, text].filter((word) => word !== '').join(' ');
+}
 
 /** Stays at the end of the log, unless the reader has gone up. */
 export function keepingEnd(log: Element | null, draw: () => void): void {

@@ -66,7 +66,7 @@ const part = (title: string, content: Child): HTMLElement =>
   el('section', { 'data-key': title, 'aria-label': title }, el('h2', {}, title), content);
 
 function heading(known: MigrationView, now: number): HTMLElement {
-  const { container, from, to, state, step, ended, totalMs, blackoutMs, requestedAt } = known;
+  const { container, from, to, state, step, ended, totalMs, requestedAt } = known;
   const passed = ended ? totalMs : Math.max(0, now - known.timeline.from);
   const tile = (name: string, value: string) =>
     el('div', { class: 'tile' }, el('dt', {}, name), el('dd', {}, value));
@@ -87,10 +87,17 @@ function heading(known: MigrationView, now: number): HTMLElement {
       'dl',
       { class: 'tiles' },
       tile(ended ? 'Took' : 'Under way for', duration(passed)),
-      tile('Stood still', blackoutMs === null ? 'not known' : duration(blackoutMs)),
+      tile('Stood still', stillFor(known, now)),
       tile('Asked at', moment(requestedAt, now)),
     ),
   );
+}
+
+/** The span between freeze and release is known when both hosts have compared their clocks; until then, an upper bound. */
+function stillFor({ blackoutMs, timeline: { blackout: still, placed } }: MigrationView, now: number): string {
+  if (blackoutMs !== null) return duration(blackoutMs);
+  if (still === null) return placed ? 'not at all' : 'not known';
+  return `at most ${duration((still.to ?? now) - still.from)}`;
 }
 
 function notices({ failure, alarms }: MigrationView, now: number): HTMLElement[] {

@@ -25,7 +25,7 @@ export function timeline(time: Timeline, zoom: Zoom, now: number): HTMLElement {
       'div',
       { class: 'timeline-head' },
       canZoom ? zoomButtons(zoom) : null,
-      el('p', { class: 'key' }, blackoutWords(time, now)),
+      el('p', { class: canZoom ? 'key still' : 'key' }, blackoutWords(time, now)),
     ),
     el(
       'ol',
@@ -33,8 +33,24 @@ export function timeline(time: Timeline, zoom: Zoom, now: number): HTMLElement {
       axis(time, window),
       time.rows.map((row) => rowOf(row, time, window, now)),
     ),
+    meanings(time.rows),
   );
 }
+
+/** What each row does. */
+const meanings = (rows: readonly Row[]): HTMLElement =>
+  el(
+    'details',
+    {},
+    el('summary', {}, 'What the rows do'),
+    el(
+      'dl',
+      { class: 'does' },
+      rows.map(({ name, does, side }) =>
+        el('div', {}, el('dt', {}, name), el('dd', {}, `${does} (${side})`)),
+      ),
+    ),
+  );
 
 function windowOf({ from, to, blackout }: Timeline, zoom: Zoom, now: number): Window {
   const end = to ?? now;
@@ -93,7 +109,7 @@ function axis({ from }: Timeline, window: Window): HTMLElement {
 }
 
 function rowOf(row: Row, time: Timeline, window: Window, now: number): HTMLElement {
-  const { name, kind, state, bars, does, isUndo } = row;
+  const { name, kind, state, bars, isUndo } = row;
   const took = bars.reduce((sum, { from, to }) => sum + ((to ?? now) - from), 0);
   const hosts = [...new Set(bars.map(({ host }) => host))].join(', ');
   const tries = bars.length - new Set(bars.map(({ host }) => host)).size;
@@ -103,7 +119,6 @@ function rowOf(row: Row, time: Timeline, window: Window, now: number): HTMLEleme
     {
       class: `row ${state.replace(' ', '-')}${isUndo ? ' undo' : ''}`,
       'data-key': `${isUndo ? 'undo-' : ''}${name}`,
-      title: does,
     },
     el(
       'span',

@@ -45,7 +45,8 @@ function rowsOf(report: MigrationReport, runs: readonly Run[]): Row[] {
   // `clean` ends both ways; hooks of the way back are no part of the way forward.
   const forward = plan.filter((row) => wanted(row) && !(turnedBack && row.name === 'clean'));
   const back = turnedBack ? undoPlan.filter(wanted) : [];
-  const furthest = forward.findLastIndex((row) => of(row).length > 0);
+  const counts = (run: Run) => run.ok !== false || !turnedBack;
+  const furthest = forward.findLastIndex((row) => of(row).some(counts));
   return [
     ...forward.map((row, at) => rowWith(row, of(row), false, unrun(report, at < furthest, turnedBack))),
     ...back.map((row) => rowWith(row, of(row), true, unrun(report, false, false))),
