@@ -14,7 +14,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import type { Telemetry } from 'bullmq';
 import { BullMQOtel } from 'bullmq-otel';
 import { hostname } from 'node:os';
-import type { Facts, Tracing } from './traces.ts';
+import type { Facts, Tracing } from './tracing.ts';
 
 /** Spans that may begin a trace; the loops of BullMQ (fetching, looking for stalled jobs) would each make one of their own. */
 const ROOTS = ['migrate', 'process cmt.migrations'];

@@ -9,18 +9,7 @@
  */
 import type { Telemetry } from 'bullmq';
 import { within } from './bounded.ts';
-
-/** What describes a span. */
-export type Facts = Readonly<Record<string, string | number | boolean>>;
-
-/** The tracing of this process, as traces-sdk.ts makes it. */
-export interface Tracing {
-  /** For BullMQ. */
-  readonly telemetry: Telemetry;
-  span<T>(name: string, facts: Facts, work: () => Promise<T>): Promise<T>;
-  /** Sends what is left. */
-  close(): Promise<void>;
-}
+import type { Facts, Tracing } from './tracing.ts';
 
 /** OpenTelemetry's own variables (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables). */
 type Environment = Readonly<Record<string, string | undefined>>;
