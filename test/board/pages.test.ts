@@ -6,10 +6,10 @@ import { act, SECRET, showFleet, wellDone } from '../support/board-scenes.ts';
 import { startBoardWorld, type BoardWorld, type RunningBoard } from '../support/board-world.ts';
 import { openWindow, whyNoBrowser, type Window } from '../support/browser.ts';
 import { promised } from '../support/queue-world.ts';
-import { lowContrasts } from '../support/contrast.ts';
+import { focused, lowContrasts, styleOf, timelineEdges, widths } from '../support/in-page.ts';
 
 const why = await whyNoBrowser();
-if (why !== null) console.error(`SKIPPED: the pages of the board: ${why}`);
+if (why !== null) process.stderr.write(`SKIPPED: the pages of the board: ${why}\n`);
 
 /** Milliseconds until what was done in Redis must be seen: many times what it takes. */
 const SEEN_MS = 15_000;
@@ -132,26 +132,19 @@ describe.skipIf(why !== null)('the board', () => {
       const names = await rows('.rows .row:not(.axis) .name > span:nth-child(2)');
       const steps = plan.filter(({ kind }) => kind === 'step').map(({ name }) => name);
       expect(names).toEqual(steps);
-      const edges = await page.locator('.rows .row .track').evaluateAll((tracks) =>
-        tracks.slice(1).map((track) => {
-          const edge = (selector: string) => track.querySelector(selector)?.getBoundingClientRect();
-          const [bar, band] = [edge('rect:not(.band)'), edge('.band')];
-          return {
-            bar: bar?.left ?? null,
-            barEnd: bar?.right ?? null,
-            band: band!.left,
-            bandEnd: band!.right,
-          };
-        }),
-      );
-      const of = (name: string) => edges[steps.indexOf(name as (typeof steps)[number])]!;
+      const edges = await page.evaluate(timelineEdges);
+      const of = (name: string) => {
+        const found = edges[steps.findIndex((step) => step === name)];
+        if (found === undefined) throw new Error(`there is no row ${name}`);
+        return { bar: found.bar ?? { left: NaN, right: NaN }, band: found.band };
+      };
       const order = ['inspect', 'validate', 'prepare', 'sync-files', 'freeze-and-dump', 'release', 'confirm'];
-      const lefts = order.map((name) => of(name).bar!);
-      expect(lefts).toEqual([...lefts].sort((a, b) => a - b));
-      expect(Math.abs(of('release').barEnd! - of('release').bandEnd)).toBeLessThan(6);
-      expect(of('confirm').bar!).toBeGreaterThanOrEqual(of('confirm').bandEnd - 1);
-      expect(of('sync-files').bar!).toBeLessThan(of('sync-files').band);
-      expect(of('pre-dump').bar).toBeNull();
+      const lefts = order.map((name) => of(name).bar.left);
+      expect(lefts).toEqual([...lefts].sort((one, other) => one - other));
+      expect(Math.abs(of('release').bar.right - of('release').band.right)).toBeLessThan(6);
+      expect(of('confirm').bar.left).toBeGreaterThanOrEqual(of('confirm').band.right - 1);
+      expect(of('sync-files').bar.left).toBeLessThan(of('sync-files').band.left);
+      expect(of('pre-dump').bar.left).toBeNaN();
       expect(await textOf('.key')).toBe('The container stood still for 402 ms.');
       expect(await textOf('.row.skipped')).toContain('skipped');
     });
@@ -231,14 +224,7 @@ describe.skipIf(why !== null)('the board', () => {
           .locator(path === '/' ? '.migration' : '.row')
           .first()
           .waitFor();
-        const [inside, shown] = await page.evaluate(() => {
-          const root = (
-            globalThis as unknown as {
-              document: { documentElement: { scrollWidth: number; clientWidth: number } };
-            }
-          ).document.documentElement;
-          return [root.scrollWidth, root.clientWidth] as const;
-        });
+        const [inside, shown] = await page.evaluate(widths);
         expect(inside).toBe(shown);
         await page.setViewportSize({ width: 1280, height: 900 });
       },
@@ -248,11 +234,9 @@ describe.skipIf(why !== null)('the board', () => {
   it('is used by keyboard alone', async () => {
     await open();
     await page.locator('.migration').first().waitFor();
-    const focused = () =>
-      page.locator(':focus').evaluate((element) => element.textContent?.trim() || element.id);
     const tab = async () => {
       await page.keyboard.press('Tab');
-      return await focused();
+      return await page.evaluate(focused);
     };
     expect(await tab()).toBe('Skip to the content');
     const reached: string[] = [];
@@ -261,11 +245,7 @@ describe.skipIf(why !== null)('the board', () => {
     expect(reached).toEqual(
       expect.arrayContaining(['search needs you', 'find', 'Software and space', 'web']),
     );
-    const outline = await page.locator('.migration:focus-within').evaluate((element) => {
-      const view = globalThis as unknown as { getComputedStyle(of: unknown): { outlineStyle: string } };
-      return view.getComputedStyle(element).outlineStyle;
-    });
-    expect(outline).toBe('solid');
+    expect((await page.evaluate(styleOf, '.migration:focus-within')).outlineStyle).toBe('solid');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/migrations/m-web');
   });
@@ -289,10 +269,7 @@ describe.skipIf(why !== null)('the board', () => {
         .locator(path === '/' ? '.migration' : '.row')
         .first()
         .waitFor();
-      const ground = await page.locator('body').evaluate((element) => {
-        const view = globalThis as unknown as { getComputedStyle(of: unknown): { backgroundColor: string } };
-        return view.getComputedStyle(element).backgroundColor;
-      });
+      const { backgroundColor: ground } = await page.evaluate(styleOf, 'body');
       expect(ground).toBe(colorScheme === 'dark' ? 'rgb(16, 21, 27)' : 'rgb(244, 246, 248)');
       expect(await page.evaluate(lowContrasts)).toEqual([]);
     });

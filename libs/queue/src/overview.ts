@@ -112,7 +112,7 @@ function parsed<T>(
   text: unknown,
 ): T | null {
   try {
-    const result = schema.safeParse(JSON.parse(String(text ?? 'null')));
+    const result = schema.safeParse(JSON.parse(typeof text === 'string' ? text : 'null'));
     return result.success ? result.data : null;
   } catch {
     return null;

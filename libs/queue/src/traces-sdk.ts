@@ -77,7 +77,7 @@ function withoutResults(telemetry: Telemetry): Telemetry {
       startSpan: (name, options, parent) => {
         const open: BullSpan = tracer.startSpan(name, options, parent);
         return {
-          setSpanOnContext: (at) => open.setSpanOnContext(at),
+          setSpanOnContext: (at) => open.setSpanOnContext(at) as Context,
           setAttribute: (key, value) => open.setAttribute(key, value),
           setAttributes: (attributes) => open.setAttributes(attributes),
           addEvent: (event) => open.addEvent(event),

@@ -9,7 +9,7 @@ export const el = (tag: string, attributes: Attributes = {}, ...children: readon
   filled(document.createElement(tag), attributes, children);
 
 export const svg = (tag: string, attributes: Attributes = {}, ...children: readonly Child[]): SVGElement =>
-  filled(document.createElementNS(SVG, tag) as SVGElement, attributes, children);
+  filled(document.createElementNS(SVG, tag), attributes, children);
 
 function filled<E extends Element>(element: E, attributes: Attributes, children: readonly Child[]): E {
   for (const [name, value] of Object.entries(attributes))
