@@ -1,11 +1,14 @@
 /** The board as programs meet it: who is let in, what can be changed (nothing), what is told to Prometheus. */
 import { keys } from '@cmt/contracts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hookFailed, rolledBack, SECRET, wellDone } from '../support/board-scenes.ts';
 import { startBoardWorld, type BoardWorld, type RunningBoard } from '../support/board-world.ts';
 import { cmt } from '../support/cmt.ts';
 import { hostRecord } from '../support/host-record.ts';
 import { requestOf } from '../support/queue-world.ts';
+
+// Generous: the machine may be building and testing other things.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 180_000 });
 
 let world: BoardWorld;
 let board: RunningBoard;

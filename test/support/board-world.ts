@@ -148,7 +148,7 @@ async function startBoard(home: string, env: Readonly<Record<string, string>>): 
 }
 
 /** Milliseconds: far longer than anything here takes. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 async function untilReady(isReady: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
