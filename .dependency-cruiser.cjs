@@ -32,7 +32,7 @@ module.exports = {
     only('client-knows-the-queue-alone', { path: '^libs/client/' }, { path: '^(libs/(saga|host)|apps/)' }),
     only('libs-know-no-client', { path: '^libs/(?!client/)' }, { path: '^libs/client/' }),
     only('host-touches-no-queue', { path: '^libs/host/' }, { path: '^(libs/(saga|fleet|queue)|apps/)' }),
-    ...['cli', 'coordinator', 'worker', 'lab'].map((app) =>
+    ...['cli', 'coordinator', 'worker', 'board', 'lab'].map((app) =>
       only(`app-${app}-alone`, { path: `^apps/${app}/` }, { path: `^apps/(?!${app}/)` }),
     ),
     only('one-owner-of-execa', { pathNot: '^libs/host/src/process\\.ts$' }, { path: 'node_modules/execa/' }),
@@ -42,6 +42,21 @@ module.exports = {
       { path: 'node_modules/(ssh2|@types/ssh2)/' },
     ),
     only('one-owner-of-bullmq', { pathNot: '^libs/queue/' }, { path: 'node_modules/(bullmq|ioredis)/' }),
+    only(
+      'one-owner-of-opentelemetry',
+      { pathNot: '^libs/queue/src/traces-sdk\\.ts$' },
+      { path: 'node_modules/(@opentelemetry|bullmq-otel)/' },
+    ),
+    only(
+      'one-owner-of-the-web',
+      { pathNot: '^apps/board/' },
+      { path: 'node_modules/(express|@types/express|@bull-board|prom-client)/' },
+    ),
+    only(
+      'pages-touch-no-node',
+      { path: '^apps/board/src/page/' },
+      { pathNot: '^apps/board/src/(page|view)/', dependencyTypesNot: ['type-only'] },
+    ),
     only('one-owner-of-commander', { pathNot: '^apps/cli/' }, { path: 'node_modules/commander/' }),
     only(
       'one-owner-of-child-process',

@@ -8,7 +8,7 @@
  * - A running daemon never loads code from dist again: only the CLI is split into chunks.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -26,9 +26,23 @@ const banner = {
 globalThis.__dirname ??= import.meta.dirname;`,
 };
 
+/** What the board sends to browsers: its own page, and that of Bull Board. All of dist/board is public. */
+const page = join(root, 'apps/board/src/page');
+const pageDir = join(dist, 'board');
+const bullBoard = join(root, 'node_modules/@bull-board/ui/dist');
+
 /** Native code of ssh2, several times faster than its fallback; required by this path, from dist as from its package. */
 const addon = 'crypto/build/Release/sshcrypto.node';
 const addonSource = join(root, 'node_modules/ssh2/lib/protocol', addon);
+
+/** OpenTelemetry is as large as all the rest, and most fleets do without: a file of its own, read only where it is wanted. */
+const tracesApart = {
+  name: 'traces-apart',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\/traces-sdk\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './traces.js', external: true } : undefined,
+    ),
+};
 
 const shared = {
   bundle: true,
@@ -40,9 +54,10 @@ const shared = {
   outdir: dist,
   absWorkingDir: root,
   write: false,
+  plugins: [tracesApart],
   logLevel: 'error',
   // Optional accelerators and backends that the libraries look for and do without.
-  external: ['cpu-features', '*.node', 'msgpackr-extract', 'pg', 'redis', 'bullmq-otel', 'pino-pretty'],
+  external: ['cpu-features', '*.node', 'msgpackr-extract', 'pg', 'redis', 'pino-pretty'],
 };
 
 // What is built by root runs for everybody; nothing in it is secret.
@@ -53,6 +68,8 @@ const entries = {
   coordinator: 'apps/coordinator/src/main.ts',
   worker: 'apps/worker/src/main.ts',
   'ssh-session': 'apps/cli/src/agentless/main.ts',
+  board: 'apps/board/src/main.ts',
+  traces: 'libs/queue/src/traces-sdk.ts',
   lab: 'apps/lab/src/main.ts',
   demo: 'apps/lab/src/demo/main.ts',
   'counting-client': 'apps/lab/src/demo/counting-client.ts',
@@ -83,6 +100,7 @@ async function build() {
     await mkdir(dirname(join(dist, addon)), { recursive: true });
     await replace(join(dist, addon), await readFile(addonSource));
   }
+  await buildPages(bundle);
   await dropOldChunks(new Set(files.map(({ path }) => path)));
   await replace(join(dist, 'package.json'), manifest());
   await replace(join(dist, 'files.json'), contentsOf(files));
@@ -90,6 +108,24 @@ async function build() {
   if (results.some(({ status }) => status === 'rejected')) process.exit(1);
   await replace(stamp, '');
   await utimes(stamp, startedAt, startedAt);
+}
+
+/** The board's pages ask for nothing from elsewhere: Bull Board's fonts are left to the browser's own. */
+async function buildPages(bundle) {
+  if (!existsSync(page) || !existsSync(bullBoard)) return;
+  const { outputFiles } = await bundle({
+    ...{ bundle: true, platform: 'browser', target: 'es2022', format: 'esm', minify: true, write: false },
+    ...{ absWorkingDir: root, outdir: pageDir, logLevel: 'error' },
+    entryPoints: { page: join(page, 'main.ts'), style: join(page, 'page.css') },
+  });
+  const target = join(pageDir, 'bull-board/dist');
+  await mkdir(target, { recursive: true });
+  for (const { path, contents } of outputFiles)
+    await replace(path.replace('style.css', 'page.css'), contents);
+  await replace(join(pageDir, 'icon.svg'), await readFile(join(page, 'icon.svg')));
+  await cp(join(bullBoard, 'static'), join(target, 'static'), { recursive: true });
+  const index = await readFile(join(bullBoard, 'index.ejs'), 'utf8');
+  await replace(join(target, 'index.ejs'), index.replace(/<link href="https:[^>]*>\s*/g, ''));
 }
 
 /** True when nothing that goes into a bundle was touched since the last build began; a deletion touches its folder. */

@@ -1,6 +1,6 @@
 /** Runs the suites one after the other and adds up what they counted. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,6 +15,7 @@ const SUITES = {
   unit: ['libs', 'apps', 'test/chaos'],
   integration: ['test/integration', 'test/docs', 'test/chaos'],
   simulator: ['test/simulator'],
+  board: ['test/board', '--no-file-parallelism'],
   live: ['test/live', '--no-file-parallelism'],
 };
 
@@ -49,9 +50,9 @@ if (wanted('verify'))
 for (const [name, args] of Object.entries(SUITES)) {
   if (!wanted(name)) continue;
   console.log(`\n== ${name}`);
-  const reason = name === 'live' ? whyNoLive() : null;
+  const reason = { live: whyNoLive, board: whyNoBoard }[name]?.() ?? null;
   if (reason !== null) {
-    console.log(`SKIPPED: the live suite cannot run here: ${reason}`);
+    console.log(`SKIPPED: the ${name} suite cannot run here: ${reason}`);
     add({ passed: 0, failed: 0, skipped: 1 });
     continue;
   }
@@ -99,4 +100,9 @@ function whyNoLive() {
   if (process.getuid() !== 0) return 'it needs root';
   const namespaces = spawnSync('unshare', ['-m', '-p', '-n', '-u', '-i', '-C', '--fork', 'true']);
   return namespaces.status === 0 ? null : `no namespaces: ${namespaces.stderr}`;
+}
+
+/** The board's pages are tested in Debian's Chromium, which the setup installs; null when it is there. */
+function whyNoBoard() {
+  return existsSync('/usr/bin/chromium') ? null : '/usr/bin/chromium is missing';
 }

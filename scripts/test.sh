@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All suites, from a fresh clone to the closing line `N passed, N failed, N skipped`.
-# `npm test -- unit live` runs only those; suites: verify unit integration simulator live.
+# `npm test -- unit live` runs only those; suites: verify unit integration simulator board live.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh

@@ -2,7 +2,7 @@
  * The other apps, as the CLI starts them. Each is a bundle of its own beside this one (dist/<app>.js): apps never import
  * each other. test/integration/cli-apps.test.ts holds these declarations against the apps themselves.
  */
-import type { CoordinatorConfig, WorkerConfig } from '@cmt/contracts';
+import type { BoardConfig, CoordinatorConfig, WorkerConfig } from '@cmt/contracts';
 import type { Finished, RunOptions } from '@cmt/host';
 
 /** A configuration that names its Redis: the embedded one has an address like any other. */
@@ -15,6 +15,14 @@ export interface WorkerApp {
 
 export interface CoordinatorApp {
   main(config: Joined<CoordinatorConfig>): Promise<void>;
+}
+
+export interface BoardApp {
+  /** Shows until it is told to stop; says once where. */
+  main(
+    config: Joined<BoardConfig>,
+    onReady: (ready: { readonly url: string; readonly tokenFrom: string }) => void,
+  ): Promise<void>;
 }
 
 export interface LabHostView {
@@ -61,6 +69,7 @@ export interface LabApp<Lab extends LabView = LabView> {
 interface Apps {
   readonly worker: WorkerApp;
   readonly coordinator: CoordinatorApp;
+  readonly board: BoardApp;
   readonly lab: LabApp;
 }
 

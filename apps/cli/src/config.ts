@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { ClientConfig, CmtError, CoordinatorConfig, WorkerConfig } from '@cmt/contracts';
+import { BoardConfig, ClientConfig, CmtError, CoordinatorConfig, WorkerConfig } from '@cmt/contracts';
 import { closest } from './flags/closest.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -24,7 +24,11 @@ export interface ConfigSources {
 
 /** One file serves all three kinds of process: a setting of another kind is no mistake. */
 const KNOWN = [
-  ...new Set([WorkerConfig, CoordinatorConfig, ClientConfig].flatMap((schema) => Object.keys(schema.shape))),
+  ...new Set(
+    [WorkerConfig, CoordinatorConfig, BoardConfig, ClientConfig].flatMap((schema) =>
+      Object.keys(schema.shape),
+    ),
+  ),
 ];
 
 /** `stateDir` is `CMT_STATE_DIR`. */

@@ -8,6 +8,7 @@ import {
   parseRedisUrl,
   refusalOf,
   requestResolve,
+  startTraces,
   untilTaken,
   waitingForWord,
   type EventId,
@@ -105,10 +106,11 @@ async function startEmbedded(stateDir: string): Promise<string> {
 
 /** Opens the fleet for as long as `work` takes. */
 export async function withFleet<T>(flags: CommonFlags, work: (fleet: Fleet) => Promise<T>): Promise<T> {
-  const fleet = await Fleet.open(flags);
+  const traces = await startTraces('cmt');
   try {
-    return await work(fleet);
+    const fleet = await Fleet.open(flags);
+    return await work(fleet).finally(() => fleet.close());
   } finally {
-    fleet.close();
+    await traces.close();
   }
 }

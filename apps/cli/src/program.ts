@@ -1,5 +1,6 @@
 /** The command tree: one verb per file in commands/. Light, because `--help` builds all of it. */
 import { Command } from 'commander';
+import { addBoard } from './commands/board.ts';
 import { addCancel } from './commands/cancel.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addCoordinator } from './commands/coordinator.ts';
@@ -61,6 +62,6 @@ export function buildProgram(version: string): Command {
     addLimits,
   ])
     add(program);
-  for (const add of [addLab, addWorker, addCoordinator, addCompletion]) add(program);
+  for (const add of [addLab, addWorker, addCoordinator, addBoard, addCompletion]) add(program);
   return program;
 }

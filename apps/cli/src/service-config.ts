@@ -1,10 +1,10 @@
 /** Configuration of `cmt worker` and `cmt coordinator`: with no Redis configured they join the embedded one. */
 import { networkInterfaces, hostname, type NetworkInterfaceInfo } from 'node:os';
 import { join } from 'node:path';
-import { CoordinatorConfig, HostName, WorkerConfig } from '@cmt/contracts';
+import { BoardConfig, CoordinatorConfig, HostName, WorkerConfig } from '@cmt/contracts';
 import type { Joined } from './apps.ts';
 import { labelsOf, mergeConfig, readConfigFile, type ConfigSources } from './config.ts';
-import { coordinatorStateDir, ensureRedis } from './embedded/embedded.ts';
+import { coordinatorStateDir, ensureEmbedded, ensureRedis } from './embedded/embedded.ts';
 import { serviceStateDir, userStateDir } from './embedded/state-dir.ts';
 import type { CommonFlags } from './verb.ts';
 
@@ -27,6 +27,15 @@ export async function workerConfig(flags: ServiceFlags): Promise<Joined<WorkerCo
 export async function coordinatorConfig(flags: ServiceFlags): Promise<Joined<CoordinatorConfig>> {
   const config = mergeConfig(CoordinatorConfig, await sources(flags, {}));
   return joined(config, flags, (embedded) => join(embedded, 'trusted'));
+}
+
+/** The board of whoever types it keeps its token in their own state directory. @throws {CmtError} as `workerConfig` */
+export async function boardConfig(flags: CommonFlags): Promise<Joined<BoardConfig>> {
+  const common = await sources(flags, { stateDir: userStateDir(process.env) });
+  const config = mergeConfig(BoardConfig, common);
+  if (config.redis !== undefined) return { ...config, redis: config.redis };
+  const redis = await ensureEmbedded(config.stateDir);
+  return { ...config, redis };
 }
 
 /** The first IPv4 address that is not this machine's own. */

@@ -12,6 +12,7 @@ import {
   openConnection,
   parseRedisUrl,
   Postponed,
+  startTraces,
   trustIn,
   type Consumer,
   type MigrationHandler,
@@ -38,6 +39,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   const logger = createLogger('coordinator', config.logLevel);
   const name = `coordinator@${hostname()}`;
   const address = parseRedisUrl(config.redis);
+  const traces = await startTraces('cmt-coordinator');
   const place = await claimPlace(config.stateDir);
   await lookBeforeJoining(address, { name }, logger);
   const redis = openConnection(address, 'worker', logger);
@@ -101,6 +103,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   decisions.close();
   redis.disconnect();
   await place.close();
+  await traces.close();
 }
 
 /** Empties hosts, and fills them again. */

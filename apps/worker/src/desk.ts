@@ -1,5 +1,5 @@
 /** Where legs are worked on: gives each step its context, and tells log and watchers what happens. */
-import type { Leg, LegResult, MigrationEvent, MigrationId } from '@cmt/contracts';
+import type { Leg, LegResult, MigrationEvent, MigrationId, StepName } from '@cmt/contracts';
 import {
   forMigration,
   orphans,
@@ -11,12 +11,13 @@ import {
   type Phase,
   type Settlement,
   type StepContext,
+  type Steps,
   type Told,
   type WithdrawAnswers,
   PeerSettler,
   withdrawFrom,
 } from '@cmt/host';
-import type { LegLease } from '@cmt/queue';
+import { span, type LegLease } from '@cmt/queue';
 import type { Logger } from 'pino';
 import { CLOSED_TOLD_MS } from './host-record.ts';
 import type { Host } from './host.ts';
@@ -78,7 +79,7 @@ export class Desk {
         leg,
         host: host.config.name,
         signal: lease.signal,
-        steps,
+        steps: this.#spanned(leg.migration),
         clock: host.machine.clock,
         contextFor: ({ step }, signal) => this.#context({ ...leg, step, signal, log }),
         onStarted: (step) => this.#event(leg.migration, { kind: 'step-started', step, text: step }),
@@ -91,6 +92,15 @@ export class Desk {
     } finally {
       this.#underWay.delete(lease.legId);
     }
+  }
+
+  /** The steps, each as a span of the migration's trace. */
+  #spanned(migration: MigrationId): Steps {
+    const facts = { 'cmt.migration': migration, 'cmt.host': this.#parts.host.config.name };
+    const each = Object.entries(steps) as [StepName, (...args: never[]) => Promise<unknown>][];
+    return Object.fromEntries(
+      each.map(([name, run]) => [name, (...args: never[]) => span(name, facts, () => run(...args))]),
+    ) as unknown as Steps;
   }
 
   /** Settles what the journal says is open, and says in the log what is left or cannot be read. */

@@ -1,7 +1,7 @@
 /** The worker of one host: takes its legs from the queue and runs their steps here. */
 import type { WorkerConfig } from '@cmt/contracts';
 import { createLogger, serveHealth } from '@cmt/host';
-import { lookBeforeJoining, parseRedisUrl } from '@cmt/queue';
+import { lookBeforeJoining, parseRedisUrl, startTraces } from '@cmt/queue';
 import { openHost } from './host.ts';
 import { leaveNothing, untilNotNeeded } from './leaving.ts';
 import { serveQueue } from './serve-queue.ts';
@@ -15,6 +15,7 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   process.umask(0o077);
   const logger = createLogger('worker', config.logLevel).child({ host: config.name });
   const address = parseRedisUrl(config.redis);
+  const traces = await startTraces('cmt-worker');
   const host = await openHost(config);
   const { publicKey } = host.endpoint;
   await lookBeforeJoining(address, { name: config.name, publicKey }, logger);
@@ -30,6 +31,7 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   await health.close();
   await host.close();
   await leaveNothing(config.agentless, host.journal);
+  await traces.close();
   logger.info('stopped');
 }
 

@@ -61,5 +61,19 @@ export const CoordinatorConfig = Common.extend({
 });
 export type CoordinatorConfig = z.infer<typeof CoordinatorConfig>;
 
+/** The board takes part in nothing: no keys, no hooks, and its own page tells how it is. */
+export const BoardConfig = Common.omit({ healthPort: true, trustedKeysDir: true, hooks: true }).extend({
+  /** Where it listens. Plain HTTP: anything but loopback wants a proxy that speaks TLS before it. */
+  boardAddress: z.string().default('127.0.0.1'),
+  /** 0 for any free one. */
+  boardPort: z.coerce.number().int().min(0).max(65535).default(7080),
+  /** Whoever knows it may look. Without one, and without a file, it is made and kept in the state directory. */
+  boardToken: z.string().optional(),
+  boardTokenFile: AbsolutePath.optional(),
+  /** `yes`: jobs can be retried, removed and queues paused from the pages of Bull Board. */
+  boardWrites: z.enum(['no', 'yes']).default('no'),
+});
+export type BoardConfig = z.infer<typeof BoardConfig>;
+
 export const ClientConfig = Common.omit({ healthPort: true });
 export type ClientConfig = z.infer<typeof ClientConfig>;

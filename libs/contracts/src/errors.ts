@@ -3,6 +3,7 @@
  * `docs/errors.md` is generated from this table, and a test keeps the two equal.
  */
 import { z } from 'zod';
+import { boardErrors } from './errors/board.ts';
 import { fleetErrors } from './errors/fleet.ts';
 import { handOverErrors } from './errors/hand-over.ts';
 import { joiningErrors } from './errors/joining.ts';
@@ -20,6 +21,7 @@ export const catalogue = {
   ...handOverErrors,
   ...scheduleErrors,
   ...joiningErrors,
+  ...boardErrors,
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof catalogue;

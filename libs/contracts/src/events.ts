@@ -78,6 +78,8 @@ export const MigrationReport = z.object({
   roundsNote: z.string().nullable(),
   blackoutMs: ms.nullable(),
   blackout: Blackout.nullable(),
+  /** Bytes of memory images that went from host to host, so far as their figures are known. */
+  bytesSent: z.number().min(0).optional(),
   totalMs: ms,
   steps: z.array(StepReport),
   findings: z.array(Finding),

@@ -24,6 +24,8 @@ export const keys = {
   resolution: (migration: MigrationId) => `${PREFIX}:resolution:${migration}`,
   /** Hash of host to `Alarm`: what must not be and is, of one migration. */
   alarms: (migration: MigrationId) => `${PREFIX}:alarms:${migration}`,
+  /** Hash of counters that coordinators keep for the metrics (libs/queue/src/tally.ts). */
+  tally: `${PREFIX}:tally`,
   cancel: (migration: MigrationId) => `${PREFIX}:cancel:${migration}`,
   /** Stream of a migration's events, for `watch` and `logs`. */
   events: (migration: MigrationId) => `${PREFIX}:events:${migration}`,

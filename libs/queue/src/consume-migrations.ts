@@ -37,6 +37,7 @@ import { Reconciler } from './reconcile.ts';
 import { EndedNote, openMigration, orderNote, type Opened, type Origin } from './open-migration.ts';
 import { givePlacesBack } from './places.ts';
 import { claimLease, readSaga, saveSaga } from './store.ts';
+import { span } from './traces.ts';
 import type { Trust } from './trust.ts';
 
 export interface CoordinatorOptions {
@@ -179,7 +180,10 @@ class Coordinator {
     this.#leases.set(request.id, lease);
     try {
       await obeying(lease.lookForCancel(), ownership.signal);
-      await this.#handler(request, lease, origin);
+      const facts = { 'cmt.migration': request.id, 'cmt.from': request.source, 'cmt.to': request.target };
+      await span('drive the migration', { ...facts, 'cmt.lease': number }, () =>
+        this.#handler(request, lease, origin),
+      );
       lease.assertOwned();
     } finally {
       this.#leases.delete(request.id);

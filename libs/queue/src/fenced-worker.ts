@@ -15,6 +15,7 @@ import type { Logger } from 'pino';
 import { pause, within } from './bounded.ts';
 import { LOOK_MS, LostFetches } from './lost-fetches.ts';
 import { Fenced, LOCK_TIMING, Ownership, Postponed, ShuttingDown, type LockTiming } from './ownership.ts';
+import { traced } from './traces.ts';
 import { removeUnreadable } from './unreadable.ts';
 
 export interface FencedWorkerOptions {
@@ -82,6 +83,7 @@ export class FencedWorker {
       skipLockRenewal: true,
       runRetryDelay: RETRY_MS,
       removeOnComplete: { age: 7 * 24 * 3600, count: 10_000 },
+      ...traced(),
     });
     const { redis, queueName } = options;
     const isRunning = (id: string) => this.#running.has(id);

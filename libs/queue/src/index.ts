@@ -60,6 +60,26 @@ export { drainedHosts, storedLimits, storeLimits } from './settings.ts';
 export { journalsOf, type JournalsOfMigration } from './recovery.ts';
 export { DecisionRecord } from './decisions.ts';
 export { follow, newestEvent, tell, type EventId } from './events.ts';
+export {
+  depthOf,
+  eventsAfter,
+  marksOf,
+  openHostView,
+  openMigrationsView,
+  recentMigrations,
+  reportsOf,
+  type BoardQueue,
+  type Mark,
+  type ToldEvent,
+} from './overview.ts';
+export {
+  BLACKOUT_BOUNDS_MS,
+  DURATION_BOUNDS_MS,
+  readTally,
+  STEP_BOUNDS_MS,
+  type TallyCount,
+} from './tally.ts';
+export { isTraced, span, startTraces } from './traces.ts';
 export { alarmsOf, raiseAlarm } from './alarms.ts';
 export { refusalOf, requestResolve, untilTaken, waitingForWord } from './resolve.ts';
 export { announce, announceOnce, host, hosts, type Announcer, type SeenHost } from './registry.ts';

@@ -13,6 +13,7 @@ import { Queue, type JobsOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { obeying, pause } from './bounded.ts';
+import { traced } from './traces.ts';
 
 /** Unique on its host: `<migration>_<task>`. A migration's id has no `_`, and BullMQ wants no `:`. */
 export const legId = ({ migration, task }: Pick<Leg, 'migration' | 'task'>): string => `${migration}_${task}`;
@@ -50,7 +51,10 @@ export async function addLeg(queue: Queue, { leg, sealed, lease, parent }: LegOr
 
 /** A host's queue as the coordinator uses it, on a shared connection. */
 export const openHostQueue = (redis: Redis, host: HostName): Queue =>
-  new Queue(hostQueue(host), { connection: redis, prefix: PREFIX, skipVersionCheck: true });
+  new Queue(hostQueue(host), {
+    ...{ connection: redis, prefix: PREFIX, skipVersionCheck: true },
+    ...traced(),
+  });
 
 export interface LegStatus {
   readonly phase: 'waiting' | 'active' | 'completed' | 'failed';

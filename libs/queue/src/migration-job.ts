@@ -13,6 +13,7 @@ import { Fenced } from './ownership.ts';
 import type { FleetJob } from './fleet-job.ts';
 import type { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
+import { traced } from './traces.ts';
 
 const migrationOptions: JobsOptions = {
   // Who gives up is the saga. What is thrown is a lost lock, a shutdown or a broken coordinator.
@@ -33,7 +34,10 @@ export const migrationJobKey = (id: MigrationId): string =>
   `${PREFIX}:${MIGRATIONS_QUEUE}:${migrationJobId(id)}`;
 
 export const openMigrationsQueue = (redis: Redis): Queue =>
-  new Queue(MIGRATIONS_QUEUE, { connection: redis, prefix: PREFIX, skipVersionCheck: true });
+  new Queue(MIGRATIONS_QUEUE, {
+    ...{ connection: redis, prefix: PREFIX, skipVersionCheck: true },
+    ...traced(),
+  });
 
 /** BullMQ takes jobs without a priority first, then 1 before 2. What must go on (orders, recoveries) has none. */
 const RANKS: Readonly<Record<Priority, { readonly priority: number }>> = {
@@ -67,7 +71,12 @@ export async function replaceMigration(queue: Queue, id: MigrationId, sealed: Se
   const before = await queue.getJob(migrationJobId(id));
   if (before !== undefined && !(await before.isCompleted())) return false;
   await before?.remove({ removeChildren: false });
-  await queue.add('resolve', sealed, { ...migrationOptions, jobId: migrationJobId(id) });
+  const context = before?.opts.telemetry?.metadata;
+  await queue.add('resolve', sealed, {
+    ...{ ...migrationOptions, jobId: migrationJobId(id) },
+    // What comes of the word belongs to the trace of the migration.
+    ...(context === undefined ? {} : { telemetry: { metadata: context, omitContext: true } }),
+  });
   return true;
 }
 

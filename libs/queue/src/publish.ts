@@ -19,6 +19,7 @@ import { call } from './places.ts';
 import type { RecoveryOrder } from './recovery.ts';
 import { seal } from './seal.ts';
 import { readOrder, readSaga, registerSaga } from './store.ts';
+import { span } from './traces.ts';
 
 export interface Submitted {
   /** False when a migration of that id was known: then nothing new was asked for, and `report` is how that one stands. */
@@ -42,7 +43,8 @@ export function submitMigration(
   limit?: number,
 ): Promise<Submitted> {
   const sealed = seal(MIGRATIONS_QUEUE, request, signingKeys);
-  return reaching(redis, submit(redis, request, sealed, limit));
+  const facts = { 'cmt.migration': request.id, 'cmt.from': request.source, 'cmt.to': request.target };
+  return span('migrate', facts, () => reaching(redis, submit(redis, request, sealed, limit)));
 }
 
 /** Asks for a migration under an order that somebody trusted has signed (fleet-job.ts). @throws {CmtError} QUEUE_FULL */

@@ -4,7 +4,8 @@
  * INVARIANTS
  * - State is written only by who holds the lock of the migration's job at that moment: the script compares the token.
  *   (BullMQ's own `updateData` does not.)
- * - The event that tells of a change of state is written in the same step as the state.
+ * - The event that tells of a change of state is written in the same step as the state, and an end is counted in that step:
+ *   once, whichever coordinator brought it about.
  */
 import {
   CmtError,
@@ -24,6 +25,7 @@ import { Fenced } from './ownership.ts';
 import { FleetJob } from './fleet-job.ts';
 import { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
+import { talliesOf } from './tally.ts';
 
 /** Milliseconds that a migration can be looked up after its end: 30 days. */
 export const RETENTION_MS = 30 * 24 * 3600 * 1000;
@@ -52,6 +54,15 @@ if ARGV[7] == '0' then
   redis.call('SADD', KEYS[5], ARGV[9])
 else
   redis.call('SREM', KEYS[5], ARGV[9])
+end
+if before ~= ARGV[4] then
+  for _, tally in ipairs(cjson.decode(ARGV[10])) do
+    if tally.once == '' or redis.call('HSETNX', KEYS[2], 'tallied_' .. tally.once, 1) == 1 then
+      for field, more in pairs(tally.add) do redis.call('HINCRBY', KEYS[6], field, more) end
+    end
+  end
+end
+if ARGV[7] ~= '0' then
   redis.call('PEXPIRE', KEYS[2], ARGV[7])
   redis.call('PEXPIRE', KEYS[3], ARGV[7])
 end
@@ -73,7 +84,7 @@ export async function saveSaga(
   const version = await runScript(
     redis,
     SAVE,
-    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas, keys.open],
+    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas, keys.open, keys.tally],
     [
       token,
       JSON.stringify(state),
@@ -84,6 +95,7 @@ export async function saveSaga(
       isEnd(report.state) ? RETENTION_MS : 0,
       report.request.requestedAt,
       id,
+      JSON.stringify(talliesOf(report)),
     ],
   );
   if (version === 0) throw new Fenced('another coordinator has taken the migration over');

@@ -21,6 +21,7 @@ export function report(saga: Saga, now: number): MigrationReport {
     roundsNote: saga.roundsNote,
     blackoutMs: blackout?.totalMs ?? null,
     blackout,
+    bytesSent: bytesSent(saga),
     totalMs: Math.max(0, (saga.endedAt ?? now) - saga.startedAt),
     steps: [...saga.steps],
     findings: [...saga.findings],
@@ -39,6 +40,9 @@ function placementOf({ placement, passedOver }: Saga): Pick<MigrationReport, 'pl
   if (placement === null && passedOver.length === 0) return {};
   return { placement: { why: placement?.why ?? '', passedOver: [...passedOver] } };
 }
+/** Of all pre-dump rounds, and of the dump once it has come through. */
+const bytesSent = ({ rounds, outcome }: Saga): number =>
+  rounds.reduce((sum, round) => sum + round.bytesSent, outcome.dump?.figures.bytesSent ?? 0);
 
 /** What a hook reads on standard input. */
 export const hookContext = (saga: Saga, hook: HookName): Record<string, unknown> => ({

@@ -1,6 +1,6 @@
 /** docs/cli.md: every verb with its arguments, flags and examples, from the command tree itself. */
 import type { Command } from 'commander';
-import { ClientConfig, CoordinatorConfig, WorkerConfig } from '@cmt/contracts';
+import { BoardConfig, ClientConfig, CoordinatorConfig, WorkerConfig } from '@cmt/contracts';
 import { variableOf } from '../config.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { examplesOf } from '../verb.ts';
@@ -51,7 +51,12 @@ function exitCodes(): string {
 }
 
 function configuration(): string {
-  const kinds = { client: ClientConfig, worker: WorkerConfig, coordinator: CoordinatorConfig };
+  const kinds = {
+    client: ClientConfig,
+    worker: WorkerConfig,
+    coordinator: CoordinatorConfig,
+    board: BoardConfig,
+  };
   const keys = [...new Set(Object.values(kinds).flatMap(({ shape }) => Object.keys(shape)))];
   const rows = keys.map((key) => {
     const users = Object.entries(kinds).filter(([, { shape }]) => key in shape);
