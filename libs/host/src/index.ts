@@ -17,6 +17,7 @@ export { gatherFacts } from './preflight/facts.ts';
 export * from './preflight/facts.ts';
 export * from './process.ts';
 export * from './redis-server.ts';
+export * from './remote/install.ts';
 export * from './remote/push.ts';
 export * from './remote/ssh.ts';
 export * from './remote/ssh-failure.ts';

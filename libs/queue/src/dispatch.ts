@@ -70,8 +70,11 @@ export class Dispatcher {
    */
   async dispatch(leg: Leg, claim: Claim, limits: DispatchLimits): Promise<LegResult> {
     const { owned } = claim;
-    await obeying(this.#assertCurrent(leg, claim.lease), owned);
-    const there = await obeying(legStatus(this.#redis, leg.host, legId(leg)), owned);
+    // Asked together, answered together.
+    const [, there] = await obeying(
+      Promise.all([this.#assertCurrent(leg, claim.lease), legStatus(this.#redis, leg.host, legId(leg))]),
+      owned,
+    );
     if (there === null) await obeying(this.#add(leg, claim.lease), owned);
     else await obeying(this.#adopt(leg, claim.lease), owned);
     return await this.#result(leg, claim, limits);

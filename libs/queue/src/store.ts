@@ -6,7 +6,15 @@
  *   (BullMQ's own `updateData` does not.)
  * - The event that tells of a change of state is written in the same step as the state.
  */
-import { isEnd, keys, MigrationReport, Sealed, type MigrationEvent, type MigrationId } from '@cmt/contracts';
+import {
+  isEnd,
+  keys,
+  MigrationReport,
+  MigrationState,
+  Sealed,
+  type MigrationEvent,
+  type MigrationId,
+} from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
 import { EVENTS_KEPT } from './events.ts';
@@ -176,6 +184,19 @@ export async function listSagas(redis: Redis, limit: number): Promise<MigrationR
   const gone = ids.filter((_, index) => reports[index] === null);
   if (gone.length > 0) await redis.zrem(keys.sagas, ...gone);
   return reports.map(parseReport).filter((report) => report !== null);
+}
+
+/** Those of the newest migrations that have not ended and were asked for before that time; reads no report. */
+export async function openSagas(redis: Redis, limit: number, askedBefore: number): Promise<MigrationId[]> {
+  const scored = await redis.zrevrange(keys.sagas, 0, limit - 1, 'WITHSCORES');
+  const ids = scored.filter((_, at) => at % 2 === 0 && Number(scored[at + 1]) < askedBefore);
+  const asked = redis.pipeline();
+  for (const id of ids) asked.hget(keys.saga(id), 'status');
+  const answers = (await asked.exec()) ?? [];
+  return ids.filter((_, at) => {
+    const status = MigrationState.safeParse(answers[at]?.[1]);
+    return status.success && !isEnd(status.data);
+  });
 }
 
 function parseReport(text: string | null | undefined): MigrationReport | null {
