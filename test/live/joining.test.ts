@@ -6,13 +6,17 @@ import { fabricExecArgv, labExec, listDaemons, signalDaemon } from '@cmt/lab';
 import { quoted } from '@cmt/host';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startFleet, type Fleet } from '../support/fleet.ts';
-import { cmt, jsonLines } from '../support/cmt.ts';
+import { buildCmt, cmt, jsonLines } from '../support/cmt.ts';
 
 /** Generous: a bundle is carried over ssh and Node starts on the other side, on a machine that may be busy. */
 const JOIN_MS = 180_000;
 
 /** Nothing that an installation makes, and no process of it. */
 const LEFT = 'ls -d /etc/cmt /opt/cmt /var/lib/cmt 2>/dev/null; pgrep -f "[w]orker --config" || :';
+
+/** As nc(1), which is not on every machine. */
+const WIRE =
+  'const s = require("net").connect(process.argv[2], process.argv[1]); process.stdin.pipe(s).pipe(process.stdout)';
 
 let fleet: Fleet;
 let dir: string;
@@ -21,7 +25,7 @@ let sshConfig: string;
 /** `~/.ssh/config` of somebody outside, for whom the lab's network is behind a command. */
 async function writeSshConfig(): Promise<string> {
   const file = join(dir, 'ssh_config');
-  const through = quoted(fabricExecArgv(fleet.lab, ['nc', '%h', '%p']));
+  const through = quoted(fabricExecArgv(fleet.lab, [process.execPath, '-e', WIRE, '%h', '%p']));
   const lines = [
     ...[
       'Host *',
@@ -47,11 +51,12 @@ async function said(...args: string[]): Promise<Record<string, unknown>> {
     timeoutMs: JOIN_MS,
   });
   const [answer] = jsonLines(stdout);
-  if (answer === undefined) throw new Error(stderr);
+  if (answer?.ok !== true) throw new Error(`${args.join(' ')}: ${stdout}\n${stderr}`);
   return answer;
 }
 
 beforeAll(async () => {
+  await buildCmt();
   dir = await mkdtemp(join(tmpdir(), 'cmt-join-'));
   fleet = await startFleet('join');
   sshConfig = await writeSshConfig();
