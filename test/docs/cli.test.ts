@@ -6,7 +6,10 @@ import { buildProgram } from '../../apps/cli/src/program.ts';
 import { examplesOf } from '../../apps/cli/src/verb.ts';
 
 const program = buildProgram('');
-const verbs = program.commands.flatMap((verb) => (verb.commands.length > 0 ? verb.commands : [verb]));
+const verbs = program.commands.flatMap((verb) => [
+  ...(examplesOf(verb).length > 0 ? [verb] : []),
+  ...verb.commands,
+]);
 
 describe('docs/cli.md', () => {
   it('is what the command tree says', () => {

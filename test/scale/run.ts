@@ -208,7 +208,10 @@ async function startCoordinators(count: number, redis: TestRedis, trusted: strin
     await writeFile(`${dir}.json`, JSON.stringify(config), { mode: 0o600 });
   }
   return dirs.map((dir) => {
-    const child = start(process.execPath, [CLI, 'coordinator', '--config', `${dir}.json`], {
+    const profile = process.env.CMT_SCALE_PROFILE
+      ? ['--cpu-prof', '--cpu-prof-dir', process.env.CMT_SCALE_PROFILE]
+      : [];
+    const child = start(process.execPath, [...profile, CLI, 'coordinator', '--config', `${dir}.json`], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const ended = child.then(

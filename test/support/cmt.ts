@@ -24,11 +24,16 @@ export interface CmtOptions {
   /** A directory of the test's own: stands for the home directory. */
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: a minute. */
+  readonly timeoutMs?: number;
 }
 
 /** Runs a verb to its end. */
-export const cmt = (args: readonly string[], { home, env = {} }: CmtOptions): Promise<Finished> =>
-  tryRun(process.execPath, [CLI, ...args], { timeoutMs: 60_000, cwd: home, env: { ...clean(home), ...env } });
+export const cmt = (
+  args: readonly string[],
+  { home, env = {}, timeoutMs = 60_000 }: CmtOptions,
+): Promise<Finished> =>
+  tryRun(process.execPath, [CLI, ...args], { timeoutMs, cwd: home, env: { ...clean(home), ...env } });
 
 /** Starts a verb and leaves it to the test. */
 export const startCmt = (args: readonly string[], { home, env = {} }: CmtOptions): ReturnType<typeof start> =>

@@ -26,6 +26,7 @@ import {
   drainOf,
   drains,
   follow,
+  forgetHost,
   hosts,
   listSagas,
   loadKeyPair,
@@ -37,6 +38,7 @@ import {
   requestCancel,
   runSchedule,
   schedules,
+  setHostUser,
   storedLimits,
   storeLimits,
   submitMigration,
@@ -244,6 +246,16 @@ export class CmtClient {
   async runSchedule(name: string): Promise<ScheduleRun> {
     const signal = AbortSignal.timeout(ANSWER_MS);
     return runSchedule(this.#redis, name, await loadKeyPair(this.#stateDir), signal);
+  }
+
+  /** A user of Redis for a host. @returns false when Redis forgets it at its next start. @throws {CmtError} REDIS_REFUSED */
+  setHostUser(host: string, password: string): Promise<boolean> {
+    return setHostUser(this.#redis, host, password);
+  }
+
+  /** Takes a host's user and all that Redis holds of it away. @throws {CmtError} REDIS_REFUSED */
+  forgetHost(host: string): Promise<void> {
+    return forgetHost(this.#redis, host);
   }
 
   /** How Redis, coordinator and hosts are; `host` for one host alone. @throws {CmtError} HOST_UNKNOWN */

@@ -19,6 +19,7 @@ export { withMemory } from './preflight/container-memory.ts';
 export * from './preflight/facts.ts';
 export * from './process.ts';
 export * from './redis-server.ts';
+export * from './remote/install.ts';
 export * from './remote/push.ts';
 export * from './remote/remote-worker.ts';
 export * from './remote/session.ts';

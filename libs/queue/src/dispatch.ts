@@ -70,11 +70,13 @@ export class Dispatcher {
    */
   async dispatch(leg: Leg, claim: Claim, limits: DispatchLimits): Promise<LegResult> {
     const { owned } = claim;
-    await obeying(this.#assertCurrent(leg, claim.lease), owned);
-    const there = await obeying(legStatus(this.#redis, leg.host, legId(leg)), owned);
-    if (there === null) await obeying(this.#add(leg, claim.lease), owned);
-    else await obeying(this.#adopt(leg, claim.lease), owned);
-    return await this.#result(leg, claim, limits);
+    // Asked together, answered together.
+    const [, there] = await obeying(
+      Promise.all([this.#assertCurrent(leg, claim.lease), legStatus(this.#redis, leg.host, legId(leg))]),
+      owned,
+    );
+    if (there !== null) await obeying(this.#adopt(leg, claim.lease), owned);
+    return await this.#result(leg, claim, limits, there === null);
   }
 
   /** Takes a leg that no worker has begun out of its queue. @returns false when one has */
@@ -105,13 +107,19 @@ export class Dispatcher {
     await runScript(this.#redis, ADOPT, [key], [lease]);
   }
 
-  async #result(leg: Leg, claim: Claim, limits: DispatchLimits): Promise<LegResult> {
+  /** @param isNew it is to be added, once its end would be heard */
+  async #result(leg: Leg, claim: Claim, limits: DispatchLimits, isNew: boolean): Promise<LegResult> {
     const { owned, stop } = claim;
     const watch = new LegWatch(limits, performance.now());
     let ended = new AbortController();
     const unsubscribe = this.#bus.onWake(leg.host, legId(leg), () => ended.abort());
     let stopped = false;
     try {
+      if (isNew) {
+        await obeying(this.#add(leg, claim.lease), owned);
+        // There is nothing to see yet: the look at it comes with its end, with a wish to stop, or when its time is over.
+        await pause(LOOK_MS, AbortSignal.any([ended.signal, owned, stop]));
+      }
       for (;;) {
         // Before the look, so that an end between look and pause is not missed.
         ended = new AbortController();

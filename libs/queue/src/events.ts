@@ -12,11 +12,11 @@ const BLOCK_MS = 1000;
 /** Tells those who watch. A state is told by who stores it, in the same step (store.ts). */
 export async function tell(redis: Redis, event: MigrationEvent): Promise<void> {
   const stream = keys.events(event.migration);
-  await redis
-    .pipeline()
-    .xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', JSON.stringify(event))
-    .pexpire(stream, LIFETIME_MS)
-    .exec();
+  // No pipeline: ioredis copies every script that BullMQ has defined into each of them.
+  await Promise.all([
+    redis.xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', JSON.stringify(event)),
+    redis.pexpire(stream, LIFETIME_MS),
+  ]);
 }
 
 /** The newest event of a migration, for `follow`. */

@@ -70,15 +70,15 @@ export interface LegStatus {
 /** How a leg stands, or null when there is no such job. */
 export async function legStatus(redis: Redis, host: HostName, id: string): Promise<LegStatus | null> {
   const key = `${PREFIX}:${hostQueue(host)}:${id}`;
-  const answers = await redis
-    .pipeline()
-    .hmget(key, 'data', 'returnvalue', 'failedReason', 'finishedOn', 'ats')
-    .exists(`${key}:lock`)
-    .exec();
-  const [data, returnvalue, failedReason, finishedOn, ats] = fieldsOf(answers?.[0]);
+  // Two commands and no pipeline: ioredis copies every script that BullMQ has defined into each of its pipelines.
+  const [fields, lock] = await Promise.all([
+    redis.hmget(key, 'data', 'returnvalue', 'failedReason', 'finishedOn', 'ats'),
+    redis.exists(`${key}:lock`),
+  ]);
+  const [data, returnvalue, failedReason, finishedOn, ats] = fields;
   if (data == null) return null;
   const finished = finishedOn != null;
-  const locked = answers?.[1]?.[1] === 1;
+  const locked = lock === 1;
   return {
     phase: phaseOf({ finished, returned: returnvalue != null, begun: Number(ats ?? 0) > 0 }),
     starts: Number(ats ?? 0),
@@ -97,11 +97,6 @@ function phaseOf(job: { finished: boolean; returned: boolean; begun: boolean }):
 function parseResult(text: string): LegResult | null {
   const parsed = LegResult.safeParse(JSON.parse(text));
   return parsed.success ? parsed.data : null;
-}
-
-function fieldsOf(answer: [Error | null, unknown] | undefined): (string | null | undefined)[] {
-  if (answer?.[0]) throw answer[0];
-  return (answer?.[1] ?? []) as (string | null)[];
 }
 
 /** Milliseconds: how long a new owner may take to say that it wants its predecessor's leg, and between looks. */

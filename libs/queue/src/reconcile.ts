@@ -3,13 +3,13 @@
  * jobs marked failed (a stall limit never calls the processor), and registered ones without a job
  * (a client that died in between, a queue that somebody cleaned by hand). Those that Redis has forgotten altogether: rebuild.ts.
  */
-import { isEnd, type MigrationId, type Priority } from '@cmt/contracts';
+import type { MigrationId, Priority } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { addMigration, migrationJobKey, openMigrationsQueue } from './migration-job.ts';
 import { Rebuilder } from './rebuild.ts';
-import { listSagas, readOrder } from './store.ts';
+import { openIds, readOrder, readSaga } from './store.ts';
 
 /** Milliseconds between rounds, and that a client may take from registering to queueing. */
 const ROUND_MS = 5_000;
@@ -60,9 +60,10 @@ export class Reconciler {
   }
 
   async #requeueLost(): Promise<void> {
-    for (const { id, state, request } of await listSagas(this.#redis, LOOKED_AT)) {
-      if (isEnd(state) || Date.now() - request.requestedAt < SUBMIT_MS) continue;
-      if ((await this.#redis.exists(migrationJobKey(id))) === 0) await this.#requeue(id, request.priority);
+    for (const id of await openIds(this.#redis, Date.now() - SUBMIT_MS)) {
+      if ((await this.#redis.exists(migrationJobKey(id))) > 0) continue;
+      const { priority } = (await readSaga(this.#redis, id))?.report.request ?? {};
+      await this.#requeue(id, priority);
     }
   }
 

@@ -87,29 +87,34 @@ export const hosts = (redis: Redis): Promise<SeenHost[]> => reaching(redis, read
 
 async function readHosts(redis: Redis): Promise<SeenHost[]> {
   const [time, scored] = await Promise.all([redis.time(), redis.zrange(keys.hosts, 0, -1, 'WITHSCORES')]);
-  const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
   const names = scored.filter((_, at) => at % 2 === 0);
   const records = names.length === 0 ? [] : await redis.mget(names.map((name) => keys.host(name)));
-  const seen: SeenHost[] = [];
-  for (let at = 0; at < scored.length; at += 2) {
-    const name = scored[at] ?? '';
-    const record = parseRecord(records[at / 2] ?? null);
-    const announcedAt = Number(scored[at + 1]);
-    const ageMs = Math.max(0, now - announcedAt);
-    // One that has said good-bye tells nothing about its clock.
-    const clockOffsetMs = record === null || announcedAt === 0 ? 0 : record.seenAt - announcedAt;
-    if (record !== null) seen.push({ name, state: stateAt(ageMs), ageMs, clockOffsetMs, record });
-  }
-  return seen.sort((a, b) => a.name.localeCompare(b.name));
+  const seen = names.map((name, at) =>
+    seenHost(name, records[at] ?? null, Number(scored[2 * at + 1]), millisOf(time)),
+  );
+  return seen.filter((each) => each !== null).sort((a, b) => a.name.localeCompare(b.name));
 }
 
-/** One host. @throws {CmtError} HOST_UNKNOWN */
+/** One host, read alone: what is asked for every migration must not grow with the fleet. @throws {CmtError} HOST_UNKNOWN */
 export async function host(redis: Redis, name: HostName): Promise<SeenHost> {
-  const all = await hosts(redis);
-  const found = all.find((seen) => seen.name === name);
-  if (found) return found;
-  const known = all.map((seen) => seen.name).join(', ') || 'none';
+  const asked = Promise.all([redis.time(), redis.zscore(keys.hosts, name), redis.get(keys.host(name))]);
+  const [time, score, text] = await reaching(redis, asked);
+  const found = score === null ? null : seenHost(name, text, Number(score), millisOf(time));
+  if (found !== null) return found;
+  const known = (await hosts(redis)).map((seen) => seen.name).join(', ') || 'none';
   throw new CmtError('HOST_UNKNOWN', { host: name, known });
+}
+
+const millisOf = ([seconds, micros]: readonly (number | string)[]): number =>
+  Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+
+function seenHost(name: HostName, text: string | null, announcedAt: number, now: number): SeenHost | null {
+  const record = parseRecord(text);
+  if (record === null) return null;
+  const ageMs = Math.max(0, now - announcedAt);
+  // One that has said good-bye tells nothing about its clock.
+  const clockOffsetMs = announcedAt === 0 ? 0 : record.seenAt - announcedAt;
+  return { name, state: stateAt(ageMs), ageMs, clockOffsetMs, record };
 }
 
 /** How a host of that age counts. */

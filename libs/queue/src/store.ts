@@ -243,6 +243,14 @@ export async function listSagas(redis: Redis, limit: number): Promise<MigrationR
   return reports.map(parseReport).filter((report) => report !== null);
 }
 
+/** Those that have not ended and were asked for before that time (milliseconds since 1970); reads no report. */
+export async function openIds(redis: Redis, askedBefore: number): Promise<MigrationId[]> {
+  const ids = await redis.smembers(keys.open);
+  if (ids.length === 0) return [];
+  const askedAt = await redis.zmscore(keys.sagas, ...ids);
+  return ids.filter((_, at) => Number(askedAt[at] ?? 0) < askedBefore);
+}
+
 function parseReport(text: string | null | undefined): MigrationReport | null {
   if (text == null) return null;
   const parsed = MigrationReport.safeParse(JSON.parse(text));

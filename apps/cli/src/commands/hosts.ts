@@ -2,17 +2,22 @@
 import type { Command } from 'commander';
 import { ExitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
+import { addJoin, addLeave } from './hosts-join.ts';
 import { addVerb, runVerb, type CommonFlags } from '../verb.ts';
 
 export function addHosts(program: Command): void {
-  addVerb(program, {
+  const hosts = addVerb(program, {
     usage: 'hosts',
     does: 'list the hosts whose workers have announced themselves',
     examples: [
       ['cmt hosts', 'address, state, free memory, moves under way and tools of each'],
       ["cmt hosts --json | jq -r '.hosts[].name'", 'their names'],
     ],
-  }).action((flags: CommonFlags) => runVerb(flags, (io) => listHosts(flags, io)));
+  })
+    .enablePositionalOptions()
+    .action((flags: CommonFlags) => runVerb(flags, (io) => listHosts(flags, io)));
+  addJoin(hosts);
+  addLeave(hosts);
 }
 
 async function listHosts(flags: CommonFlags, io: Io): Promise<ExitCode> {

@@ -31,7 +31,10 @@ event a line instead. Codes are those of [errors.md](errors.md).
 
 /** The whole page. */
 export function manualPage(program: Command): string {
-  const verbs = program.commands.flatMap((verb) => (verb.commands.length > 0 ? verb.commands : [verb]));
+  const verbs = program.commands.flatMap((verb) => [
+    ...(examplesOf(verb).length > 0 ? [verb] : []),
+    ...verb.commands,
+  ]);
   const [first] = verbs;
   const common = (first?.options ?? []).filter(({ long }) => COMMON.includes(long ?? ''));
   return [

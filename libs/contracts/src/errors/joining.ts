@@ -27,6 +27,11 @@ export const joiningErrors = {
     'Another worker of this machine runs: it listens on {socket}.',
     'Stop that one first, or give this one another `--images-dir` and `--state-dir`.',
   ),
+  HOST_BUSY: entry(
+    'refuse',
+    '{host} has part in migration {migration}, which has not ended.',
+    'Wait for it (`cmt watch {migration}`) or cancel it first.',
+  ),
   COORDINATOR_RUNS: entry(
     'refuse',
     'Another coordinator works with the state directory {dir}.',
