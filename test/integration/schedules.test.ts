@@ -1,5 +1,6 @@
 /** Schedules from the command line to the migrations they begin: the bundled `cmt`, a real Redis, a coordinator that plays a part. */
-import { keys, ORDERS_QUEUE, Schedule, ScheduleRun } from '@cmt/contracts';
+import type { ScheduleRun } from '@cmt/contracts';
+import { keys, ORDERS_QUEUE, Schedule } from '@cmt/contracts';
 import {
   addSchedule,
   announceOnce,
