@@ -119,7 +119,7 @@ export class SimReceiver implements Receiver {
   }
 
   listen = () => Promise.resolve();
-  answerWith = () => undefined;
+  answerWith = () => Promise.resolve();
   close = () => Promise.resolve();
 
   expect(expectation: Expectation): Promise<Session> {
