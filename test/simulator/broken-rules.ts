@@ -39,6 +39,12 @@ export const brokenRules: readonly BrokenRules[] = [
   variant('Redis stands in for a silent target, whatever it has lost', ['H6', 'one copy'], {
     isContinuous: () => true,
   }),
+  variant('the target withdraws without writing it down', ['H1', 'H2', 'H6', 'one copy'], {
+    withdraw: async (_, { journal, migration }) => {
+      const entry = await journal.read(migration);
+      return entry?.phase === 'HELD' || entry?.phase === 'PREPARED' ? 'ABORT' : 'UNKNOWN';
+    },
+  }),
   variant('the journal is written after the act', ['H4', 'one copy'], { journal: writesLate }),
   variant('the epoch is not checked', ['H4', 'one copy', 'memory'], {
     context: (context) => ({ ...context, journal: anyEpoch(context) }),

@@ -1,5 +1,5 @@
 /** What goes wrong in a simulated run, and when: drawn from the seed, and small enough to be printed and shrunk. */
-import type { Random } from './virtual-time.ts';
+import { Random as Dice, type Random } from './virtual-time.ts';
 import type { HostNode, Node, Role } from './world.ts';
 
 /** At the n-th await of a process of that role, before it takes place or when its answer is on the way; or at a time. */
@@ -21,6 +21,8 @@ export type Deed =
     }
   | { readonly kind: 'redis-crash'; readonly losesMs: number; readonly downMs: number }
   | { readonly kind: 'redis-stop'; readonly forMs: number }
+  /** It never comes back, and nobody who coordinates does: whoever asked has gone with his machine. */
+  | { readonly kind: 'client-gone' }
   /** It comes back with nothing in it. */
   | { readonly kind: 'redis-emptied'; readonly downMs: number }
   | { readonly kind: 'cancel' }
@@ -70,10 +72,23 @@ export function draw(seed: number, random: Random, awaitsOf: (scenario: Scenario
     faults: [],
   };
   const awaits = awaitsOf(setting);
+  // Of dice of its own: what other seeds mean stays as it was.
+  const gone = new Dice(seed ^ 0x2c1b3c6d);
+  if (gone.chance(0.06)) return { ...setting, faults: drawClientGone(gone, awaits) };
   if (random.chance(0.15)) return { ...setting, faults: drawTwoAtOnce(random, awaits) };
   if (random.chance(0.08)) return { ...setting, faults: drawLateCommand(random) };
   const count = random.chance(0.4) ? 1 : random.whole(2, MOST_FAULTS);
   return { ...setting, faults: Array.from({ length: count }, () => drawFault(random, awaits)) };
+}
+
+/** The client's machine vanishes; once in three times something else has gone wrong before. */
+function drawClientGone(random: Random, awaits: Awaits): Fault[] {
+  const role = random.pick(['alpha', 'beta'] as const);
+  // Most of what can happen here happens in the blackout.
+  const nth = random.whole(Math.floor(0.4 * awaits[role]), Math.floor(0.97 * awaits[role]));
+  const when = random.chance(0.5) ? 'before' : 'after';
+  const gone: Fault = { trigger: { role, nth, when }, deed: { kind: 'client-gone' } };
+  return random.chance(0.33) ? [drawFault(random, awaits), gone] : [gone];
 }
 
 /** Redis forgets, and who has just been answered is not there to say it again. */

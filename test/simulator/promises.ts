@@ -106,6 +106,7 @@ export class Promises {
 
   /** When everything has come to rest. */
   final(): void {
+    if (this.#world.clientIsGone) return this.#finalWithoutClient();
     const migrations = this.#world.asked.map((id) => ({ id, ...this.#world.migration(id) }));
     for (const { id, end, stage } of migrations)
       if (end === null) this.#broken('end', `${id} has not ended: it is at ${stage}`);
@@ -116,6 +117,23 @@ export class Promises {
     if (!this.#world.hosts.some(({ copy }) => copy?.status === 'running'))
       this.#broken('end', 'the container does not run');
     for (const host of this.#world.hosts) this.#nothingLeft(host);
+  }
+
+  /**
+   * Nobody is there to bring a migration to its end: but the container runs, unless a vote was sent that nobody can count any more.
+   * Of more than one fault only this is promised: that it never was two copies, nor none.
+   */
+  #finalWithoutClient(): void {
+    if (this.lostWithHost || this.#world.faultCount > 1) return;
+    const isInDoubt = this.#world.hosts.some((host) =>
+      [...host.journal.values()].some(
+        ({ migration, epoch, phase }) =>
+          phase === 'HELD' && this.#world.votesSent.has(`${migration} ${epoch}`),
+      ),
+    );
+    const runs = this.#world.hosts.some(({ copy }) => copy?.status === 'running');
+    if (!runs && !isInDoubt)
+      this.#broken('end', 'the client is gone, and the container stands still although no vote was sent');
   }
 
   #nothingLeft(host: SimHost): void {

@@ -60,14 +60,16 @@ export class SimQueue {
         this.#call('resolution', () => this.#redis.get<Resolution>(resolutionKey(migration))),
       read: (migration, epoch) =>
         this.#call('decision read', () => this.#redis.get<Decision>(decisionKey(migration, epoch))),
-      settle: (migration, epoch, vote) =>
-        this.#call('decision settle', () => {
+      settle: (migration, epoch, vote) => {
+        if (vote === 'COMMIT') world.votesSent.add(`${migration} ${epoch}`);
+        return this.#call('decision settle', () => {
           const key = decisionKey(migration, epoch);
           const first = world.rules.firstVoteWins ? this.#redis.get<Decision>(key) : null;
           if (first === null) this.#redis.set(key, vote);
           world.promises.decided(migration, epoch, first ?? vote);
           return first ?? vote;
-        }),
+        });
+      },
     };
   }
 

@@ -22,6 +22,7 @@ export class SimRedis {
   #state: 'up' | 'down' | 'stopped' = 'up';
   #late: (() => void)[] = [];
   #runId = 1;
+  #isGone = false;
   /** Whether every write is on disk before it is acknowledged (appendfsync always). */
   readonly keepsEveryWrite: boolean;
 
@@ -65,6 +66,13 @@ export class SimRedis {
     this.#comeBack(downMs);
   }
 
+  /** Its machine has vanished. */
+  vanish(): void {
+    this.#isGone = true;
+    this.#state = 'down';
+    this.#late = [];
+  }
+
   /** Its data is gone. */
   empty(downMs: number): void {
     if (this.#state === 'down') return;
@@ -102,7 +110,9 @@ export class SimRedis {
   #comeBack(downMs: number): void {
     this.#state = 'down';
     this.#runId += 1;
-    this.#world.time.after(downMs, () => (this.#state = 'up'));
+    this.#world.time.after(downMs, () => {
+      if (!this.#isGone) this.#state = 'up';
+    });
   }
 
   #undoSince(since: number): void {

@@ -122,7 +122,7 @@ export class SimReceiver implements Receiver {
   }
 
   listen = () => Promise.resolve();
-  answerWith = () => undefined;
+  answerWith = () => Promise.resolve();
   close = () => Promise.resolve();
 
   expect(expectation: Expectation): Promise<Session> {

@@ -6,6 +6,7 @@ import type { StepContext } from '../../libs/host/src/context.ts';
 import type { Journal, JournalEntry } from '../../libs/host/src/journal.ts';
 import { PEER_LOOK_MS, PeerSettler } from '../../libs/host/src/peer-settlement.ts';
 import { settle } from '../../libs/host/src/settle.ts';
+import { steps } from '../../libs/host/src/steps/index.ts';
 import type { Verdict } from '../../libs/host/src/transports/transport.ts';
 import { ANNOUNCE_MS } from '../../libs/queue/src/registry.ts';
 import { endpoint } from './sim-facts.ts';
@@ -91,8 +92,14 @@ export class SimWorker {
   async withdraw(migration: string, epoch: number): Promise<Verdict> {
     const entry = await this.journal.read(migration);
     if (entry === null) return 'UNKNOWN';
-    const context = this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS));
-    return await this.#world.rules.withdraw(epoch, context);
+    const limited = () => this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS));
+    const verdict = await this.#world.rules.withdraw(epoch, limited());
+    const { runtime, container, bundle, network } = entry;
+    if (verdict === 'ABORT')
+      void steps
+        .discard({ subject: { runtime, container, bundle }, network }, limited())
+        .catch(() => undefined);
+    return verdict;
   }
 
   /** A leg is there: look now instead of at the next turn. */

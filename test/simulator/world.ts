@@ -37,6 +37,8 @@ export class CutLinks {
 /** Migrations at most, so that operators who ask again come to an end. */
 const MOST_MIGRATIONS = 4;
 const RESTART_MS = 20;
+/** Milliseconds in which two hosts that hear each other have settled what they can. */
+const SETTLED_MS = 60_000;
 
 export class World {
   readonly time = new VirtualTime();
@@ -55,6 +57,9 @@ export class World {
   /** All legs that were ever begun. */
   readonly begunLegs: Leg[] = [];
   redisHasLost = false;
+  clientIsGone = false;
+  /** Votes for COMMIT that were sent, whatever became of them. */
+  readonly votesSent = new Set<string>();
   fired = 0;
   readonly #failingRestores = new Set<HostNode>();
   /** Faults that are not over yet. */
@@ -90,6 +95,7 @@ export class World {
 
   /** Whether something is still going on, or will. */
   get goesOn(): boolean {
+    if (this.clientIsGone) return this.#lasting > 0;
     const timed = this.#pending.some(({ trigger }) => 'atMs' in trigger);
     const ended = this.asked.every((id) => this.migration(id).end !== null);
     const busy = [...this.#workers.values(), ...this.#coordinators].some(
@@ -212,6 +218,8 @@ export class World {
         this.redisHasLost = true;
         this.redis.empty(deed.downMs);
         return this.#later(deed.downMs, () => undefined);
+      case 'client-gone':
+        return this.#loseClient();
       case 'redis-stop':
         this.redis.stop(deed.forMs);
         return this.#later(deed.forMs, () => undefined);
@@ -231,6 +239,14 @@ export class World {
       case 'fail':
       case 'hang':
     }
+  }
+
+  /** Redis and every coordinator, for ever. What the hosts then do by themselves, they have done within a minute. */
+  #loseClient(): void {
+    this.clientIsGone = true;
+    this.redis.vanish();
+    for (const { process } of this.#coordinators) process.kill();
+    this.#later(SETTLED_MS, () => undefined);
   }
 
   #cut({ from, to, bothWays, forMs }: Extract<Deed, { kind: 'cut' }>): void {
@@ -266,8 +282,9 @@ export class World {
     process.kill();
     const { role } = process;
     this.#later(backAfterMs + RESTART_MS, () => {
-      if (role === 'coordinator') this.#startCoordinator();
-      else if (this.host(role).isUp && this.worker(role)?.process.isAlive !== true) this.#startWorker(role);
+      if (role === 'coordinator') {
+        if (!this.clientIsGone) this.#startCoordinator();
+      } else if (this.host(role).isUp && this.worker(role)?.process.isAlive !== true) this.#startWorker(role);
     });
   }
 

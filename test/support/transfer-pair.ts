@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Route } from '@cmt/contracts';
-import { createLinks, createReceiver, loadIdentity } from '@cmt/host';
+import { createLinks, createReceiver, loadIdentity, loadOwnHostKey } from '@cmt/host';
 import type { Expectation, Identity, Links, Receiver, Session, Timings } from '@cmt/host';
 import { expect } from 'vitest';
 import { freePort } from './sshd.ts';
@@ -23,6 +23,8 @@ export interface TransferPair {
   readonly target: Identity;
   readonly socket: string;
   readonly port: number;
+  /** Of the ssh that an agentless target speaks itself. */
+  readonly hostKey: string;
   /** Why connections were turned away. */
   readonly refused: string[];
   /** Directory that is sent from, and where it arrives. */
@@ -52,12 +54,16 @@ export async function startPair(options: PairOptions = {}): Promise<TransferPair
     freePort(),
     ...['outbox', 'inbox', 'bundle with spaces'].map((name) => mkdir(at(name), { mode: 0o700 })),
   ]);
+  const hostKey = await loadOwnHostKey(at('target'));
   const refused: string[] = [];
   const timings = options.timings ?? QUICK;
   const socket = at('target/run/receive.sock');
   const receiver = createReceiver({
     ...{ host: 'target', identity: target, socket, address: '127.0.0.1', port, timings },
-    own: options.agentless === true ? { socket: at('client/receive.sock'), uid: 0, gid: 0 } : undefined,
+    own:
+      options.agentless === true
+        ? { socket: at('client/receive.sock'), uid: 0, gid: 0, hostKey: hostKey.private }
+        : undefined,
     onRefused: (reason) => refused.push(reason),
   });
   await receiver.listen();
@@ -69,7 +75,7 @@ export async function startPair(options: PairOptions = {}): Promise<TransferPair
     ...{ bundle: at('bundle with spaces'), quota: 2 ** 30, transport: 'tcp', ...changes },
   });
   return {
-    ...{ directory, receiver, links, source, target, socket, port, refused },
+    ...{ directory, receiver, links, source, target, socket, port, refused, hostKey: hostKey.public },
     ...{ outbox: at('outbox'), inbox: at('inbox'), bundle: at('bundle with spaces') },
     route: ({ transport = 'tcp', ...changes } = {}) => ({
       transport,

@@ -52,7 +52,7 @@ export interface Asked {
 }
 
 /** Ends that are worked on over ssh, under the names they are registered by. */
-export type AgentlessNames = Partial<Record<'source' | 'target', HostName>>;
+export type AgentlessNames = Readonly<Partial<Record<'source' | 'target', HostName | undefined>>>;
 
 /** What was typed, split but not yet looked up: everything that can be wrong without knowing the fleet. */
 export interface ParsedRequest {

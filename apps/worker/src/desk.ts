@@ -4,6 +4,7 @@ import {
   forMigration,
   orphans,
   settle,
+  settleAlone,
   settleFencedSides,
   steps,
   type Decisions,
@@ -53,9 +54,7 @@ export class Desk {
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
-    const { journal } = parts.host;
-    const open = async () => (await journal.recent(CLOSED_TOLD_MS)).filter(({ closed }) => !closed);
-    this.#peers = new PeerSettler({ open }, (entry) => this.#settling(entry));
+    this.#peers = new PeerSettler({ open: () => this.#open() }, (entry) => this.#settling(entry));
   }
 
   /** Steps of the legs under way, by leg. */
@@ -128,12 +127,43 @@ export class Desk {
     },
     withdraw: async (migration, epoch) => {
       const entry = await this.#parts.host.journal.read(migration);
-      if (entry === null) return 'UNKNOWN';
+      if (entry === null) return { verdict: 'UNKNOWN', tidy: () => Promise.resolve() };
       const verdict = await withdrawFrom(epoch, this.#settling(entry));
       forMigration(this.#parts.logger, migration).warn({ epoch, verdict }, 'the source asked to withdraw');
-      return verdict;
+      return { verdict, tidy: verdict === 'ABORT' ? () => this.#tidy(entry) : () => Promise.resolve() };
     },
+    mayBeAsked: async () => (await this.#open()).some(({ side }) => side === 'target'),
   };
+
+  /** What a failure leaves, the next start finds in the journal. */
+  async #tidy(entry: JournalEntry): Promise<void> {
+    const { runtime, container, bundle, network, migration } = entry;
+    await steps
+      .discard({ subject: { runtime, container, bundle }, network }, this.#settling(entry))
+      .catch((error: unknown) =>
+        forMigration(this.#parts.logger, migration).warn(
+          { err: error },
+          'what was withdrawn is not all gone',
+        ),
+      );
+  }
+
+  /** Brings to its end what a client has left that is gone for good. */
+  async settleAlone(): Promise<void> {
+    for (const entry of await this.#open()) {
+      const { migration, phase } = entry;
+      const log = forMigration(this.#parts.logger, migration);
+      try {
+        if (await settleAlone(entry, this.#settling(entry)))
+          log.warn({ phase }, 'ended here: its client is gone');
+      } catch (error) {
+        log.warn({ phase, err: error }, 'its client is gone, and it cannot be ended here');
+      }
+    }
+  }
+
+  #open = async (): Promise<JournalEntry[]> =>
+    (await this.#parts.host.journal.recent(CLOSED_TOLD_MS)).filter(({ closed }) => !closed);
 
   /** Lets frozen containers run on that Redis cannot speak for, and of which no other copy will ever run. */
   async settleWithPeers(): Promise<void> {

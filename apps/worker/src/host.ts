@@ -9,9 +9,11 @@ import {
   hostEndpoint,
   journalDir,
   loadIdentity,
+  loadOwnHostKey,
   openJournal,
   thisMachine,
   type FileJournal,
+  type ReceiverOptions,
   type StepContext,
 } from '@cmt/host';
 
@@ -37,7 +39,7 @@ export async function openHost(config: WorkerConfig): Promise<Host> {
     socket: endpoint.receiveSocket,
     address: config.address,
     port: config.receivePort,
-    own: config.agentless && { ...config.agentless, socket: join(config.agentless.sockets, 'receive.sock') },
+    own: await ownDoors(config),
   });
   await receiver.listen();
   const { sshKey, knownHosts, agentless } = config;
@@ -58,4 +60,12 @@ export async function openHost(config: WorkerConfig): Promise<Host> {
       await receiver.close();
     },
   };
+}
+
+/** A worker that was started over ssh finds no sshd that lets other hosts in: it is one itself. */
+async function ownDoors({ agentless, stateDir }: WorkerConfig): Promise<ReceiverOptions['own']> {
+  if (agentless === undefined) return undefined;
+  const { uid, gid, sockets } = agentless;
+  const { private: hostKey } = await loadOwnHostKey(stateDir);
+  return { uid, gid, hostKey, socket: join(sockets, 'receive.sock') };
 }

@@ -15,7 +15,7 @@ const LOOK_MS = 1_000;
 /** Resolves with the reason when it is time to go; never for a worker that was started for good. */
 export async function untilNotNeeded(
   agentless: AgentlessConfig | undefined,
-  queue: Pick<QueueService, 'health'>,
+  queue: Pick<QueueService, 'health' | 'settleAlone'>,
   journal: Pick<FileJournal, 'recent'>,
 ): Promise<string> {
   if (agentless === undefined) return await new Promise<never>(() => undefined);
@@ -28,7 +28,9 @@ export async function untilNotNeeded(
     const isIdle = Object.keys(legs ?? {}).length === 0 && !(await hasOpen(journal));
     if (!isIdle) usedAt = now;
     if (isIdle && now - usedAt > agentless.idleMs) return 'nothing was asked of it for a while';
-    if (isIdle && now - Math.max(usedAt, heardAt) > agentless.awayMs) return 'its client is gone';
+    const isAway = now - heardAt > agentless.awayMs;
+    if (isIdle && isAway) return 'its client is gone';
+    if (isAway) await queue.settleAlone();
   }
 }
 

@@ -32,6 +32,8 @@ export interface QueueParts {
 
 export interface QueueService {
   health(): Health;
+  /** Brings to its end what a client has left that is gone for good. */
+  settleAlone(): Promise<void>;
   /** Brings the legs under way to their end or hands them back (see shutdown.ts). */
   close(limits?: ShutdownLimits): Promise<void>;
 }
@@ -52,7 +54,7 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
   });
 
   await desk.settleJournal();
-  host.receiver.answerWith(desk.answers);
+  await host.receiver.answerWith(desk.answers);
   const looks = [
     lookRegularly(() => desk.settleFencedSides(), FENCED_LOOK_MS, logger),
     lookRegularly(() => desk.settleWithPeers(), PEER_LOOK_MS, logger),
@@ -75,6 +77,7 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
     },
   );
   return {
+    settleAlone: () => desk.settleAlone(),
     health: () => ({
       ok: worker.status === 'ready',
       ...{ host: config.name, redis: worker.status, legs: desk.underWay() },

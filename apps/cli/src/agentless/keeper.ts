@@ -29,10 +29,12 @@ import {
   forget,
   placeOf,
   readSpec,
+  readStatus,
   receiveSocketIn,
   socketsIn,
   writeStatus,
   type SessionSpec,
+  type SessionStatus,
 } from './place.ts';
 
 /** Milliseconds between tries, doubled each time; and in vain, after which the next command has to ask again. */
@@ -49,13 +51,15 @@ interface Kept {
   readonly place: string;
   readonly spec: SessionSpec;
   readonly keeper: string;
+  /** Known from the first connection on. */
+  machine: string | null;
 }
 
 /** Runs until the session is not needed any more. @param keeper tells this start from others */
 export async function keepSession(stateDir: string, place: string, keeper: string): Promise<void> {
   const spec = await readSpec(place);
   if (spec === null) return;
-  const kept: Kept = { stateDir, place, spec, keeper };
+  const kept: Kept = { stateDir, place, spec, keeper, machine: (await readStatus(place))?.machine ?? null };
   await serveRelay(join(place, 'relay.sock'), (peer) => receiveSocketIn(placeOf(stateDir, peer)));
   let [wasUp, failedSince, tries] = [false, performance.now(), 0];
   for (;;) {
@@ -110,9 +114,13 @@ async function connect(kept: Kept, wasUp: boolean): Promise<RemoteSession> {
     if (!wasUp) await stopRemoteWorker(ssh, survey, client);
     throw error;
   }
-  await writeStatus(place, { state: 'up', keeper: kept.keeper, machine: survey.machine, failure: null });
+  kept.machine = survey.machine;
+  await say(kept, 'up', null);
   return session;
 }
 
-const say = ({ place, keeper }: Kept, state: 'connecting' | 'lost' | 'failed', failure: Failure | null) =>
-  writeStatus(place, { state, keeper, machine: null, failure });
+const say = (
+  { place, keeper, machine }: Kept,
+  state: SessionStatus['state'],
+  failure: Failure | null,
+): Promise<void> => writeStatus(place, { state, keeper, machine, failure });

@@ -1,7 +1,7 @@
 /** The ends of a request that are worked on over ssh: which they are, and that their workers are there. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { resolve } from 'node:path';
-import { CmtError } from '@cmt/contracts';
+import { CmtError, type HostName } from '@cmt/contracts';
 import type { SeenHost } from '@cmt/queue';
 import { invalid } from '../flags/invalid.ts';
 import type { Location } from '../flags/location.ts';
@@ -32,9 +32,10 @@ export async function reachEnds(
   if (ends.length === 0) return {};
   if (transport === 'tcp')
     throw invalid('--transport', 'tcp is for the workers of a fleet; over ssh it is ssh');
-  await ensureSessions(stateDir, ends);
-  await allOnline(ends, hosts);
-  return { ...(from ? { source: from.name } : {}), ...(to ? { target: to.name } : {}) };
+  const names = await ensureSessions(stateDir, ends);
+  await allOnline(names, hosts);
+  const [first, second] = names;
+  return from === null ? { target: first } : { source: first, ...(to === null ? {} : { target: second }) };
 }
 
 /** Registered, and not by a worker that this machine has started over ssh. */
@@ -48,14 +49,13 @@ async function isOfTheFleet(
   return seen !== undefined && !(await isKept(stateDir, seen.name)) && seen.state !== 'offline';
 }
 
-async function allOnline(ends: readonly AgentlessEnd[], hosts: () => Promise<SeenHost[]>): Promise<void> {
+async function allOnline(names: readonly HostName[], hosts: () => Promise<SeenHost[]>): Promise<void> {
   const deadline = performance.now() + ANNOUNCED_MS;
   for (;;) {
     const online = (await hosts()).filter(({ state }) => state === 'online').map(({ name }) => name);
-    const missing = ends.filter(({ name }) => !online.includes(name));
-    const [first] = missing;
+    const first = names.find((name) => !online.includes(name));
     if (first === undefined) return;
-    if (performance.now() > deadline) throw new CmtError('HOST_UNREACHABLE', { host: first.name });
+    if (performance.now() > deadline) throw new CmtError('HOST_UNREACHABLE', { host: first });
     // Announcements are keys, not messages: there is nothing to await.
     await pause(100);
   }

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { CmtError } from '@cmt/contracts';
+import { CmtError, type HostName } from '@cmt/contracts';
 import { findDaemon, requirePrograms, startDaemon, stopDaemon, surveyHost } from '@cmt/host';
 import { bundleDir } from '../apps.ts';
 import type { AgentlessEnd } from './end.ts';
@@ -29,13 +29,26 @@ const NEEDED = ['criu', 'runc', 'rsync', 'ip'];
 
 /**
  * Sees to it that every one of these hosts has a worker that speaks with this machine's Redis.
+ * @returns the names under which they are registered: a machine that is known under another one keeps that
  * @throws {CmtError} SSH_*, SUDO_REFUSED, REMOTE_*, BUNDLE_INVALID, SAME_HOST
  */
-export async function ensureSessions(stateDir: string, ends: readonly AgentlessEnd[]): Promise<void> {
+export async function ensureSessions(stateDir: string, ends: readonly AgentlessEnd[]): Promise<HostName[]> {
   const machines = await Promise.all(ends.map((end) => look(stateDir, end)));
   const [first, second] = machines;
   if (first !== undefined && first === second) throw new CmtError('SAME_HOST', { host: ends[0]?.name ?? '' });
-  await Promise.all(ends.map((end) => ensureSession(stateDir, end)));
+  const known = await namesByMachine(stateDir);
+  const named = ends.map((end, n) => ({ ...end, name: known.get(machines[n] ?? '') ?? end.name }));
+  await Promise.all(named.map((end) => ensureSession(stateDir, end)));
+  return named.map(({ name }) => name);
+}
+
+async function namesByMachine(stateDir: string): Promise<Map<string, HostName>> {
+  const names = new Map<string, HostName>();
+  for (const place of await allPlaces(stateDir)) {
+    const [spec, status] = [await readSpec(place), await readStatus(place)];
+    if (spec !== null && status?.machine != null) names.set(status.machine, spec.name);
+  }
+  return names;
 }
 
 /** Whether a host is one of those that this machine works on over ssh. */

@@ -83,7 +83,7 @@ echo started
 
 /** $1 home, $2 sockets: ends it, if it has nothing open it leaves nothing behind. */
 const STOP = `[ -f "$2/worker.pid" ] || exit 0
-kill -TERM -- "-$(cat "$2/worker.pid")" 2>/dev/null
+kill -TERM "-$(cat "$2/worker.pid")" 2>/dev/null
 for n in $(seq 100); do [ -d "$1" ] || break; sleep 0.1; done
 `;
 

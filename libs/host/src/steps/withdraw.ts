@@ -11,13 +11,15 @@ import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { Verdict } from '../transports/transport.ts';
 import { record } from './entry.ts';
-import { undoTarget } from './undo-target.ts';
 import { isUnvoted } from './votes.ts';
 
 /** Milliseconds for Redis to say what became of a vote. */
 const ASK_LIMIT_MS = 2_500;
 
-/** What becomes of the epoch that the source asks about. `context` is of this host's own entry. */
+/**
+ * What becomes of the epoch that the source asks about. `context` is of this host's own entry. What is discarded is still to be
+ * taken away, by `discard`: the source need not stand still for that.
+ */
 export async function withdraw(epoch: Epoch, context: StepContext): Promise<Verdict> {
   const entry = await context.journal.read(context.migration);
   // Nothing is known of it: a journal that was lost decides nothing.
@@ -26,11 +28,7 @@ export async function withdraw(epoch: Epoch, context: StepContext): Promise<Verd
     return entry.epoch === epoch ? 'COMMIT' : 'UNKNOWN';
   if (entry.epoch > epoch || entry.phase === 'DISCARDED') return 'ABORT';
   if (entry.phase === 'HELD' && !isUnvoted(entry, context)) return await askRedis(entry, context);
-  const discarded = await record('withdraw', context, { ...entry, phase: 'DISCARDED' });
-  // The source need not wait for what is only tidying up; a failure of it is found again by `discard`.
-  await undoTarget(discarded, context).catch((error: unknown) =>
-    context.tell({ kind: 'warning', text: `what was withdrawn is not all gone: ${String(error)}` }),
-  );
+  await record('withdraw', context, { ...entry, phase: 'DISCARDED' });
   return 'ABORT';
 }
 
@@ -40,7 +38,6 @@ async function askRedis(entry: JournalEntry, context: StepContext): Promise<Verd
   const signal = AbortSignal.any([context.signal, clock.limit(ASK_LIMIT_MS)]);
   const decision = await context.decisions.read(entry.migration, entry.epoch, signal).catch(() => null);
   if (decision !== 'ABORT') return decision ?? 'UNKNOWN';
-  const discarded = await record('withdraw', context, { ...entry, phase: 'DISCARDED' });
-  await undoTarget(discarded, context).catch(() => undefined);
+  await record('withdraw', context, { ...entry, phase: 'DISCARDED' });
   return 'ABORT';
 }

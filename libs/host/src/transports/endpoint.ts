@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostEndpoint, WorkerConfig } from '@cmt/contracts';
 import type { Identity } from '../identity.ts';
-import { ownHostKey } from './own-sshd.ts';
+import { loadOwnHostKey } from './own-sshd.ts';
 
 /** The receiver's unix socket of a worker. */
 export const receiveSocketOf = (config: Pick<WorkerConfig, 'stateDir'>): string =>
@@ -15,7 +15,8 @@ export async function hostEndpoint(
   identity: Identity,
   sshDir = '/etc/ssh',
 ): Promise<HostEndpoint> {
-  if (config.agentless !== undefined) return ownEndpoint(config, identity, ownHostKey());
+  if (config.agentless !== undefined)
+    return ownEndpoint(config, identity, (await loadOwnHostKey(config.stateDir)).public);
   return {
     address: config.address,
     sshPort: config.sshPort,
@@ -27,7 +28,7 @@ export async function hostEndpoint(
   };
 }
 
-/** Of a worker that speaks ssh itself, with a host key that lives as long as its process. */
+/** Of a worker that speaks ssh itself. */
 const ownEndpoint = (config: WorkerConfig, identity: Identity, hostKey: string): HostEndpoint => ({
   address: config.address,
   sshPort: config.receivePort,

@@ -3,23 +3,39 @@
  * does nothing else.
  *
  * INVARIANTS
- * - The host key lives in this process alone and is pinned by whoever connects: a new worker has a new one.
+ * - The host key is this worker's own, kept beside its identity, announced, and pinned by whoever connects.
  * - Anybody may log in, and then do one thing: open a channel to the receiver, which believes nobody before a signed answer to its
  *   challenge, as at its other doors.
  * - No shell, no program, no file, no other socket.
  */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 // CommonJS: Node finds only some of its names.
 import ssh2, { type Connection } from 'ssh2';
+import { z } from 'zod';
 
-let made: { readonly private: string; readonly public: string } | undefined;
+/** Private and public key, in OpenSSH's formats. */
+export interface OwnHostKey {
+  readonly private: string;
+  /** `ssh-ed25519 AAAA…`, to be announced. */
+  readonly public: string;
+}
 
-/** One key pair for this process. */
-const ownKeys = (): NonNullable<typeof made> => (made ??= ssh2.utils.generateKeyPairSync('ed25519'));
-
-/** `ssh-ed25519 AAAA…`, to be announced. */
-export const ownHostKey = (): string => ownKeys().public.trim().split(/\s+/).slice(0, 2).join(' ');
+/** Reads `<stateDir>/keys/ssh-host.json`, or makes it. There is one worker of a state directory. */
+export async function loadOwnHostKey(stateDir: string): Promise<OwnHostKey> {
+  const file = join(stateDir, 'keys', 'ssh-host.json');
+  const known = await readFile(file, 'utf8').catch(() => null);
+  if (known !== null) return Stored.parse(JSON.parse(known));
+  const made = ssh2.utils.generateKeyPairSync('ed25519');
+  const key = { private: made.private, public: made.public.trim().split(/\s+/).slice(0, 2).join(' ') };
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await writeFile(`${file}.new`, JSON.stringify(key), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+  return key;
+}
+const Stored = z.object({ private: z.string(), public: z.string() });
 
 /** Connections at a time that have not ended. */
 const MOST_CONNECTIONS = 64;
@@ -27,11 +43,13 @@ const MOST_CONNECTIONS = 64;
 const LOGIN_MS = 15_000;
 
 /** Serves ssh on sockets that somebody else has accepted; every channel to the receiver goes to `onStream`. */
-export function createOwnSshd(onStream: (stream: Duplex) => void): { serve(socket: Socket): void } {
+export interface OwnSshd {
+  serve(socket: Socket): void;
+}
+
+export function createOwnSshd(hostKey: string, onStream: (stream: Duplex) => void): OwnSshd {
   let open = 0;
-  const server = new ssh2.Server({ hostKeys: [ownKeys().private], ident: 'cmt' }, (client) =>
-    admit(client, onStream),
-  );
+  const server = new ssh2.Server({ hostKeys: [hostKey], ident: 'cmt' }, (client) => admit(client, onStream));
   server.on('error', () => undefined);
   return {
     serve: (socket) => {

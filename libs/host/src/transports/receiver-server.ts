@@ -5,7 +5,8 @@
  * - Before a valid signature of the session's source a connection costs a few KiB and ends after the handshake's time limit.
  * - A channel reaches only the session of its own migration, epoch, source key and door.
  * - Per session there is one channel of each purpose and name; a newer one starts when the older has ended.
- * - A TCP door is open only while a session asks for it.
+ * - The plain TCP door is open only while a session asks for it; the worker's own ssh from its first session on, and while a source
+ *   may come to ask what became of an epoch.
  */
 import type { Duplex } from 'node:stream';
 import { CmtError } from '@cmt/contracts';
@@ -16,14 +17,24 @@ import { openTcpDoor, openUnixDoor, openWideDoor } from './doors.ts';
 import type { Door } from './doors.ts';
 import { challenge } from './handshake.ts';
 import type { Asked } from './handshake.ts';
-import { DEFAULT_TIMINGS } from './limits.ts';
+import { DEFAULT_TIMINGS, within } from './limits.ts';
 import type { Timings } from './limits.ts';
 import { STRANGER_LIMITS } from './messages.ts';
 import type { Purpose } from './messages.ts';
-import { createOwnSshd } from './own-sshd.ts';
+import { createOwnSshd, type OwnSshd } from './own-sshd.ts';
 import type { Expectation, Receiver, Session, WithdrawAnswers } from './receiver.ts';
 import { serveControl, serveFiles, serveImages } from './serve.ts';
 import { TargetSession } from './session.ts';
+
+/** Where a worker speaks ssh itself. */
+export interface OwnDoors {
+  /** Unix socket that the client reaches, given to its login. */
+  readonly socket: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Private host key in OpenSSH's format. */
+  readonly hostKey: string;
+}
 
 export interface ReceiverOptions {
   readonly host: HostName;
@@ -34,7 +45,7 @@ export interface ReceiverOptions {
   readonly address: string;
   readonly port: number;
   /** Where no sshd lets other hosts in: this worker's own, on `port` at all addresses, and on a socket that leads to the client. */
-  readonly own?: { readonly socket: string; readonly uid: number; readonly gid: number } | undefined;
+  readonly own?: OwnDoors | undefined;
   readonly timings?: Timings;
   /** Told about connections that were turned away. */
   readonly onRefused?: (reason: string) => void;
@@ -44,6 +55,9 @@ export interface ReceiverOptions {
 export function createReceiver(options: ReceiverOptions): Receiver {
   return new HostReceiver(options);
 }
+
+/** Milliseconds for an answer to be taken. */
+const ANSWERED_MS = 2_000;
 
 interface Running {
   readonly channel: Channel;
@@ -61,7 +75,7 @@ class HostReceiver implements Receiver {
   readonly #timings: Timings;
   readonly #prepared = new Map<MigrationId, Prepared>();
   readonly #strangers = new Set<Channel>();
-  readonly #sshd = createOwnSshd((stream) => void this.#greet(stream, 'ssh'));
+  readonly #sshd: OwnSshd | null;
   #answers: WithdrawAnswers | null = null;
   #unix: Door | null = null;
   #client: Door | null = null;
@@ -70,13 +84,16 @@ class HostReceiver implements Receiver {
   constructor(options: ReceiverOptions) {
     this.#options = options;
     this.#timings = options.timings ?? DEFAULT_TIMINGS;
+    const { own } = options;
+    this.#sshd =
+      own === undefined ? null : createOwnSshd(own.hostKey, (stream) => void this.#greet(stream, 'ssh'));
   }
 
   async listen(): Promise<void> {
     const { socket, own } = this.#options;
     this.#unix ??= await openUnixDoor(socket, (stream) => void this.#greet(stream, 'ssh'));
     if (own !== undefined)
-      this.#client ??= await openUnixDoor(own.socket, (stream) => this.#sshd.serve(stream), own);
+      this.#client ??= await openUnixDoor(own.socket, (stream) => this.#sshd?.serve(stream), own);
   }
 
   async expect(expectation: Expectation): Promise<Session> {
@@ -86,7 +103,7 @@ class HostReceiver implements Receiver {
     await this.forget(migration);
     const session = new TargetSession(expectation, this.#options.host, this.#timings.grace);
     this.#prepared.set(migration, { session, running: new Map() });
-    if (this.#needsTcp(transport)) await this.#openTcp(migration);
+    if (this.#needsTcp(transport)) await this.#openTcpFor(migration);
     return session;
   }
 
@@ -101,15 +118,16 @@ class HostReceiver implements Receiver {
     this.#prepared.delete(migration);
     prepared.session.end(this.#lost(migration));
     await Promise.all([...prepared.running.values()].map(stopRunning));
-    const anyTcp = [...this.#prepared.values()].some(({ session }) =>
-      this.#needsTcp(session.expectation.transport),
+    const anyTcp = [...this.#prepared.values()].some(
+      ({ session }) => session.expectation.transport === 'tcp',
     );
-    if (!anyTcp) await this.#closeTcp();
+    if (!anyTcp && this.#options.own === undefined) await this.#closeTcp();
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#prepared.keys()].map((migration) => this.forget(migration)));
     for (const stranger of this.#strangers) stranger.destroy();
+    await this.#closeTcp();
     await this.#unix?.close();
     await this.#client?.close();
     [this.#unix, this.#client] = [null, null];
@@ -117,19 +135,25 @@ class HostReceiver implements Receiver {
 
   #needsTcp = (transport: TransportName): boolean => transport === 'tcp' || this.#options.own !== undefined;
 
-  async #openTcp(migration: MigrationId): Promise<void> {
+  async #openTcpFor(migration: MigrationId): Promise<void> {
+    try {
+      await this.#openTcp();
+    } catch (error) {
+      await this.forget(migration);
+      throw error;
+    }
+  }
+
+  async #openTcp(): Promise<void> {
     const { address, port, own } = this.#options;
     this.#tcp ??=
       own === undefined
         ? openTcpDoor(address, port, (stream) => void this.#greet(stream, 'tcp'))
-        : openWideDoor(port, (stream) => this.#sshd.serve(stream));
-    try {
-      await this.#tcp;
-    } catch (error) {
+        : openWideDoor(port, (stream) => this.#sshd?.serve(stream));
+    await this.#tcp.catch((error: unknown) => {
       this.#tcp = null;
-      await this.forget(migration);
       throw error;
-    }
+    });
   }
 
   async #closeTcp(): Promise<void> {
@@ -157,8 +181,9 @@ class HostReceiver implements Receiver {
     }
   }
 
-  answerWith(answers: WithdrawAnswers): void {
+  async answerWith(answers: WithdrawAnswers): Promise<void> {
     this.#answers = answers;
+    if (this.#options.own !== undefined && (await answers.mayBeAsked())) await this.#openTcp();
   }
 
   /** A source that cannot reach Redis asks; also when this worker was started again since. @throws CmtError SESSION_LOST */
@@ -168,8 +193,11 @@ class HostReceiver implements Receiver {
     if (this.#answers === null || key === null || !isFrom(key)) throw this.#lost(migration);
     this.#strangers.delete(channel);
     accept();
-    channel.send({ type: 'withdrawn', verdict: await this.#answers.withdraw(migration, epoch) });
-    channel.end();
+    const { verdict, tidy } = await this.#answers.withdraw(migration, epoch);
+    channel.send({ type: 'withdrawn', verdict });
+    channel.endAndIgnore();
+    await within(channel.closed, { ms: ANSWERED_MS }).catch(() => channel.destroy());
+    await tidy();
   }
 
   /** The session that the asker may reach. @throws CmtError SESSION_LOST, STALE_EPOCH, TRANSFER_BROKEN */

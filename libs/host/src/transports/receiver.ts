@@ -33,7 +33,13 @@ export interface Session {
 export interface WithdrawAnswers {
   /** Key of the only host that may ask about a migration, or null. */
   keyOf(migration: MigrationId): Promise<string | null>;
-  withdraw(migration: MigrationId, epoch: Epoch): Promise<Verdict>;
+  /** `tidy` is called once the source has its answer. */
+  withdraw(
+    migration: MigrationId,
+    epoch: Epoch,
+  ): Promise<{ readonly verdict: Verdict; readonly tidy: () => Promise<unknown> }>;
+  /** Whether a source may come to ask, by the journal. */
+  mayBeAsked(): Promise<boolean>;
 }
 
 export interface Receiver {
@@ -43,7 +49,7 @@ export interface Receiver {
   /** The session of a migration, or null after a restart of this worker. */
   session(migration: MigrationId, epoch: Epoch): Session | null;
   /** Who answers sources that ask to withdraw from an epoch; without one nobody is answered. */
-  answerWith(answers: WithdrawAnswers): void;
+  answerWith(answers: WithdrawAnswers): Promise<void>;
   /** Ends a session: its connections are closed, rsync is stopped. Files stay. Idempotent. */
   forget(migration: MigrationId): Promise<void>;
   close(): Promise<void>;
