@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '.nx/**', 'node_modules/**', '*.cjs', 'eslint.config.js', 'scripts/*.mjs'] },
+  { ignores: ['**/dist/**', '.nx/**', 'node_modules/**', '*.cjs', 'eslint.config.js', 'scripts/*.mjs', 'docker/*.mjs'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
