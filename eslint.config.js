@@ -10,6 +10,7 @@ export default tseslint.config(
       '*.cjs',
       'eslint.config.js',
       'scripts/*.mjs',
+      'docker/*.mjs',
     ],
   },
   ...tseslint.configs.strictTypeChecked,

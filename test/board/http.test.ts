@@ -223,7 +223,10 @@ describe('cmt board', () => {
     expect([taken.code, JSON.parse(taken.stdout)]).toMatchObject([
       ...[3, { ok: false, error: { code: 'BOARD_CANNOT_LISTEN' } }],
     ]);
-    const short = await cmt(['board'], { home: world.home, env: { CMT_BOARD_TOKEN: 'short' } });
+    const short = await cmt(['board'], {
+      home: world.home,
+      env: { CMT_REDIS: world.queue.redis.url, CMT_BOARD_TOKEN: 'short' },
+    });
     expect([short.code, short.stderr]).toEqual([3, expect.stringContaining('BOARD_TOKEN_UNUSABLE')]);
     const away = await cmt(['board', '--redis', 'redis://127.0.0.1:1'], { home: world.home });
     expect(away.code).toBe(6);
