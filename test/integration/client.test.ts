@@ -24,7 +24,7 @@ afterAll(async () => {
 
 const wish = (container: string) => ({ container, source: 'host1', target: 'host2' });
 const failing = (code: string) =>
-  expect.objectContaining({ failure: expect.objectContaining({ code }) }) as unknown;
+  expect.objectContaining({ failure: expect.objectContaining({ code }) as unknown }) as unknown;
 
 it('asks for a migration and follows it to its end', async () => {
   const { report, isNew } = await client.enqueue({ ...wish('redis'), options: { maxDowntimeMs: 100 } });

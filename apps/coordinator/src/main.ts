@@ -58,22 +58,11 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   };
 
   const trust = trustIn(keys, config.trustedKeysDir, logger);
-  const consumer = consumeMigrations(
-    {
-      redis,
-      concurrency: config.concurrency,
-      trust,
-      keys,
-      name,
-      logger,
-      ledgerDir: join(config.stateDir, 'ledger'),
-    },
-    drive,
-  );
-  const orders = consumeOrders(
-    { redis, trust, keys, name, logger, ledgerDir: join(config.stateDir, 'orders') },
-    workStarter(redis, keys),
-  );
+  const own = { redis, trust, keys, name, logger };
+  const { concurrency, stateDir } = config;
+  const consumer = consumeMigrations({ ...own, concurrency, ledgerDir: join(stateDir, 'ledger') }, drive);
+  const starter = workStarter(redis, keys);
+  const orders = consumeOrders({ ...own, ledgerDir: join(stateDir, 'orders') }, starter);
   const health = await serveHealth(config.healthPort, () => ({
     ok: redis.status === 'ready',
     name,
@@ -85,10 +74,9 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   await toldToStop();
   logger.info('told to stop');
   await Promise.all([consumer.close(GRACE_MS), orders.close(GRACE_MS)]);
-  await health.close();
+  await Promise.all([health.close(), place.close()]);
   decisions.close();
   redis.disconnect();
-  await place.close();
 }
 
 /** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */

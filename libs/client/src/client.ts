@@ -114,7 +114,8 @@ export class CmtClient {
     for (;;) {
       const report = await this.status(id);
       if (isEnd(report.state)) return report;
-      for await (const event of this.follow(id, signal === undefined ? {} : { signal })) void event;
+      const events = this.follow(id, signal === undefined ? {} : { signal });
+      while ((await events.next()).done !== true) continue;
       signal?.throwIfAborted();
     }
   }

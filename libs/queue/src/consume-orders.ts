@@ -124,7 +124,7 @@ class Orders {
   /** One time of a schedule has come. Whatever becomes of it is noted. */
   async #fire(job: Job<unknown>): Promise<ScheduleRun> {
     const name = job.repeatJobKey ?? '';
-    const dueAt = Number(job.opts.prevMillis ?? 0);
+    const dueAt = job.opts.prevMillis ?? 0;
     try {
       const schedule = await this.#open(job.data, Schedule);
       if (schedule.name !== name || !isDueAt(schedule, dueAt) || dueAt > Date.now() + EARLY_MS)

@@ -23,7 +23,7 @@ describe('checkTimes', () => {
     '0 3 * * * * *',
   ])('refuses %j', (pattern) => {
     expect(() => checkTimes({ ...nightly, pattern }, 0)).toThrow(
-      expect.objectContaining({ failure: expect.objectContaining({ code: 'SCHEDULE_INVALID' }) }),
+      expect.objectContaining({ failure: expect.objectContaining({ code: 'SCHEDULE_INVALID' }) as unknown }),
     );
   });
 
