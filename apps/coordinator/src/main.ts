@@ -69,9 +69,11 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
     redis: redis.status,
     migrations: [...under],
   }));
+  // Whoever has read that it is ready may tell it to stop at once.
+  const told = toldToStop();
   logger.info({ name, redis: address.shown }, 'ready');
 
-  await toldToStop();
+  await told;
   logger.info('told to stop');
   await Promise.all([consumer.close(GRACE_MS), orders.close(GRACE_MS)]);
   await Promise.all([health.close(), place.close()]);
