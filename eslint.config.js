@@ -1,7 +1,17 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', 'packages/**', '.nx/**', 'node_modules/**', '*.cjs', 'eslint.config.js', 'scripts/*.mjs'] },
+  {
+    ignores: [
+      '**/dist/**',
+      'packages/**',
+      '.nx/**',
+      'node_modules/**',
+      '*.cjs',
+      'eslint.config.js',
+      'scripts/*.mjs',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
