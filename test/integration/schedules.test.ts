@@ -1,6 +1,5 @@
 /** Schedules from the command line to the migrations they begin: the bundled `cmt`, a real Redis, a coordinator that plays a part. */
-import type { ScheduleRun } from '@cmt/contracts';
-import { keys, ORDERS_QUEUE, Schedule } from '@cmt/contracts';
+import { keys, ORDERS_QUEUE, Schedule, type ScheduleRun } from '@cmt/contracts';
 import {
   addSchedule,
   announceOnce,

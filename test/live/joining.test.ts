@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fabricExecArgv, labExec, listDaemons, signalDaemon } from '@cmt/lab';
 import { quoted } from '@cmt/host';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startFleet, type Fleet } from '../support/fleet.ts';
+import { migrate, newId, startFleet, type Fleet } from '../support/fleet.ts';
+import { startWorkload } from '../support/workloads.ts';
 import { buildCmt, cmt, jsonLines } from '../support/cmt.ts';
 
 /** Generous: a bundle is carried over ssh and Node starts on the other side, on a machine that may be busy. */
@@ -92,6 +93,14 @@ it(
       ?.filter(({ area }) => area === 'pair')
       .map(({ level, about }) => `${about} ${level}`);
     expect(pairs?.sort()).toEqual(['host1 -> newcomer ok', 'newcomer -> host1 ok']);
+    await startWorkload(fleet.lab, 'host1', { id: 'traveller', program: 'counter', net: { kind: 'host' } });
+    for (const [from, to] of [
+      ['host1', 'newcomer'],
+      ['newcomer', 'host1'],
+    ] as const) {
+      const { migration } = await migrate(fleet, { id: newId(), container: 'traveller', from, to });
+      expect([migration.state, migration.message]).toEqual(['done', null]);
+    }
     const gone = await said('hosts', 'rm', 'newcomer', '--ssh-config', sshConfig);
     expect(gone).toMatchObject({ ok: true, notes: [] });
     expect(await fleet.redis.acl('USERS')).not.toContain('cmt-newcomer');

@@ -35,7 +35,8 @@ export function readWork(
 }
 
 async function readMigrate({ name, words, fleet }: Reading): Promise<ScheduledWork> {
-  const { operands, flags } = parse<RequestFlags>(withMigrateFlags(new Command('migrate')), words);
+  const { operands, flags: typed } = parse(withMigrateFlags(new Command('migrate')), words);
+  const flags = typed as RequestFlags;
   if (flags.id !== undefined) throw invalid('--id', 'each run of a schedule gets an id of its own');
   const [container] = operands;
   const parsed = parseRequest({ container, flags, validateOnly: false, newId: name, now: Date.now() });
@@ -45,15 +46,15 @@ async function readMigrate({ name, words, fleet }: Reading): Promise<ScheduledWo
 }
 
 /** @throws {CmtError} REQUEST_INVALID with what commander says */
-function parse<Flags>(
+function parse(
   command: Command,
   words: readonly string[],
-): { readonly operands: readonly string[]; readonly flags: Flags } {
+): { readonly operands: readonly string[]; readonly flags: unknown } {
   const silent = { outputError: () => undefined, writeErr: () => undefined, writeOut: () => undefined };
   command.exitOverride().configureOutput(silent).helpOption(false);
   try {
     command.parse([...words], { from: 'user' });
-    return { operands: command.args, flags: command.opts<Record<string, unknown>>() as Flags };
+    return { operands: command.args, flags: command.opts() };
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const problem = error.message.replace(/^error: /, '').replace(/\.?\n.*$/s, '');

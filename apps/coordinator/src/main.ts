@@ -70,39 +70,31 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   };
 
   const trust = trustIn(keys, config.trustedKeysDir, logger);
+  const own = { redis, trust, keys, name, logger };
+  const { concurrency, stateDir } = config;
   const consumer = consumeMigrations(
-    {
-      redis,
-      concurrency: config.concurrency,
-      trust,
-      keys,
-      name,
-      logger,
-      ledgerDir: join(config.stateDir, 'ledger'),
-      isUnderOrder,
-    },
+    { ...own, concurrency, ledgerDir: join(stateDir, 'ledger'), isUnderOrder },
     drive,
   );
-  const orders = consumeOrders(
-    { redis, trust, keys, name, logger, ledgerDir: join(config.stateDir, 'orders') },
-    workStarter(redis, keys),
-  );
-  const drains = serveDrains({ redis, trust, name, logger, ledgerDir: join(config.stateDir, 'drains') });
+  const starter = workStarter(redis, keys);
+  const orders = consumeOrders({ ...own, ledgerDir: join(stateDir, 'orders') }, starter);
+  const drains = serveDrains({ ...own, ledgerDir: join(stateDir, 'drains') });
   const health = await serveHealth(config.healthPort, () => ({
     ok: redis.status === 'ready',
     name,
     redis: redis.status,
     migrations: [...under],
   }));
+  // Whoever has read that it is ready may tell it to stop at once.
+  const told = toldToStop();
   logger.info({ name, redis: address.shown }, 'ready');
 
-  await toldToStop();
+  await told;
   logger.info('told to stop');
   await Promise.all([consumer.close(GRACE_MS), orders.close(GRACE_MS), drains.close(0)]);
-  await health.close();
+  await Promise.all([health.close(), place.close()]);
   decisions.close();
   redis.disconnect();
-  await place.close();
   await traces.close();
 }
 

@@ -130,7 +130,7 @@ export class CmtClient {
       const report = await this.status(id);
       if (isEnd(report.state)) return report;
       const events = this.follow(id, signal === undefined ? {} : { signal });
-      while ((await events.next()).done !== true) signal?.throwIfAborted();
+      while ((await events.next()).done !== true) continue;
       signal?.throwIfAborted();
     }
   }

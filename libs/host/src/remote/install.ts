@@ -141,7 +141,11 @@ export const workerSshKey = async (machine: RemoteMachine, name: string): Promis
   (await asked(machine, 'Making its ssh key', KEY, [INSTALLED.sshKey, commentOf(name)])).trim();
 
 /** Lets the worker of host `name` in with that key, to its neighbour's socket and to nothing else; null lets it in no more. */
-export async function authorise(machine: RemoteMachine, name: string, publicKey: string | null): Promise<void> {
+export async function authorise(
+  machine: RemoteMachine,
+  name: string,
+  publicKey: string | null,
+): Promise<void> {
   const [type = '', key = ''] = publicKey?.split(' ') ?? [];
   const line = `restrict,port-forwarding,command="/bin/true" ${type} ${key} ${commentOf(name)}`;
   await asked(machine, 'Letting a worker in', AUTHORISE, [publicKey === null ? '' : line, commentOf(name)]);
