@@ -188,7 +188,7 @@ describe('looking', () => {
   it('hosts, ps, status and logs answer in tables and in JSON', async () => {
     await move('redis', '--id', 'seen');
     expect((await run('hosts')).stdout).toMatch(/^HOST .*\nhost1 {2}10\.0\.0\.1 .*\nhost2 {2}10\.0\.0\.2 /);
-    expect((await run('ps')).stdout).toMatch(/\nredis +host1 +runc +running +- +\/srv\/redis$/);
+    expect((await run('ps')).stdout).toMatch(/\nredis +host1 +runc +running +- +- +\/srv\/redis$/);
     expect((await run('status')).stdout).toMatch(/^seen +redis +host1 +host2 +done +200 ms/m);
     expect((await run('status', 'seen')).stdout).toContain('decision  none yet (epoch 1)');
     expect((await run('logs', 'seen')).stdout.split('\n').at(-1)).toMatch(/ state done$/);
