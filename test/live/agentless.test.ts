@@ -184,9 +184,12 @@ describe('refuses, and leaves nothing on either host', () => {
 
 describe('moves', () => {
   test('with nothing but an ssh-agent, straight from host to host, and back', LIMIT, async () => {
-    for (const _ of ['there', 'back']) {
+    for (const way of ['there', 'back']) {
       const answer = await migrate(newId());
-      expect([answer.code, answer.migration?.state], answer.error?.message).toEqual([0, 'done']);
+      expect([answer.code, answer.migration?.state], `${way}: ${answer.error?.message ?? ''}`).toEqual([
+        0,
+        'done',
+      ]);
       expect(answer.told).toMatch(/bytes go straight from/);
       here = there();
       await expectRunsOn(here);
@@ -260,7 +263,9 @@ describe('the laptop is gone', () => {
     await onHost(host, 'touch /run/waits');
     const wait = '[ "$1" != swrk ] || while [ -e /run/waits ]; do sleep 0.05; done';
     mends.push(await shadow(laptop.lab, host, program, wait));
-    return async () => void (await onHost(host, 'rm -f /run/waits'));
+    return async () => {
+      await onHost(host, 'rm -f /run/waits');
+    };
   }
 
   const phaseOn = (host: string, name: string): Promise<string> =>

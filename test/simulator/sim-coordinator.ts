@@ -62,7 +62,7 @@ export class SimCoordinator {
       const { request, origin, state: stored } = job;
       const ports = this.#ports(job, token, ownership);
       const announced = () => this.#untilAnswered(ownership.signal, () => this.#rebuilder.announced(request));
-      const begun = await takeUp({ request, origin, stored, announced }, ports);
+      const begun = await takeUp({ request, origin, stored, announced }, ports, ownership.signal);
       if (begun.end === null) await runMigration(begun, ports, ownership.signal);
       ownership.assertOwned();
       await this.#queue.saveMigration(id, token, { isDone: true, lock: null });

@@ -58,7 +58,7 @@ export async function startLaptop(what: string): Promise<Laptop> {
     const agent = await startAgent(await mkdtemp(join(stateDir, 'a')), key);
     const strangers = await startAgent(await mkdtemp(join(stateDir, 'b')), strange);
     ends.push(agent.stop, strangers.stop);
-    return laptopOf({ lab, stateDir, stop, agent: agent.socket, strangersAgent: strangers.socket });
+    return await laptopOf({ lab, stateDir, stop, agent: agent.socket, strangersAgent: strangers.socket });
   } catch (error) {
     await stop();
     throw error;

@@ -54,7 +54,8 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
       const ports = leasePorts({ redis, lease, decisions, allowedHooks: config.hooks, name });
       const stored = (await lease.load())?.state as Saga | null | undefined;
       const announced = () => announcedJournals(redis, request);
-      const begun = await takeUp({ request, origin, stored: stored ?? null, announced }, ports);
+      const found = { request, origin, stored: stored ?? null, announced };
+      const begun = await takeUp(found, ports, lease.signal);
       lease.standsStill = standsStill(begun);
       const word = lease.order === null ? null : wordOf(lease.order, begun);
       log.info({ stage: begun.stage, epoch: begun.epoch, origin }, 'takes the migration');

@@ -18,11 +18,12 @@ function take(origin: 'asked' | 'journals', stored: Saga | null) {
   const saved: Saga[] = [];
   const ports = {
     now: () => 9,
+    continuity: (mark: string | null) => Promise.resolve(mark === 'unbroken'),
     save: (saga: Saga) => Promise.resolve(void saved.push(saga)),
     tell: () => undefined,
   } as Partial<Ports> as Ports;
   const found = { request, origin, stored, announced: () => Promise.resolve(journals) };
-  return takeUp(found, ports).then((saga) => ({ saga, saved }));
+  return takeUp(found, ports, new AbortController().signal).then((saga) => ({ saga, saved }));
 }
 
 describe('a coordinator that takes a migration up', () => {

@@ -12,6 +12,7 @@ import {
   canTurnBack,
   initial,
   isTidying,
+  perhapsBehind,
   rebuilt,
   report,
   tidied,
@@ -30,10 +31,14 @@ export interface Found {
 }
 
 /** The saga to go on with; one that was rebuilt is stored and told of first. */
-export async function takeUp({ request, origin, stored, announced }: Found, ports: Ports): Promise<Saga> {
-  // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
-  if (origin === 'asked')
-    return { ...initial(request, ports.now()), ...stored, request: placed(request, stored) };
+export async function takeUp(found: Found, ports: Ports, signal: AbortSignal): Promise<Saga> {
+  const { request, origin, stored, announced } = found;
+  if (origin === 'asked') {
+    // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
+    const saga = { ...initial(request, ports.now()), ...stored, request: placed(request, stored) };
+    const isNewest = stored === null || (await ports.continuity(saga.continuityMark, signal));
+    return isNewest ? saga : perhapsBehind(saga);
+  }
   if (stored !== null && (isTidying(stored) || (stored.end !== null && stored.end !== 'refused')))
     return await tidyUp(stored, announced, ports);
   if (stored?.rebuilt !== undefined && !canTurnBack(stored))

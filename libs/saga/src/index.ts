@@ -6,6 +6,7 @@ export type { Patience } from './limits.ts';
 export { placedAt } from './placing.ts';
 export * from './plan.ts';
 export * from './rebuilt.ts';
+export * from './perhaps-behind.ts';
 export * from './tidying.ts';
 export * from './report.ts';
 export {

@@ -70,7 +70,7 @@ describe('a migration that has ended while a host was away', () => {
 
   it('keeps its end, for whoever asks meanwhile and afterwards', () => {
     const saga = tidied(ended('rolled-back'), { source: source(true), target: target(false) });
-    expect(report(saga).state).toBe('rolled-back');
+    expect(report(saga, AT).state).toBe('rolled-back');
     const over = cleaned(saga);
     expect(over).toMatchObject({ stage: 'end', end: 'rolled-back' });
     expect(isTidying(over)).toBe(false);
