@@ -30,7 +30,7 @@ export const joiningErrors = {
   HOST_BUSY: entry(
     'refuse',
     '{host} has part in migration {migration}, which has not ended.',
-    'Wait for it (`cmt watch {migration}`) or cancel it first.',
+    'Wait for it (`cmt watch {migration}`), cancel it, or decide it (`cmt resolve {migration}`) first.',
   ),
   COORDINATOR_RUNS: entry(
     'refuse',
