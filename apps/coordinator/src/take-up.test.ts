@@ -33,6 +33,14 @@ describe('a coordinator that takes a migration up', () => {
     expect((await take('asked', stored)).saga).toEqual(stored);
   });
 
+  it('takes a stored one for perhaps behind where Redis may have lost its last writes', async () => {
+    const inspection = { container: 'db', runtime: 'runc', bundle: '/srv/db' } as Saga['inspection'];
+    const stored = { ...initial(request, 1), stage: 'sync-files' as const, inspection };
+    expect((await take('asked', stored)).saga).toMatchObject({ touched: true, switching: true });
+    const kept = { ...stored, continuityMark: 'unbroken' };
+    expect((await take('asked', kept)).saga).toEqual(kept);
+  });
+
   it('never takes the request from the stored state', async () => {
     const options = { ...request.options, hooks: [{ name: 'pre-freeze', argv: ['/bin/evil'] }] };
     const forged = {
