@@ -1,5 +1,5 @@
 /** What ended migrations have left in Redis that nobody will ever take up again. */
-import { keys, MIGRATIONS_QUEUE, PREFIX, isEnd, hostQueue } from '@cmt/contracts';
+import { FLEET_QUEUE, hostQueue, isEnd, keys, MIGRATIONS_QUEUE, ORDERS_QUEUE, PREFIX } from '@cmt/contracts';
 import { listSagas, type RedisConnection } from '@cmt/queue';
 
 /** Parts of a queue in which a job waits for somebody; a job that has ended is in `completed`. */
@@ -18,12 +18,12 @@ const OF_QUEUE = [
   'limiter',
 ];
 /** Keys that are kept for ever, or until they expire, as looked up by those who come later. */
-const KEPT = [/^(saga|events|decision|cancel|host|stop):/, /^(sagas|hosts|coordinator)$/];
+const KEPT = [/^(saga|events|decision|cancel|host|stop):/, /^(sagas|hosts|coordinator|tally)$/];
 const MANY = 10_000;
 
 /** One line for each thing; empty when all that was asked for has ended and was let go of. */
 export async function pendingInRedis(redis: RedisConnection, hosts: readonly string[]): Promise<string[]> {
-  const queues = [MIGRATIONS_QUEUE, ...hosts.map(hostQueue)];
+  const queues = [MIGRATIONS_QUEUE, FLEET_QUEUE, ORDERS_QUEUE, ...hosts.map(hostQueue)];
   const [jobs, open, names] = await Promise.all([
     Promise.all(queues.map((queue) => pendingJobs(redis, queue))),
     listSagas(redis, MANY),
