@@ -198,7 +198,7 @@ describe('the unix door', () => {
     pair = await startPair();
     const options = { host: 'target', identity: pair.target, address: '127.0.0.1', port: pair.port };
     await expect(createReceiver({ ...options, socket: pair.socket }).listen()).rejects.toThrow(
-      'another worker',
+      'Another worker',
     );
     const left = join(pair.directory, 'left', 'receive.sock');
     const first = createReceiver({ ...options, socket: left });
