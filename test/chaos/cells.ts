@@ -91,7 +91,6 @@ const rules: readonly Rule[] = [
   rule('kill-target-worker', during, ['back'], worksAt('target')),
   rule('kill-source-criu', during, ['plain'], named('freeze-and-dump')),
   rule('kill-source-runc', during, ['plain'], named('inspect', 'freeze-and-dump', 'retire')),
-  rule('kill-source-runc', during, ['back'], named('resume')),
   rule('kill-target-criu', during, ['plain'], named('restore-and-hold', 'release')),
   rule('kill-target-runc', during, ['plain'], named('restore-and-hold', 'release', 'confirm')),
   rule('stop-coordinator', during, ['plain'], always),
