@@ -65,12 +65,9 @@ afterEach(async () => {
 const there = (): string => (here === 'host1' ? 'host2' : 'host1');
 const move = (...flags: string[]): Move => ({ id: newId(), container: id, from: here, to: there(), flags });
 
-/** TCP's timers run on while the container stands still: its own next try may be as far away as it stood, and twice. Milliseconds. */
-const BACK_OFF_MS = 100_000;
-
 /** Everybody it talks with has noticed nothing but a pause, there was one copy all along, and nothing is left behind. */
 async function expectWell(): Promise<void> {
-  await conversationGoesOn(peer, BACK_OFF_MS);
+  await conversationGoesOn(peer);
   const said = await peer.report();
   expect(said).toMatchObject({ connectionsLost: 0, called: { wrong: 0 }, served: { connections: 1 } });
   const { copies, intervals } = await witness.report();

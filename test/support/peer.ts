@@ -23,8 +23,11 @@ export async function startPeer(lab: Lab, address: string): Promise<Peer> {
   return { ...peer, args: own };
 }
 
+/** Milliseconds. TCP's timers run on while a container stands still: its own next try may be as far away as it stood, and twice. */
+const BACK_OFF_MS = 100_000;
+
 /** Resolves when more has been said both ways than was said when it was called. */
-export async function conversationGoesOn(peer: Peer, timeoutMs = 20_000): Promise<EchoReport> {
+export async function conversationGoesOn(peer: Peer, timeoutMs = BACK_OFF_MS): Promise<EchoReport> {
   const before = await peer.report();
   const deadline = Date.now() + timeoutMs;
   for (;;) {
