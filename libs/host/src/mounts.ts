@@ -29,10 +29,10 @@ export function parseMountPoints(mountinfo: string): string[] {
     );
 }
 
-/** The mount points at a path or below it. Symbolic links above the last segment are followed. */
-export async function mountsWithin(path: string): Promise<string[]> {
+/** The mount points at a path or below it, as a process sees them. Symbolic links above the last segment are followed. */
+export async function mountsWithin(path: string, pid: number | 'self' = 'self'): Promise<string[]> {
   const real = join(await realpath(dirname(path)), basename(path));
-  const points = parseMountPoints(await readFile('/proc/self/mountinfo', 'utf8'));
+  const points = parseMountPoints(await readFile(`/proc/${pid}/mountinfo`, 'utf8'));
   return points.filter((point) => point === real || point.startsWith(`${real}/`));
 }
 

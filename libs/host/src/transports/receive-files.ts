@@ -4,7 +4,8 @@
  * write only, and a chroot, so neither an argument nor a symbolic link of the sender leads out of it.
  *
  * INVARIANT: nothing is written or deleted through a mount. rsync would: to `--delete` with `--one-file-system` a bind mount of the
- * same device is a directory like any other.
+ * same device is a directory like any other. So the server has a mount namespace of its own, which no later mount reaches, and
+ * nobody is served where something is mounted in the bundle there or outside.
  */
 import { once } from 'node:events';
 import { mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
@@ -16,6 +17,9 @@ import { mountsWithin } from '../mounts.ts';
 import { start } from '../process.ts';
 
 export const RSYNC_MODULE = 'bundle';
+
+/** For `unshare`: what is mounted outside from now on is not seen inside (mount_namespaces(7)). */
+const OWN_MOUNTS = ['--mount', '--propagation', 'private', '--'] as const;
 
 /** An rsync daemon that waits for its client. */
 export interface FileServer {
@@ -31,7 +35,8 @@ export async function startFileServer(bundle: string, runDir: string): Promise<F
   await symlink(bundle, join(directory, RSYNC_MODULE));
   const config = join(directory, 'rsyncd.conf');
   await writeFile(config, configuration(directory), { mode: 0o600 });
-  const child = start('rsync', ['--server', '--daemon', `--config=${config}`, '.'], {
+  const server = ['rsync', '--server', '--daemon', `--config=${config}`, '.'];
+  const child = start('unshare', [...OWN_MOUNTS, ...server], {
     stdio: ['pipe', 'pipe', 'pipe'],
     buffer: { stdout: false },
   });
@@ -50,7 +55,7 @@ export async function startFileServer(bundle: string, runDir: string): Promise<F
     serve: async (stream, onBytes) => {
       const toClient = pipeline(stdout, stream, { end: false });
       toClient.catch(() => undefined);
-      const refusal = await refusalAtFirstByte(stream, bundle);
+      const refusal = await refusalAtFirstByte(stream, bundle, child.pid ?? 0);
       if (refusal === null) {
         const toServer = pipeline(stream, counter(onBytes), stdin);
         const bothEnded = Promise.allSettled([toServer, toClient]);
@@ -66,20 +71,22 @@ export async function startFileServer(bundle: string, runDir: string): Promise<F
  * Waits for the client and looks at the mounts then: the server stands ready long before it is used.
  * @returns what the server of a daemon says to a client that it turns away, or null
  */
-async function refusalAtFirstByte(stream: Duplex, bundle: string): Promise<string | null> {
+async function refusalAtFirstByte(stream: Duplex, bundle: string, server: number): Promise<string | null> {
   if (stream.readableLength === 0)
     await Promise.race([once(stream, 'readable'), once(stream, 'close')]).catch(() => []);
-  const inside = await mountsInside(bundle);
-  return inside.length === 0
+  // A server that has ended writes nothing.
+  const there = await mountsInside(bundle, server).catch(() => []);
+  const inside = new Set([...there, ...(await mountsInside(bundle, 'self'))]);
+  return inside.size === 0
     ? null
-    : `@ERROR: ${inside.join(', ')} is mounted there, nothing is written through a mount\n`;
+    : `@ERROR: ${[...inside].join(', ')} is mounted there, nothing is written through a mount\n`;
 }
 
 /** Mounts below a bundle. Itself, and its root filesystem, may be mounts of their own (an overlay). */
-async function mountsInside(bundle: string): Promise<string[]> {
+async function mountsInside(bundle: string, pid: number | 'self'): Promise<string[]> {
   const real = await realpath(bundle).catch(() => null);
   if (real === null) return [];
-  return (await mountsWithin(real)).filter((point) => point !== real && point !== join(real, 'rootfs'));
+  return (await mountsWithin(real, pid)).filter((point) => point !== real && point !== join(real, 'rootfs'));
 }
 
 /**
