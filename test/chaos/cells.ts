@@ -163,7 +163,7 @@ export const partOf = (all: readonly Cell[], part: number, of: number): readonly
 
 /**
  * Few cells that together have every kind of fault, every row, every way and every moment. Greedy, and the same every time.
- * Of processes that are only killed, what `during` does is left to test/live/migrate-crashes.test.ts.
+ * Of processes that are only killed, what `during` does is left to test/live/crashes-*.test.ts.
  */
 export function representative(all: readonly Cell[]): readonly Cell[] {
   const left = all.filter((cell) => !isLeftToCrashSuite(cell)).sort(byDanger);

@@ -1,5 +1,6 @@
 /** The outside end of the `network` workload, as a process in the fabric. */
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fabricExecArgv, type Lab } from '@cmt/lab';
 import { startObserver, type Observer } from '../../apps/lab/src/demo/observer.ts';
 import type { EchoReport } from './echo-peer.ts';
@@ -25,6 +26,7 @@ export async function startPeer(lab: Lab, address: string): Promise<Peer> {
 
 /** Milliseconds. TCP's timers run on while a container stands still: its own next try may be as far away as it stood, and twice. */
 const BACK_OFF_MS = 100_000;
+const LOOK_MS = 20;
 
 /** Resolves when more has been said both ways than was said when it was called. */
 export async function conversationGoesOn(peer: Peer, timeoutMs = BACK_OFF_MS): Promise<EchoReport> {
@@ -34,5 +36,6 @@ export async function conversationGoesOn(peer: Peer, timeoutMs = BACK_OFF_MS): P
     const now = await peer.report();
     if (now.called.answered > before.called.answered && now.served.bytes > before.served.bytes) return now;
     if (Date.now() > deadline) throw new Error(`nothing more was said: ${JSON.stringify(now)}`);
+    await pause(LOOK_MS);
   }
 }
