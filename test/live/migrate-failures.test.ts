@@ -98,6 +98,16 @@ describe('the source runs on untouched', () => {
     await expectUntouched();
   });
 
+  test('when the source has lost its runc', LIMIT, async () => {
+    mend = await takeAway(fleet.lab, 'host1', '/usr/sbin/runc');
+    const { code, migration } = await migrate(fleet, move());
+    await mend();
+    mend = undefined;
+    expect([migration.state, code, migration.failure?.code]).toEqual(['refused', 3, 'TOOL_MISSING']);
+    expect(migration.message).toMatch(/^runc cannot be started on host1: /);
+    await expectUntouched();
+  });
+
   test('when CRIU refuses to dump', LIMIT, async () => {
     let held: Awaited<ReturnType<typeof holdOpen>> | undefined;
     const report = await migrateAnd(fleet, move(), atStartOf('sync-files'), async () => {

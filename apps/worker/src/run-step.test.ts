@@ -1,5 +1,5 @@
 import { CmtError, type Leg, type LegResult, type StepCall, type StepName } from '@cmt/contracts';
-import { Preempted, thisClock, type StepContext, type Steps } from '@cmt/host';
+import { Preempted, run as runProgram, thisClock, type StepContext, type Steps } from '@cmt/host';
 import { expect, test } from 'vitest';
 import { runLeg } from './run-step.ts';
 
@@ -100,6 +100,16 @@ test('a leg that this worker may not go on with is thrown back, not reported', a
   const fenced = new Error('its lock is gone');
   stop.abort(fenced);
   await expect(under).rejects.toBe(fenced);
+});
+
+test('a program that is not installed is named, with the host, and is nobody’s bug', async () => {
+  const missing = await run([confirm], {
+    confirm: () => runProgram('no-such-runc', ['list'], { timeoutMs: 1000 }),
+  });
+  expect(missing.results).toMatchObject([
+    { failure: { code: 'TOOL_MISSING', details: { tool: 'no-such-runc', host: 'b' } } },
+  ]);
+  expect(missing.broken).toEqual([]);
 });
 
 test('what nobody foresaw is INTERNAL and logged; a preempted step is cancelled', async () => {

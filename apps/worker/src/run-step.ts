@@ -18,7 +18,7 @@ import {
   type StepName,
   type StepResult,
 } from '@cmt/contracts';
-import { Preempted, type Clock, type StepContext, type Steps } from '@cmt/host';
+import { Preempted, ProcessError, type Clock, type StepContext, type Steps } from '@cmt/host';
 
 /** Whose turn it is, and what the steps may use. */
 export interface LegRun {
@@ -89,9 +89,15 @@ function failureOf(error: unknown, { call, limit, run }: Ending): Failure {
   if (limit.aborted) return new CmtError('STEP_TIMEOUT', { step, host: run.host, ms: timeoutMs }).failure;
   if (error instanceof Preempted) return new CmtError('CANCELLED', { reason: error.message }).failure;
   if (error instanceof CmtError) return error.failure;
+  if (error instanceof ProcessError && error.neverStarted) return toolMissing(error, run.host);
   run.onBroken(step, error);
   const reason = error instanceof Error ? error.message : String(error);
   return new CmtError('INTERNAL', { host: run.host, step, reason }).failure;
+}
+
+function toolMissing({ finished }: ProcessError, host: HostName): Failure {
+  const tool = finished.command.split(' ', 1)[0] ?? '';
+  return new CmtError('TOOL_MISSING', { tool, host, reason: finished.stderr }).failure;
 }
 
 function reasonToStop(signal: AbortSignal): Failure {

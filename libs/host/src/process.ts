@@ -47,6 +47,11 @@ export class ProcessError extends Error {
     super(describe(finished));
     this.name = 'ProcessError';
   }
+
+  /** The program is not there, or is none: nothing of it ran. */
+  get neverStarted(): boolean {
+    return neverStarted(this.finished);
+  }
 }
 
 /** Runs a program to its end and returns how it ended, whatever the exit code. Throws only if it cannot be started. */
@@ -63,15 +68,16 @@ export async function tryRun(file: string, args: readonly string[], options: Run
     stderr: asText(result.stderr),
     ms: performance.now() - started,
   };
-  const neverStarted =
-    finished.code === null && finished.signal === null && !finished.timedOut && !finished.aborted;
-  if (neverStarted)
+  if (neverStarted(finished))
     throw new ProcessError({
       ...finished,
       stderr: (result as { originalMessage?: string }).originalMessage ?? '',
     });
   return finished;
 }
+
+const neverStarted = ({ code, signal, timedOut, aborted }: Finished): boolean =>
+  code === null && signal === null && !timedOut && !aborted;
 
 /** Runs a program to its end. @throws {ProcessError} unless it exits 0. */
 export async function run(file: string, args: readonly string[], options: RunOptions): Promise<Finished> {

@@ -27,6 +27,11 @@ export const machineErrors = {
     'No coordinator takes migrations from the queue.',
     'Start `cmt coordinator`.',
   ),
+  TOOL_MISSING: entry(
+    'refuse',
+    '{tool} cannot be started on {host}: {reason}.',
+    'Install {tool} on {host}, where the worker’s PATH finds it; `cmt doctor {host}` says what else is missing.',
+  ),
   PEER_UNREACHABLE: entry(
     'retry',
     '{host} cannot reach {peer} at {address}: {reason}.',

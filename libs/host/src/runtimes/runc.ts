@@ -61,7 +61,7 @@ export class Runc implements Runtime {
     try {
       return parseVersion((await run('runc', ['--version'], { timeoutMs: QUERY_LIMIT_MS, signal })).stdout);
     } catch (error) {
-      if (error instanceof ProcessError && error.finished.code === null && !signal.aborted) return null;
+      if (error instanceof ProcessError && error.neverStarted) return null;
       throw error;
     }
   }
