@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { buildCmt, cmt, startCmt } from '../support/cmt.ts';
 import { hostRecord } from '../support/host-record.ts';
+import { freePort } from '../support/sshd.ts';
 import { startQueueWorld, type QueueWorld } from '../support/queue-world.ts';
 
 // Each test starts the whole program several times.
@@ -54,6 +55,24 @@ describe.each(['worker', 'coordinator'] as const)('cmt %s', (verb) => {
     }
     const client = await cmt(['hosts', '--redis', url(':wrong@')], { home });
     expect([client.code, client.stderr]).toEqual([6, expect.stringContaining('error REDIS_REFUSED: ')]);
+  });
+});
+
+describe.each(['worker', 'coordinator'] as const)('the health endpoint of a %s', (verb) => {
+  it('says that it is well, and that it is not while Redis is away; SIGTERM ends it with 0', async () => {
+    const port = await freePort();
+    const child = startCmt([...args(verb, url()), '--health-port', String(port)], { home });
+    await ready(child.stderr);
+    const asked = async () => {
+      const response = await fetch(`http://127.0.0.1:${String(port)}/healthz`);
+      return [response.status, await response.json()];
+    };
+    expect(await asked()).toEqual([200, expect.objectContaining({ ok: true })]);
+    await world.redis.kill();
+    await expect.poll(asked, { timeout: 20_000 }).toEqual([503, expect.objectContaining({ ok: false })]);
+    // Not by execa, which would kill it five seconds later: without Redis it takes its time.
+    process.kill(child.pid ?? 0, 'SIGTERM');
+    expect((await child).exitCode).toBe(0);
   });
 });
 

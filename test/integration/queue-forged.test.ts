@@ -126,6 +126,19 @@ describe('a request that nobody trusted has signed', () => {
       });
   });
 
+  it('of a newer format, as a migration: ends as refused, and says so', async () => {
+    const redis = world.connection();
+    await submitMigration(redis, { ...requestOf('newer'), v: 2 as never }, world.keys);
+    // As the newer cmt that asked reads it: to this one the request in the report is as strange as the signed one.
+    const report = async () =>
+      JSON.parse((await redis.hget(keys.saga('newer'), 'report')) ?? '{}') as unknown;
+    await expect.poll(report, { timeout: 5000 }).toMatchObject({
+      ...{ state: 'refused', failure: { code: 'REQUEST_NEWER', details: { version: 2 } } },
+      ...{ message: expect.stringContaining('2') as string, request: { v: 2 } },
+    });
+    expect(await redis.sismember(keys.open, 'newer')).toBe(0);
+  });
+
   it('as a migration that has ended, with every trace of it deleted: runs nothing', async () => {
     const redis = world.connection();
     await submitMigration(redis, requestOf('twice'), world.keys);

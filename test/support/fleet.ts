@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isEnd, type MigrationEvent, type MigrationReport } from '@cmt/contracts';
-import { isAlive, labDown, labLs, listDaemons, signalDaemon, type Lab } from '@cmt/lab';
+import { isAlive, labDown, labLs, labUp, listDaemons, signalDaemon, type Lab } from '@cmt/lab';
 import { tryRun } from '@cmt/host';
 import { connectProducer, follow, parseRedisUrl, readSaga, type RedisConnection } from '@cmt/queue';
 import { pino } from 'pino';
@@ -34,8 +34,13 @@ let made = 0;
 /** A migration's id that no other has. */
 export const newId = (): string => `t${process.pid}-${(made += 1)}`;
 
-/** Lab hosts with a worker each, a coordinator, and Redis: made by `cmt lab up`. */
-export async function startFleet(what: string, hosts = 2): Promise<Fleet> {
+const DIST = join(import.meta.dirname, '../../dist');
+
+/**
+ * Lab hosts with a worker each, a coordinator, and Redis: made by `cmt lab up`.
+ * @param share directories of this machine that all hosts see, under the same path and read-only
+ */
+export async function startFleet(what: string, hosts = 2, share: readonly string[] = []): Promise<Fleet> {
   const name = `t${what}${process.pid}`;
   const stateDir = await mkdtemp(join(tmpdir(), 'cmt-live-'));
   const cmt = cmtOf(stateDir);
@@ -47,6 +52,7 @@ export async function startFleet(what: string, hosts = 2): Promise<Fleet> {
     await rm(stateDir, { recursive: true, force: true });
   };
   try {
+    if (share.length > 0) await labUp({ name, hosts, share: [DIST, ...share] });
     const up = await cmt(['lab', 'up', '--name', name, '--hosts', String(hosts)], UP_MS);
     const lab = (await labLs()).find((other) => other.name === name);
     if (!up.ok || !lab) throw new Error(`no lab: ${up.error?.message ?? ''}`);

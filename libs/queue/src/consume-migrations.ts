@@ -36,7 +36,7 @@ import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
 import { EndedNote, openMigration, orderNote, type Opened, type Origin } from './open-migration.ts';
 import { givePlacesBack } from './places.ts';
-import { claimLease, readSaga, saveSaga } from './store.ts';
+import { claimLease, endUnreadable, readSaga, saveSaga } from './store.ts';
 import { span } from './traces.ts';
 import type { Trust } from './trust.ts';
 
@@ -201,10 +201,12 @@ class Coordinator {
     const { failure } = error;
     logger.warn({ job: job.id, err: error }, 'a request is refused');
     if (job.name === 'resolve') return { refused: failure };
-    const saga = await readSaga(redis, migrationOf(job.id ?? ''));
-    if (saga !== null && !isEnd(saga.report.state)) {
+    const id = migrationOf(job.id ?? '');
+    const saga = await readSaga(redis, id);
+    const told = { failure, message: messageOf(failure), remedy: remedyOf(failure) };
+    if (saga === null) await endUnreadable(redis, token, id, { ...told, state: 'refused' }, name);
+    else if (!isEnd(saga.report.state)) {
       const state = saga.state === null ? 'refused' : 'needs-operator';
-      const told = { failure, message: messageOf(failure), remedy: remedyOf(failure) };
       await saveSaga(redis, token, saga.state, { ...saga.report, ...told, state }, name);
     }
     return { refused: failure };

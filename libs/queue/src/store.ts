@@ -101,6 +101,42 @@ export async function saveSaga(
   if (version === 0) throw new Fenced('another coordinator has taken the migration over');
 }
 
+/** Why a migration ends. */
+type Told = Pick<MigrationReport, 'state' | 'failure' | 'message' | 'remedy'>;
+
+/**
+ * Ends a migration whose report only a newer cmt can read: it gets these words, and stays what it was besides.
+ * @throws {Fenced} when `token` does not hold the lock
+ */
+export async function endUnreadable(
+  redis: Redis,
+  token: string,
+  id: MigrationId,
+  told: Told,
+  host: string,
+): Promise<void> {
+  const [report, state] = await reaching(redis, redis.hmget(keys.saga(id), 'report', 'state'));
+  if (report == null) return;
+  const version = await runScript(
+    redis,
+    SAVE,
+    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas, keys.open, keys.tally],
+    [
+      token,
+      state ?? 'null',
+      JSON.stringify({ ...(JSON.parse(report) as object), ...told }),
+      told.state,
+      EVENTS_KEPT,
+      JSON.stringify(stateEvent({ id, state: told.state }, host)),
+      RETENTION_MS,
+      Date.now(),
+      id,
+      '[]',
+    ],
+  );
+  if (version === 0) throw new Fenced('another coordinator has taken the migration over');
+}
+
 const CLAIM = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('HINCRBY', KEYS[2], 'lease', 1)
@@ -257,7 +293,7 @@ function parseReport(text: string | null | undefined): MigrationReport | null {
   return parsed.success ? parsed.data : null;
 }
 
-const stateEvent = (report: MigrationReport, host: string): MigrationEvent => ({
+const stateEvent = (report: Pick<MigrationReport, 'id' | 'state'>, host: string): MigrationEvent => ({
   v: 1,
   migration: report.id,
   at: Date.now(),
