@@ -1,13 +1,14 @@
-/** The demo tells the truth in the promised form, and leaves nothing behind, also when it is interrupted. */
+/** The demo tells the truth in the promised form, and leaves nothing behind, also when it is interrupted; or keeps its lab, as asked. */
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { start, tryRun } from '@cmt/host';
-import { labLs } from '@cmt/lab';
+import { labDown, labLs } from '@cmt/lab';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { cmt } from '../support/cmt.ts';
 
 const demo = join(import.meta.dirname, '../../dist/demo.js');
 const ms = z.number().min(0);
@@ -60,3 +61,29 @@ test('it takes its lab down when it is interrupted', { timeout: 120_000 }, async
   expect((await child).exitCode).toBe(130);
   await expectNothingLeft();
 });
+
+// It is the lab of whoever names none: one that is up already is somebody's.
+const isTaken = (await labLs()).some(({ name }) => name === 'lab');
+
+test.skipIf(isTaken)(
+  'with --keep it tells how to go on by hand, and all of that works',
+  { timeout: 400_000 },
+  async () => {
+    const home = await mkdtemp(join(tmpdir(), 'cmt-kept-'));
+    try {
+      const env = { HOME: home, XDG_CONFIG_HOME: `${home}/config`, XDG_STATE_HOME: `${home}/state` };
+      const kept = await tryRun(process.execPath, [demo, '--keep'], { timeoutMs: 200_000, env });
+      expect([kept.code, kept.stderr]).toEqual([0, '']);
+      const told = kept.stdout.match(/(?<=^ {4}bin\/cmt ).*$/gm) ?? [];
+      expect(told.at(-1)).toBe('lab down');
+      for (const words of told) {
+        const { code, stderr } = await cmt(words.split(' '), { home });
+        expect([words, code], stderr).toEqual([words, 0]);
+      }
+      expect((await labLs()).filter(({ name }) => name === 'lab')).toEqual([]);
+    } finally {
+      await labDown({ name: 'lab' });
+      await rm(home, { recursive: true, force: true });
+    }
+  },
+);

@@ -108,6 +108,16 @@ describe('the source runs on untouched', () => {
     await expectUntouched();
   });
 
+  test('when the target has a container of that name', LIMIT, async () => {
+    await startWorkload(fleet.lab, 'host2', { id, program: 'counter', net: { kind: 'none' } });
+    const { code, migration } = await migrate(fleet, move());
+    expect([migration.state, code]).toEqual(['refused', 3]);
+    expect(migration.findings.map((finding) => finding.code)).toContain('NAME_TAKEN');
+    expect(await ask(fleet.lab, 'host2', id, 'state')).toBeTruthy();
+    await removeContainer(fleet.lab, 'host2', id);
+    await expectUntouched();
+  });
+
   test('when CRIU refuses to dump', LIMIT, async () => {
     let held: Awaited<ReturnType<typeof holdOpen>> | undefined;
     const report = await migrateAnd(fleet, move(), atStartOf('sync-files'), async () => {
