@@ -2,13 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take minutes. Begun first, so that none of them goes on alone when all others have ended. */
-const LONG = [
-  'test/live/chaos',
-  'test/live/crashes',
-  'test/live/agentless',
-  'test/live/stopping',
-  'test/live/migrate-',
-];
+const LONG = ['test/live/crashes', 'test/live/agentless', 'test/live/stopping', 'test/live/migrate-'];
 const rankOf = ({ moduleId }: TestSpecification): number => {
   const rank = LONG.findIndex((name) => moduleId.includes(name));
   return rank < 0 ? LONG.length : rank;
