@@ -1,6 +1,7 @@
 /** What a migration has left on the hosts, and on the machine below them, once it has had time to go away. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { run } from '@cmt/host';
 import type { Lab } from '@cmt/lab';
 import { differences, holdingsOf, isUsual, together, type Difference, type Holdings } from './leftovers.ts';
@@ -10,6 +11,8 @@ export type Before = ReadonlyMap<string, Holdings>;
 
 /** How long what a migration made may take to go away once it has ended, e.g. a connection's sshd. Milliseconds. */
 const SETTLE_MS = 10_000;
+/** Between two looks: each costs a tenth of a second of a core, which what is waited for may need. */
+const REST_MS = 100;
 
 export async function lookAtHosts(lab: Lab): Promise<Before> {
   const looks = await Promise.all(
@@ -37,7 +40,10 @@ const all = (hosts: Before): Holdings => together([...hosts.values()]);
 export async function settled<T>(look: () => Promise<T[]>): Promise<T[]> {
   const deadline = Date.now() + SETTLE_MS;
   let left = await look();
-  while (left.length > 0 && Date.now() < deadline) left = await look();
+  while (left.length > 0 && Date.now() < deadline) {
+    await pause(REST_MS);
+    left = await look();
+  }
   return left;
 }
 
