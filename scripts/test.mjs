@@ -35,6 +35,7 @@ process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
 
 async function verify() {
   for (const [name, command] of Object.entries(CHECKS)) {
+    console.log(`begins: ${name}`);
     const { ok, text, seconds } = await capture(command);
     tell(name, seconds, text);
     add(one(ok ? 'passed' : 'failed'));
@@ -47,6 +48,7 @@ async function suite(name) {
     tell(name, 0, `SKIPPED: the ${name} suite cannot run here: ${reason}\n`);
     return add(one('skipped'));
   }
+  console.log(`begins: ${name}`);
   const directory = await mkdtemp(join(tmpdir(), 'cmt-test-'));
   const report = join(directory, 'report.json');
   try {
