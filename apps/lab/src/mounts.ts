@@ -1,5 +1,7 @@
-/** Deleting without ever deleting through a mount. */
-import { readFile, rm } from 'node:fs/promises';
+/** What is mounted, and deleting without ever deleting through a mount. */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { MountedError, removeTree as remove } from '@cmt/host';
 import { LabError } from './lab-error.ts';
 
 export interface Mount {
@@ -15,11 +17,20 @@ export async function listMounts(): Promise<readonly Mount[]> {
 
 /** Removes a directory tree, or nothing at all. @throws {LabError} when something is mounted on or below it. */
 export async function removeTree(path: string): Promise<void> {
-  const mounts = await listMounts();
-  const below = mounts.find(({ mountPoint }) => mountPoint === path || mountPoint.startsWith(`${path}/`));
-  if (below) throw new LabError(`${path} is kept: unmount ${below.mountPoint} first`);
-  await rm(path, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 });
+  for (let tries = 1; ; tries += 1)
+    try {
+      return await remove(path);
+    } catch (error) {
+      if (error instanceof MountedError)
+        throw new LabError(`${path} is kept: unmount ${error.mounts.join(', ')} first`);
+      // A host that is just ending may still write there.
+      if (tries === MOST_TRIES) throw error;
+      await pause(AGAIN_MS);
+    }
 }
+
+const MOST_TRIES = 4;
+const AGAIN_MS = 50;
 
 function parseLine(line: string): Mount {
   const [fields = '', rest = ''] = line.split(' - ');

@@ -3,10 +3,9 @@
  *
  * INVARIANT: while a hand-over is open in the journal it stays, whoever is away: it may be the one who has to let a container run.
  */
-import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { AgentlessConfig } from '@cmt/contracts';
-import type { FileJournal } from '@cmt/host';
+import { removeTree, type FileJournal } from '@cmt/host';
 import { CLOSED_TOLD_MS } from './host-record.ts';
 import type { QueueService } from './serve-queue.ts';
 
@@ -40,8 +39,8 @@ export async function leaveNothing(
   journal: Pick<FileJournal, 'recent'>,
 ): Promise<void> {
   if (agentless === undefined || (await hasOpen(journal))) return;
-  await rm(agentless.sockets, { recursive: true, force: true });
-  await rm(agentless.home, { recursive: true, force: true });
+  await removeTree(agentless.sockets);
+  await removeTree(agentless.home);
 }
 
 const hasOpen = async (journal: Pick<FileJournal, 'recent'>): Promise<boolean> =>

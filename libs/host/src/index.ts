@@ -8,6 +8,7 @@ export * from './identity.ts';
 export * from './journal-file.ts';
 export * from './journal.ts';
 export * from './logger.ts';
+export { MountedError, removeTree } from './mounts.ts';
 export * from './lone-settlement.ts';
 export type * from './machine.ts';
 export { createNetwork } from './network/index.ts';

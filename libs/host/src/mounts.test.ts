@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isThere, MountedError, mountsWithin, parseMountPoints, removeTree } from './mounts.ts';
 import { run } from './process.ts';
 
@@ -35,7 +35,7 @@ describe.runIf(canMount)('with a bind mount inside', () => {
 
   test('nothing is removed, neither directly nor through a link above', async () => {
     const precious = join(root, 'precious');
-    const inside = join(root, 'images', 'criu root');
+    const inside = join(root, 'images', 'criu root #1', 'a\\040b=c');
     await mkdir(precious);
     await writeFile(join(precious, 'file'), 'x');
     await mkdir(inside, { recursive: true });
@@ -51,5 +51,31 @@ describe.runIf(canMount)('with a bind mount inside', () => {
     }
     expect(await readFile(join(precious, 'file'), 'utf8')).toBe('x');
     await removeTree(join(root, 'images'));
+  });
+
+  test('what is mounted after the look is not deleted', async () => {
+    const precious = join(root, 'precious');
+    const inside = join(root, 'images', 'inside');
+    for (const dir of [precious, inside, join(root, 'bin')]) await mkdir(dir, { recursive: true });
+    await writeFile(join(precious, 'file'), 'x');
+    await writeFile(join(inside, 'file'), 'x');
+    // An rm that takes its time.
+    await run('mkfifo', [join(root, 'begun'), join(root, 'go')], options);
+    const slow = `#!/bin/sh\necho >${root}/begun\ncat ${root}/go\nexec /bin/rm "$@"\n`;
+    await writeFile(join(root, 'bin', 'rm'), slow, { mode: 0o700 });
+    vi.stubEnv('PATH', `${root}/bin:${process.env.PATH ?? ''}`);
+    const removal = removeTree(join(root, 'images'));
+    await readFile(join(root, 'begun'));
+    await run('mount', ['--bind', precious, inside], options);
+    try {
+      await writeFile(join(root, 'go'), '');
+      await removal;
+    } finally {
+      vi.unstubAllEnvs();
+      // Its mount point is gone, and the mount with it.
+      if (await isThere(join(inside, 'file'))) await run('umount', [inside], options);
+    }
+    expect(await readFile(join(precious, 'file'), 'utf8')).toBe('x');
+    expect(await isThere(join(root, 'images'))).toBe(false);
   });
 });

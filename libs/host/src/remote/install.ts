@@ -7,6 +7,7 @@
  * - Scripts are constants; names and paths are arguments.
  */
 import { CmtError } from '@cmt/contracts';
+import { REMOVE_TREE } from '../mounts.ts';
 import type { Pushed } from './push.ts';
 import { sshRun, type SshHost } from './ssh.ts';
 import { rootArgv, type RemoteSurvey } from './survey.ts';
@@ -92,7 +93,7 @@ setsid "$2" "$3" worker --config "$4" < /dev/null >> /var/log/cmt-worker.log 2>&
 echo $! > /run/cmt/worker.pid
 `;
 
-/** $1 keep or purge: whether its journal goes, too. */
+/** $1 keep or purge: whether its journal goes, too. $2 removes a tree, but not through a mount. */
 const REMOVE = `set -eu
 if [ -d /run/systemd/system ] && [ -f ${UNIT} ]; then
   systemctl disable --quiet --now cmt-worker.service || :
@@ -102,8 +103,16 @@ fi
 ${FIND}
 ${END}
 rm -f /run/cmt/worker.pid
-rm -rf --one-file-system /etc/cmt /opt/cmt
-if [ "$1" = purge ]; then rm -rf --one-file-system /var/lib/cmt /run/cmt; fi
+script=$2
+remove() {
+  [ -e "$1" ] || return 0
+  mounted=$(unshare --mount --propagation private -- sh -c "$script" sh "$1" "$1") && return 0
+  [ -z "$mounted" ] || echo "$1 is kept: $mounted is mounted there" >&2
+  exit 1
+}
+remove /etc/cmt
+remove /opt/cmt
+if [ "$1" = purge ]; then remove /var/lib/cmt; remove /run/cmt; fi
 `;
 
 export interface WorkerFiles {
@@ -153,7 +162,7 @@ export async function authorise(
 
 /** @param purge its journal goes as well. @throws {CmtError} REMOTE_FAILED, SSH_* */
 export async function removeWorker(machine: RemoteMachine, purge: boolean): Promise<void> {
-  await asked(machine, 'Taking the worker away', REMOVE, [purge ? 'purge' : 'keep']);
+  await asked(machine, 'Taking the worker away', REMOVE, [purge ? 'purge' : 'keep', REMOVE_TREE]);
 }
 
 const commentOf = (name: string): string => `cmt:${name}`;
