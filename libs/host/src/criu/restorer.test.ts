@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { start } from '../process.ts';
 import { blocksAll, standsInRestorer } from './restorer.ts';
 
@@ -14,6 +15,7 @@ let standing: ReturnType<typeof start>;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'cmt-restorer-'));
+  await symlink('/usr/bin/perl', join(directory, 'criu'));
   standing = start('perl', ['-e', BLOCKING], { stdio: ['ignore', 'pipe', 'inherit'] });
   if (standing.stdout) await once(standing.stdout, 'data');
 });
@@ -30,6 +32,32 @@ const logOf = async (text: string): Promise<string> => {
 
 test('a process that blocks everything under a log without its last word stands in the restorer', async () => {
   expect(await standsInRestorer(await logOf('(00.1) pie: seized\n'), [standing.pid ?? 0])).toBe(true);
+});
+
+describe('while a CRIU that has the log open lives', () => {
+  /** Holds a log open, and ends when its standard input does; after its last word, if it has one. */
+  const CRIU = 'open(L, ">>", $ARGV[0]); print "open"; <STDIN>; print L $ARGV[1]; close L';
+  const startCriu = async (log: string, lastWord: string) => {
+    const criu = start(join(directory, 'criu'), ['-e', `$| = 1; ${CRIU}`, log, lastWord], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    if (criu.stdout) await once(criu.stdout, 'data');
+    return { end: () => criu.stdin?.end() };
+  };
+
+  test.each([
+    ['Restore finished successfully. Tasks resumed.', false],
+    ['cut sho', true],
+  ])('it is waited for; its last words are: %s', { timeout: 20_000 }, async (lastWord, expected) => {
+    const log = await logOf('(00.1) pie: seized\n');
+    const criu = await startCriu(log, lastWord);
+    const answer = standsInRestorer(log, [standing.pid ?? 0]);
+    // Longer than a CRIU that is gone would be given.
+    const early = await Promise.race([answer, pause(4_000, 'still waited for')]);
+    criu.end();
+    expect(early).toBe('still waited for');
+    expect(await answer).toBe(expected);
+  });
 });
 
 test('one of a restore that finished does not, whatever it blocks', async () => {
