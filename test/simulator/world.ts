@@ -95,13 +95,12 @@ export class World {
 
   /** Whether something is still going on, or will. */
   get goesOn(): boolean {
-    if (this.clientIsGone) return this.#lasting > 0;
-    const timed = this.#pending.some(({ trigger }) => 'atMs' in trigger);
-    const ended = this.asked.every((id) => this.migration(id).end !== null);
-    const busy = [...this.#workers.values(), ...this.#coordinators].some(
-      ({ process, isBusy }) => process.isAlive && isBusy,
-    );
-    return timed || this.#lasting > 0 || !ended || busy;
+    if (this.#lasting > 0) return true;
+    if (this.clientIsGone) return false;
+    if (this.#pending.some(({ trigger }) => 'atMs' in trigger)) return true;
+    if (this.asked.some((id) => this.migration(id).end === null)) return true;
+    const isAtWork = ({ process, isBusy }: SimWorker | SimCoordinator) => process.isAlive && isBusy;
+    return this.#coordinators.some(isAtWork) || [...this.#workers.values()].some(isAtWork);
   }
 
   /** How a migration stands. One that Redis has forgotten, and no host has begun, is over: who asked is told that nobody knows it. */
@@ -166,11 +165,13 @@ export class World {
   /** A process is about to wait for something, or it has just taken place. */
   moment(who: SimProcess, label: string, when: 'before' | 'after'): Spoiled | null {
     if (when === 'before') this.awaits[who.role] += 1;
+    if (this.#pending.length === 0) return null;
     const nth = this.awaits[who.role];
     const due = this.#pending.filter(
       ({ trigger }) =>
         'role' in trigger && trigger.role === who.role && trigger.nth === nth && trigger.when === when,
     );
+    if (due.length === 0) return null;
     for (const fault of due) this.#meet(fault, who, `${label} ${when}`);
     const spoiling = due.map(({ deed }) => spoiledBy(deed, label, who));
     return spoiling.find((spoiled) => spoiled !== null) ?? null;
