@@ -123,10 +123,16 @@ export function networkOf(host: SimHost, who: SimProcess): Network {
     who.effect(`network ${label}`, () => void Object.assign(host.network, change));
   return {
     describe: () => Promise.reject(new Error('inspect is simulated')),
-    fence: () => set('fence', { fenced: true }),
+    fence: async (_network, _signal, freeze) => {
+      await freeze?.();
+      await set('fence', { fenced: true });
+    },
     unfence: () => set('unfence', { fenced: false }),
     build: () => set('build', { built: true, attached: false }),
-    attach: () => set('attach', { attached: true }),
+    attach: async (_network, _signal, ready) => {
+      await ready;
+      await set('attach', { attached: true });
+    },
     remove: ({ kind }) =>
       who.effect('network remove', () => {
         // What was never about to be built is nobody's to remove (see prepare.ts).

@@ -8,7 +8,7 @@ const limit = (): AbortSignal => AbortSignal.timeout(20_000);
 
 await answerCalls({
   describe: (pid: number) => network.describe(pid, limit()),
-  fence: (given: ContainerNetwork) => network.fence(given, limit()),
+  fence: (given: ContainerNetwork) => network.fence(given, limit(), () => Promise.resolve()),
   unfence: (given: ContainerNetwork) => network.unfence(given, limit()),
   build: (given: ContainerNetwork) => network.build(given, limit()),
   attach: (given: ContainerNetwork) => network.attach(given, limit()),

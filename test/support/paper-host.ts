@@ -63,10 +63,16 @@ export class PaperNetwork implements Network {
   describe(): Promise<ContainerNetwork> {
     return Promise.resolve({ kind: 'none' });
   }
-  fence = () => this.put('fenced');
+  fence = async (_network?: ContainerNetwork, _signal?: AbortSignal, freeze?: () => Promise<void>) => {
+    await freeze?.();
+    await this.put('fenced');
+  };
   unfence = () => this.drop('fenced');
   build = (network: ContainerNetwork) => (network.kind === 'bridge' ? this.put('built') : Promise.resolve());
-  attach = () => this.put('attached');
+  attach = async (_network?: ContainerNetwork, _signal?: AbortSignal, ready?: Promise<unknown>) => {
+    await ready;
+    await this.put('attached');
+  };
   remove = (network: ContainerNetwork) =>
     network.kind === 'bridge' ? this.drop('fenced', 'built', 'attached') : Promise.resolve();
   conflicts = () => Promise.resolve({ addressesTaken: this.addressesTaken, missingBridges: [] });

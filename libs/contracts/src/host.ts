@@ -75,6 +75,8 @@ const Prefixed = z.union([z.cidrv4(), z.cidrv6()]);
 const NetnsPath = AbsolutePath.regex(/^[\w./+@:-]+$/, 'a path of letters, digits and ./+@:-');
 
 /** One network interface of a container, as it must look again on the target. */
+const LinkGroup = z.string().regex(/^[A-Za-z0-9][\w.-]{0,31}$/, 'is no name of a link group');
+
 export const ContainerLink = z.object({
   name: LinkName,
   mac: Mac,
@@ -84,6 +86,8 @@ export const ContainerLink = z.object({
   /** Name of the other end on the source, and the bridge it is attached to on both hosts. */
   hostLink: LinkName,
   bridge: LinkName,
+  /** Group of that other end (ip-link(8), `group`), where it is not `default`. */
+  hostGroup: LinkGroup.optional(),
 });
 export type ContainerLink = z.infer<typeof ContainerLink>;
 

@@ -10,7 +10,7 @@ import { writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { CmtError } from '@cmt/contracts';
 import * as commands from './commands.ts';
-import { ipBatch, ipBatchIfThere, ipBatchWhen, ipJson } from './ip.ts';
+import { ipBatch, ipBatchIfThere, ipBatchIfThereWhen, ipBatchWhen, ipJson } from './ip.ts';
 import { builtHostLink, fenceTable, type BridgeNetwork } from './names.ts';
 import { dropNetns, makeNetns, netnsAt, processesInside } from './netns.ts';
 import { applyRules, refusalRules, removalRules } from './refusal.ts';
@@ -18,32 +18,29 @@ import { writeSysctls } from './sysctls.ts';
 
 const Names = z.array(z.object({ ifname: z.string() }));
 
-export class BridgeFence {
-  /** Refusals that are still being set up, by namespace: they may not end after their own removal. */
-  readonly #settingUp = new Map<string, Promise<unknown>>();
+/**
+ * Freeze first, cut then: an answer that is under way at the cut would be repeated by the restored side alone, a whole second later
+ * (TCP_TIMEOUT_INIT), for its peer has nothing to ask again. The kernel of a frozen container still takes what comes in between.
+ */
+export async function fenceBridge(
+  network: BridgeNetwork,
+  signal: AbortSignal,
+  freeze?: () => Promise<void>,
+): Promise<void> {
+  const frozen = freeze === undefined ? Promise.resolve() : refuse(network, signal).then(freeze);
+  await ended([frozen, ipBatchIfThereWhen(frozen, null, commands.cut(network), signal)]);
+}
 
-  /** Cuts the links; the refusal follows behind, because the container waits for this and not for that. */
-  async fence(network: BridgeNetwork, signal: AbortSignal): Promise<void> {
-    await ipBatchIfThere(null, commands.cut(network), signal);
-    await this.#settled(network);
-    this.#settingUp.set(network.netns, refuse(network, signal));
-  }
+/** What was kept meanwhile is sent when the container announces itself; nothing depends on that. */
+export async function unfenceBridge(network: BridgeNetwork, signal: AbortSignal): Promise<void> {
+  await ipBatch(null, commands.rejoin(network), signal);
+  await liftRefusal(network, signal);
+  await ipBatch(network.netns, commands.announce(network), signal).catch(() => undefined);
+}
 
-  async unfence(network: BridgeNetwork, signal: AbortSignal): Promise<void> {
-    await this.lift(network, signal);
-    await ipBatch(null, commands.rejoin(network), signal);
-  }
-
-  /** Takes the refusal away. Idempotent. */
-  async lift(network: BridgeNetwork, signal: AbortSignal): Promise<void> {
-    await this.#settled(network);
-    await applyRules(removalRules(fenceTable(network)), signal);
-  }
-
-  async #settled({ netns }: BridgeNetwork): Promise<void> {
-    await this.#settingUp.get(netns);
-    this.#settingUp.delete(netns);
-  }
+/** Takes away what a fence keeps and refuses. Idempotent. */
+export async function liftRefusal(network: BridgeNetwork, signal: AbortSignal): Promise<void> {
+  await applyRules(removalRules(fenceTable(network)), signal);
 }
 
 /** Makes namespace and links anew, whatever a crash has left of them. */
@@ -57,11 +54,20 @@ export async function buildBridge(host: string, network: BridgeNetwork, signal: 
   await ipBatch(network.netns, commands.furnish(network), signal);
 }
 
-/** Joins the links and, from a process that is already there when they are, tells the segment. */
-export async function attachBridge(network: BridgeNetwork, signal: AbortSignal): Promise<void> {
-  const joined = ipBatch(null, commands.joinBuilt(network), signal);
-  const announced = ipBatchWhen(joined, network.netns, commands.announce(network), signal);
-  await Promise.all([joined, announced]);
+/** Joins the links and then tells the segment, by processes that are already there when they are to. */
+export async function attachBridge(
+  network: BridgeNetwork,
+  signal: AbortSignal,
+  ready: Promise<unknown>,
+): Promise<void> {
+  const joined = ipBatchWhen(ready, null, commands.joinBuilt(network), signal);
+  const announced = ipBatchWhen(
+    ready.then(() => joined),
+    network.netns,
+    commands.announce(network),
+    signal,
+  );
+  await ended([ready, joined, announced]);
 }
 
 /** @throws CmtError NETWORK_IN_USE while a process is inside */
@@ -82,16 +88,23 @@ export async function requireEmpty(host: string, netns: string): Promise<void> {
   if (pid !== undefined) throw new CmtError('NETWORK_IN_USE', { host, netns, process: `process ${pid}` });
 }
 
-/** @returns whether peers are refused from now on; never rejects, for nothing depends on it */
-async function refuse(network: BridgeNetwork, signal: AbortSignal): Promise<boolean> {
+/** Peers are refused from now on, and what they send is kept where the kernel can; never rejects, for nothing depends on it. */
+async function refuse(network: BridgeNetwork, signal: AbortSignal): Promise<void> {
   const bridges = [...new Set(network.links.map(({ bridge }) => bridge))];
   try {
     const ports = await Promise.all(bridges.map((bridge) => portsOf(bridge, signal)));
     const portsByBridge = new Map(bridges.map((bridge, index) => [bridge, ports[index] ?? []]));
-    return await applyRules(refusalRules(fenceTable(network), network, portsByBridge), signal);
+    for (const keep of [true, false])
+      if (await applyRules(refusalRules(fenceTable(network), network, portsByBridge, keep), signal)) return;
   } catch {
-    return false;
+    // Peers then hear nothing, and wait longer.
   }
+}
+
+/** When all have ended, so that nothing goes on behind a failure. @throws the first failure of the list */
+async function ended(work: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
 const portsOf = async (bridge: string, signal: AbortSignal): Promise<string[]> =>

@@ -1,7 +1,7 @@
 /** The commands of ip(8) that make, join and cut a container's links. Pure; every word was checked by the contract. */
 import { isIPv6 } from 'node:net';
 import type { ContainerLink, ContainerRoute, Neighbour } from '@cmt/contracts';
-import { builtHostLink, type BridgeNetwork } from './names.ts';
+import { builtHostLink, CUT_GROUP, type BridgeNetwork } from './names.ts';
 
 /** On the host: each link as a veth pair, one end in the namespace. */
 export const makeLinks = (network: BridgeNetwork): string[] =>
@@ -39,11 +39,20 @@ export const announce = (network: BridgeNetwork): string[] =>
     addresses.map((prefixed) => `neigh replace ${prefixed.split('/')[0] ?? ''} dev ${name} use`),
   );
 
-/** On the source: its links, by the names they have there. */
+/**
+ * On the source: its links cut, by the names they have there, and marked as cut for the fence's rules; and the bridge forgets where
+ * the container was, so that what is kept for it waits until it is found again.
+ */
 export const cut = (network: BridgeNetwork): string[] =>
-  network.links.map(({ hostLink }) => `link set ${hostLink} nomaster`);
+  network.links.flatMap(({ hostLink, bridge, addresses }) => [
+    `link set ${hostLink} nomaster group ${CUT_GROUP}`,
+    ...addresses.map((prefixed) => `neigh del ${prefixed.split('/')[0] ?? ''} dev ${bridge}`),
+  ]);
 export const rejoin = (network: BridgeNetwork): string[] =>
-  network.links.map(({ hostLink, bridge }) => `link set ${hostLink} master ${bridge}`);
+  network.links.map(
+    ({ hostLink, bridge, hostGroup = 'default' }) =>
+      `link set ${hostLink} master ${bridge} group ${hostGroup}`,
+  );
 
 /** In the namespace: each link away, and its other end with it. */
 export const deleteLinks = (network: BridgeNetwork): string[] =>

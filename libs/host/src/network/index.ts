@@ -1,7 +1,15 @@
 /** The networks that cmt can carry, behind one interface. */
 import { CmtError, type ContainerNetwork } from '@cmt/contracts';
 import { ProcessError } from '../process.ts';
-import { attachBridge, BridgeFence, buildBridge, removeBridge, requireEmpty } from './bridge.ts';
+import {
+  attachBridge,
+  buildBridge,
+  fenceBridge,
+  liftRefusal,
+  removeBridge,
+  requireEmpty,
+  unfenceBridge,
+} from './bridge.ts';
 import { findConflicts } from './conflicts.ts';
 import { describeNetwork } from './describe.ts';
 import type { BridgeNetwork } from './names.ts';
@@ -10,15 +18,20 @@ import { buildLoopback, removeLoopback } from './plain.ts';
 
 /** @param host name of this host, for what goes wrong */
 export function createNetwork(host: string): Network {
-  const bridges = new BridgeFence();
   const onBridge = async (network: ContainerNetwork, act: (network: BridgeNetwork) => Promise<void>) => {
     if (network.kind === 'bridge') await explained(host, network, () => act(network));
   };
   return {
     describe: (pid, signal) => describeNetwork(host, pid, signal),
-    fence: (network, signal) => onBridge(network, (bridge) => bridges.fence(bridge, signal)),
-    unfence: (network, signal) => onBridge(network, (bridge) => bridges.unfence(bridge, signal)),
-    attach: (network, signal) => onBridge(network, (bridge) => attachBridge(bridge, signal)),
+    async fence(network, signal, freeze) {
+      if (network.kind !== 'bridge') return await freeze?.();
+      await onBridge(network, (bridge) => fenceBridge(bridge, signal, freeze));
+    },
+    unfence: (network, signal) => onBridge(network, (bridge) => unfenceBridge(bridge, signal)),
+    async attach(network, signal, ready = Promise.resolve()) {
+      if (network.kind !== 'bridge') await ready;
+      await onBridge(network, (bridge) => attachBridge(bridge, signal, ready));
+    },
     async build(network, signal) {
       if (network.kind === 'none' && network.netns !== undefined) {
         await requireEmpty(host, network.netns);
@@ -33,7 +46,7 @@ export function createNetwork(host: string): Network {
       }
       await onBridge(network, async (bridge) => {
         await removeBridge(host, bridge, signal);
-        await bridges.lift(bridge, signal);
+        await liftRefusal(bridge, signal);
       });
     },
     conflicts: async (network, signal) =>

@@ -13,6 +13,7 @@ export const IpAddress = z.object({
   address: z.string().optional(),
   /** Name of the bridge it is a port of. */
   master: z.string().optional(),
+  group: z.string().optional(),
   linkinfo: z.object({ info_kind: z.string().optional(), info_slave_kind: z.string().optional() }).optional(),
   addr_info: z
     .array(z.object({ local: z.string().optional(), prefixlen: z.int(), scope: z.string().optional() }))

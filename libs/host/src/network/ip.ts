@@ -4,6 +4,8 @@ import { run, tryRun, ProcessError, type Finished, type RunOptions } from '../pr
 
 /** Milliseconds for one call: hundreds of times what it takes. */
 const IP_TIMEOUT_MS = 10_000;
+/** The same for one that is started ahead: it may wait for a slow freeze, or for a decision. */
+const AHEAD_TIMEOUT_MS = 60_000;
 
 /** Where a command of ip runs: this host's own network namespace, or the one at a path (nsenter(1)). */
 export type Netns = string | null;
@@ -40,14 +42,30 @@ export async function ipBatchWhen(
   commands: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const feed = async function* (): AsyncGenerator<string> {
-    const go = await ready.then(
-      () => true,
-      () => false,
-    );
-    if (go) yield script(commands);
-  };
-  await run(...batch(netns, []), { ...limits(signal), stdio: [feed(), 'pipe', 'pipe'] });
+  await run(...batch(netns, []), ahead(signal, ready, commands));
+}
+
+/** `ipBatchWhen` and `ipBatchIfThere` in one. */
+export async function ipBatchIfThereWhen(
+  ready: Promise<unknown>,
+  netns: Netns,
+  commands: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const finished = await tryRun(...batch(netns, ['-force']), ahead(signal, ready, commands));
+  if (!onlyMissing(finished)) throw new ProcessError(finished);
+}
+
+const ahead = (signal: AbortSignal, ready: Promise<unknown>, commands: readonly string[]): RunOptions => ({
+  ...{ signal, timeoutMs: AHEAD_TIMEOUT_MS, stdio: [fedWhen(ready, commands), 'pipe', 'pipe'] },
+});
+
+async function* fedWhen(ready: Promise<unknown>, commands: readonly string[]): AsyncGenerator<string> {
+  const go = await ready.then(
+    () => true,
+    () => false,
+  );
+  if (go) yield script(commands);
 }
 
 /** The JSON that `ip -j …` prints, checked. An empty answer is an empty list. */

@@ -11,4 +11,7 @@ export const builtHostLink = (network: BridgeNetwork, link: ContainerLink): stri
 /** Name of the nftables table that stands for a fenced container. */
 export const fenceTable = (network: BridgeNetwork): string => `cmt_${digest(network.netns)}`;
 
+/** Link group of what a fence has cut: a number that nobody else is likely to use ("cmt" in ASCII). */
+export const CUT_GROUP = 0x636d74;
+
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);

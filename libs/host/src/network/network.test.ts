@@ -1,7 +1,7 @@
 /** What `ip` shows turned into a network, and a network into commands: without a machine. Real links are in test/live/network.test.ts. */
 import { describe, expect, test } from 'vitest';
 import { ContainerNetwork } from '@cmt/contracts';
-import { announce, furnish, joinBuilt, makeLinks } from './commands.ts';
+import { announce, cut, furnish, joinBuilt, makeLinks, rejoin } from './commands.ts';
 import { mayMeet } from './conflicts.ts';
 import { IpAddress } from './ip-json.ts';
 import { builtHostLink, fenceTable, type BridgeNetwork } from './names.ts';
@@ -145,6 +145,17 @@ describe('commands', () => {
     ]);
   });
 
+  test('what is cut is marked, and gets its own mark back', () => {
+    expect(cut(network)).toEqual([
+      'link set vweb nomaster group 6516084',
+      'neigh del 10.0.0.100 dev br0',
+      'neigh del fd00::100 dev br0',
+    ]);
+    expect(rejoin(network)).toEqual(['link set vweb master br0 group default']);
+    const { link } = readLink(inside, [{ ...peer, group: 'tenants' }]) as { link: BridgeNetwork['links'][0] };
+    expect(rejoin({ ...network, links: [link] })).toEqual(['link set vweb master br0 group tenants']);
+  });
+
   test('no word of a network can become a second command', () => {
     const evil = 'eth0\nnetns exec x sh';
     const links = network.links.map((link) => ({ ...link, name: evil }));
@@ -161,10 +172,10 @@ describe('commands', () => {
 
 describe('refusal', () => {
   test('other ports refuse what belongs to a connection, the container’s own link is shut', () => {
-    const rules = refusalRules('cmt_x', network, new Map([['br0', ['eth0', 'vweb', 'vother']]]));
+    const rules = refusalRules('cmt_x', network, new Map([['br0', ['eth0', 'vweb', 'vother']]]), true);
     expect(rules.startsWith('add table netdev cmt_x\ndelete table netdev cmt_x\n')).toBe(true);
     expect(rules).toContain(
-      'chain shut { type filter hook ingress devices = { "vweb" } priority -300; policy drop; }',
+      'chain shut { type filter hook ingress devices = { "vweb" } priority -300; meta iifgroup 6516084 drop; }',
     );
     expect(rules).toContain('devices = { "eth0", "vother" } priority -300;');
     expect(rules).toContain(
@@ -173,8 +184,17 @@ describe('refusal', () => {
     expect(rules).toContain('ip6 daddr fd00::100 tcp flags & syn == 0 reject with icmpv6 type no-route');
   });
 
+  test('a copy of all that comes is kept for whoever is found at the address, unless the kernel cannot', () => {
+    const ports = new Map([['br0', ['eth0', 'vweb']]]);
+    const rules = refusalRules('cmt_x', network, ports, true);
+    expect(rules).toMatch(/ip daddr 10.0.0.100 dup to "lo"\n.* reject .*\n +ip daddr 10.0.0.100 drop\n/);
+    expect(rules).toContain('devices = { "lo" } priority -300;');
+    expect(rules).toContain('ip daddr 10.0.0.100 fwd ip to 10.0.0.100 device "br0"');
+    expect(rules).toContain('ip6 daddr fd00::100 fwd ip6 to fd00::100 device "br0"');
+    expect(refusalRules('cmt_x', network, ports, false)).not.toMatch(/"lo"|drop\n/);
+  });
   test('a bridge without another port needs no refusal', () => {
-    expect(refusalRules('cmt_x', network, new Map([['br0', ['vweb']]]))).not.toContain('refuse');
+    expect(refusalRules('cmt_x', network, new Map([['br0', ['vweb']]]), true)).not.toContain('refuse');
   });
 
   test('the table is named after the namespace', () => {

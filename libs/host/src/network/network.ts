@@ -10,14 +10,21 @@ import type { ContainerNetwork } from '@cmt/contracts';
 export interface Network {
   /** The network of the container whose init is `pid`. */
   describe(pid: number, signal: AbortSignal): Promise<ContainerNetwork>;
-  /** Source, before the freeze: cuts the links at layer 2. Idempotent. */
-  fence(network: ContainerNetwork, signal: AbortSignal): Promise<void>;
+  /**
+   * Source: keeps and refuses what peers send from now on, has the container frozen by `freeze`, then cuts the links at layer 2, so
+   * that what it said last still gets out. Without `freeze` it only cuts. Idempotent.
+   * @throws what `freeze` throws; nothing is cut then
+   */
+  fence(network: ContainerNetwork, signal: AbortSignal, freeze?: () => Promise<void>): Promise<void>;
   /** Source, undo of fence: attaches the links again. Idempotent. */
   unfence(network: ContainerNetwork, signal: AbortSignal): Promise<void>;
   /** Target: namespace, links, addresses, routes and neighbours, up but not attached to any bridge. Idempotent. */
   build(network: ContainerNetwork, signal: AbortSignal): Promise<void>;
-  /** Target, at release: attaches the links and tells the segment where the addresses are now. Idempotent. */
-  attach(network: ContainerNetwork, signal: AbortSignal): Promise<void>;
+  /**
+   * Target, at release: attaches the links and tells the segment where the addresses are now. Idempotent. What takes time is done
+   * at once, the rest when `ready` has come true. @throws what `ready` rejects with; nothing is attached then
+   */
+  attach(network: ContainerNetwork, signal: AbortSignal, ready?: Promise<unknown>): Promise<void>;
   /** Either side: namespace and links are gone. Idempotent; refuses while a process is inside. */
   remove(network: ContainerNetwork, signal: AbortSignal): Promise<void>;
   /** Addresses of it that this host already uses elsewhere, and bridges it lacks. */

@@ -28,6 +28,7 @@ export function readLink(inside: IpAddress, hostLinks: readonly IpAddress[]): Li
       addresses,
       hostLink: peer.ifname,
       bridge: peer.master,
+      ...(peer.group === undefined || peer.group === 'default' ? {} : { hostGroup: peer.group }),
     },
   };
 }

@@ -110,20 +110,19 @@ async function blackout(
   const { subject, network } = input;
   const { clock, files } = context.machine;
   const runtime = context.runtimes.get(subject.runtime);
-  const frozenAt = entry.frozenAt ?? clock.now();
   await record('freeze-and-dump', context, {
     ...entry,
     phase: 'FROZEN',
     network,
-    frozenAt,
+    frozenAt: entry.frozenAt ?? clock.now(),
     route: input.route,
   });
 
-  const ordered = clock.elapsed();
-  await bothOf(
-    context.network.fence(network, context.signal),
-    runtime.pause(subject.container, context.signal),
-  );
+  let [frozenAt, ordered] = [entry.frozenAt ?? clock.now(), clock.elapsed()];
+  await context.network.fence(network, context.signal, async () => {
+    [frozenAt, ordered] = [entry.frozenAt ?? clock.now(), clock.elapsed()];
+    await runtime.pause(subject.container, context.signal);
+  });
   const pauseMs = clock.elapsed() - ordered;
   const touched = files.touchMappedFiles(state);
   touched.catch(() => undefined);
@@ -132,11 +131,4 @@ async function blackout(
   );
   await touched;
   return { frozenAt, clockOffsetMs: link.clockOffsetMs, pauseMs, dumpMs, figures };
-}
-
-/** Cut and freeze at the same time; the dump begins when both are done, and neither is left running behind a failure. */
-async function bothOf(...work: readonly Promise<void>[]): Promise<void> {
-  const outcomes = await Promise.allSettled(work);
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

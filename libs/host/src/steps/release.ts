@@ -36,7 +36,7 @@ export const release: Step<'release'> = async (input, context) => {
       return (await recall(context, 'release')) ?? committed(entry.updatedAt, 0, 0);
     case 'COMMITTED':
       await requireNotFenced({ step: 'release', side: 'target', container: entry.container }, context);
-      return await open(entry, 0, context);
+      return await open(entry, 0, attachLater(entry, context), context);
     default:
       return await decide(entry, context);
   }
@@ -61,27 +61,62 @@ async function decide(entry: JournalEntry, context: StepContext): Promise<StepOu
   if (!held) throw heldCopyDied(entry, context);
   const { clock } = context.machine;
   const started = clock.elapsed();
-  noteVote(entry, context);
-  const decision = await voteCommit(context);
-  if (decision === 'ABORT') {
-    const discarded = await record('release', context, { ...entry, phase: 'DISCARDED' });
-    await undoTarget(discarded, context);
-    return aborted(clock.elapsed() - started);
+  const attach = attachLater(entry, context);
+  try {
+    noteVote(entry, context);
+    if ((await voteCommit(context)) === 'COMMIT') {
+      const known = await record('release', context, { ...entry, phase: 'COMMITTED' });
+      return await open(known, clock.elapsed() - started, attach, context);
+    }
+  } finally {
+    attach.forget();
   }
-  const known = await record('release', context, { ...entry, phase: 'COMMITTED' });
-  return await open(known, clock.elapsed() - started, context);
+  const discarded = await record('release', context, { ...entry, phase: 'DISCARDED' });
+  await undoTarget(discarded, context);
+  return aborted(clock.elapsed() - started);
+}
+
+interface Attaching {
+  /** @throws CmtError NETWORK_FAILED */
+  now(): Promise<void>;
+  /** Nothing is attached any more, unless it was told before. */
+  forget(): void;
+}
+
+/** Readies what attaches the network while the decision is awaited: starting its processes takes longer than what they do. */
+function attachLater({ network }: JournalEntry, { network: networks, machine }: StepContext): Attaching {
+  let told = false;
+  let tell: (word: boolean) => void = () => undefined;
+  const word = new Promise<boolean>((resolve) => (tell = resolve)).then((isGood) => {
+    if (!isGood) throw new Error('it is not to be attached');
+  });
+  const attempt = (ready?: Promise<void>): Promise<void> =>
+    networks.attach(network, machine.clock.limit(FINISH_LIMIT_MS), ready);
+  const attached = attempt(word);
+  attached.catch(() => undefined);
+  return {
+    // What waited for too long has ended: it is done afresh.
+    now: () => {
+      tell((told = true));
+      return attached.catch(() => attempt());
+    },
+    forget: () => {
+      if (!told) tell(false);
+    },
+  };
 }
 
 /** Attaches the network first: what the container sends in its first millisecond must not be lost. It runs in any case. */
 async function open(
   entry: JournalEntry,
   decideMs: number,
+  attach: Attaching,
   stoppable: StepContext,
 ): Promise<StepOutput<'release'>> {
   const { clock } = stoppable.machine;
   const context = { ...stoppable, signal: clock.limit(FINISH_LIMIT_MS) };
   const openedAt = clock.now();
-  const [attached] = await Promise.allSettled([context.network.attach(entry.network, context.signal)]);
+  const [attached] = await Promise.allSettled([attach.now()]);
   const releasedAt = (await letGo(entry, context)) ?? (await restoreAgain(entry, context));
   if (attached.status === 'rejected') throw attached.reason;
   const known = await requireEntry('release', context, ['COMMITTED']);
