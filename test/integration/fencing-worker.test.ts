@@ -73,7 +73,7 @@ function perform(word: Word, host: PaperHost, context: StepContext): Promise<unk
     case 'sync-files':
       return steps['sync-files'](its.syncFiles, context);
     case 'pre-dump':
-      return steps['pre-dump']({ ...its.syncFiles, round: 1, tcp: 'established' }, context);
+      return steps['pre-dump']({ ...its.syncFiles, round: 1, tcp: 'established', carry: false }, context);
     case 'freeze-and-dump':
       return steps['freeze-and-dump'](its.freeze, context);
     case 'final-sync':

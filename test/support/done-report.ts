@@ -36,6 +36,7 @@ export const doneReport: MigrationReport = {
         mode: 'auto',
         maxDowntimeMs: 300,
         maxRounds: 8,
+        onNoConvergence: 'switch',
         tcp: 'established',
         transport: 'ssh',
         sharedRootfs: false,

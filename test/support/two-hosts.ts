@@ -57,7 +57,10 @@ export class TwoHosts {
     steps.prepare({ ...this.#inputs().prepare, ...more }, this.target.context(epoch));
   syncFiles = (epoch = 1) => steps['sync-files'](this.#inputs().syncFiles, this.source.context(epoch));
   preDump = (round: number) =>
-    steps['pre-dump']({ ...this.#inputs().syncFiles, round, tcp: 'established' }, this.source.context());
+    steps['pre-dump'](
+      { ...this.#inputs().syncFiles, round, tcp: 'established', carry: round > 1 },
+      this.source.context(),
+    );
   freeze = (epoch = 1, signal?: AbortSignal) =>
     steps['freeze-and-dump'](this.#inputs().freeze, this.source.context(epoch, signal));
   finalSync = (epoch = 1, carry = true) =>

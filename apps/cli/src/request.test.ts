@@ -27,6 +27,8 @@ describe('a request', () => {
       ...{
         maxDowntime: '1.5s',
         maxRounds: '3',
+        timeout: '5m',
+        onNoConvergence: 'abort',
         tcp: 'close',
         transport: 'tcp',
         sharedRootfs: true,
@@ -39,6 +41,7 @@ describe('a request', () => {
       ...{ id: 'nightly-7', source: 'host1', sourceBundle: '/srv/my redis', targetBundle: '/srv/b' },
       options: {
         ...{ mode: 'pre-copy', maxDowntimeMs: 1500, maxRounds: 3, tcp: 'close', transport: 'tcp' },
+        ...{ timeoutMs: 300_000, onNoConvergence: 'abort' },
         ...{ sharedRootfs: true, force: true, confirmForMs: 2000, stepTimeoutMs: 3000 },
         hooks: [
           { name: 'pre-restore', place: 'target', argv: ['/bin/a', 'b c'], timeoutMs: 60_000 },

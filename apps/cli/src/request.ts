@@ -26,6 +26,8 @@ export interface RequestFlags {
   readonly mode?: string;
   readonly maxDowntime?: string;
   readonly maxRounds?: string;
+  readonly timeout?: string;
+  readonly onNoConvergence?: string;
   readonly tcp?: string;
   readonly transport?: string;
   readonly sshConfig?: string;
@@ -139,12 +141,13 @@ function checked(
 }
 
 function parseOptions({ flags, validateOnly }: Asked): Record<string, unknown> {
-  const { mode, tcp, transport, sharedRootfs, force } = flags;
+  const { mode, tcp, transport, sharedRootfs, force, onNoConvergence } = flags;
   const time = (flag: string, text: string | undefined) =>
     text === undefined ? undefined : parseDuration(flag, text);
   return {
-    ...{ mode, tcp, transport, sharedRootfs, force, validateOnly },
+    ...{ mode, tcp, transport, sharedRootfs, force, onNoConvergence, validateOnly },
     maxDowntimeMs: time('--max-downtime', flags.maxDowntime),
+    timeoutMs: time('--timeout', flags.timeout),
     confirmForMs: time('--confirm-for', flags.confirmFor),
     stepTimeoutMs: time('--step-timeout', flags.stepTimeout),
     maxRounds: flags.maxRounds === undefined ? undefined : wholeNumber('--max-rounds', flags.maxRounds),

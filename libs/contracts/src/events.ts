@@ -6,7 +6,7 @@ import { PassedOver } from './fleet.ts';
 import { Finding } from './host.ts';
 import { MigrationRequest } from './migration.ts';
 import { Decision, HostName, MigrationId, Side } from './names.ts';
-import { StepName } from './steps.ts';
+import { DumpFigures, RoundFigures, StepName } from './steps.ts';
 
 /** How a migration stands. The last six are ends. */
 export const MigrationState = z.enum([
@@ -59,6 +59,27 @@ export const Blackout = z.object({
 });
 export type Blackout = z.infer<typeof Blackout>;
 
+/** What the converge rule expects of the blackout, in milliseconds; its parts are those of `Blackout`. */
+export const Prediction = z.object({
+  totalMs: ms,
+  /** Pause, dump and transfer. */
+  dumpMs: ms,
+  filesMs: ms,
+  restoreMs: ms,
+  /** Bytes of memory that the last dump is expected to carry. */
+  remaining: z.number().min(0),
+});
+export type Prediction = z.infer<typeof Prediction>;
+
+/** The rounds of pre-copy, and what was expected of the blackout when they ended; the truth is in `blackout`. */
+export const PreCopy = z.object({
+  rounds: z.array(RoundFigures),
+  /** The dump inside the blackout, once it has come through. */
+  final: DumpFigures.nullable(),
+  predicted: Prediction.nullable(),
+});
+export type PreCopy = z.infer<typeof PreCopy>;
+
 /** A migration as programs see it (`--json`). */
 export const MigrationReport = z.object({
   v: z.literal(1),
@@ -78,6 +99,8 @@ export const MigrationReport = z.object({
   roundsNote: z.string().nullable(),
   blackoutMs: ms.nullable(),
   blackout: Blackout.nullable(),
+  /** Not there before the rounds are thought about. */
+  preCopy: PreCopy.optional(),
   /** Bytes of memory images that went from host to host, so far as their figures are known. */
   bytesSent: z.number().min(0).optional(),
   totalMs: ms,

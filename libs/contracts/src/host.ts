@@ -5,6 +5,25 @@ import { RuntimeName } from './runtime.ts';
 
 const bytes = z.number().min(0);
 
+/** One measurement of something that grows with its bytes. */
+export const Cost = z.object({ bytes, ms: z.number().min(0) });
+export type Cost = z.infer<typeof Cost>;
+
+/** How many of a kind a host keeps. */
+export const KEPT_COSTS = 8;
+const costs = z.array(Cost).max(KEPT_COSTS);
+
+/** What the latest hand-overs cost this host inside the blackout, oldest first. */
+export const HostCosts = z.object({
+  /** As the source: from the order to freeze until all images were at the target, by the bytes sent. */
+  dump: costs,
+  /** As the source: the last look at the files, by the bytes carried. */
+  files: costs,
+  /** As the target: from the last byte to the opened gate, by the bytes of memory. */
+  restore: costs,
+});
+export type HostCosts = z.infer<typeof HostCosts>;
+
 /** What one host offers. Gathered afresh for every migration, and announced by its worker. */
 export const HostFacts = z.object({
   name: HostName,
@@ -25,6 +44,8 @@ export const HostFacts = z.object({
   imagesFree: bytes,
   /** Bytes free on the root filesystem, where bundles lie unless somebody says otherwise. */
   diskFree: bytes.optional(),
+  /** Not there before its first hand-over. */
+  costs: HostCosts.optional(),
 });
 export type HostFacts = z.infer<typeof HostFacts>;
 

@@ -9,6 +9,10 @@ import { RuntimeName } from './runtime.ts';
 export const Mode = z.enum(['auto', 'stop-and-copy', 'pre-copy']);
 export type Mode = z.infer<typeof Mode>;
 
+/** What happens when rounds of pre-copy cannot bring the blackout into its budget. */
+export const OnNoConvergence = z.enum(['switch', 'post-copy', 'abort']);
+export type OnNoConvergence = z.infer<typeof OnNoConvergence>;
+
 /** What becomes of established TCP connections: kept, closed on restore, or a reason to refuse. */
 export const TcpPolicy = z.enum(['established', 'close', 'refuse']);
 export type TcpPolicy = z.infer<typeof TcpPolicy>;
@@ -22,6 +26,9 @@ export const MigrationOptions = z.object({
   maxDowntimeMs: z.int().positive().default(300),
   /** Upper bound of pre-dump rounds. */
   maxRounds: z.int().min(0).max(32).default(8),
+  /** Milliseconds that rounds may take in all: none is begun that would end later. */
+  timeoutMs: z.int().min(1000).max(86_400_000).optional(),
+  onNoConvergence: OnNoConvergence.default('switch'),
   tcp: TcpPolicy.default('established'),
   transport: TransportName.default('ssh'),
   /** Both hosts see the same bundle: files are not carried. */

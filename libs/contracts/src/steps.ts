@@ -31,8 +31,20 @@ export const DumpFigures = z.object({
   /** Bytes that went over the wire, and how long that took. */
   bytesSent: z.int(),
   sendMs: ms,
+  /** From the order to dump until the target had acknowledged all of it; not told by older workers. */
+  ms: ms.optional(),
 });
 export type DumpFigures = z.infer<typeof DumpFigures>;
+
+/** A round of pre-copy: the files that changed since they were carried last, then memory. */
+export const RoundFigures = DumpFigures.extend({
+  /** Milliseconds since 1970 on the source's clock at which the dump was ordered. */
+  startedAt: z.number(),
+  ms,
+  /** What carrying the files took before that; null where none were looked at. */
+  filesMs: ms.nullable(),
+});
+export type RoundFigures = z.infer<typeof RoundFigures>;
 
 const step = <I extends z.ZodRawShape, O extends z.ZodRawShape>(input: I, output: O) => ({
   input: z.object(input),
@@ -73,10 +85,10 @@ export const steps = {
   ),
   /** Source: bundle and root filesystem to the target while the container runs. */
   'sync-files': step({ subject: Subject, route: Route }, { bytes: z.int(), ms }),
-  /** Source: one round of memory sent while the container runs. */
+  /** Source: one round of files (if `carry` says so) and of memory, sent while the container runs. */
   'pre-dump': step(
-    { subject: Subject, route: Route, round: z.int().min(1), tcp: TcpPolicy },
-    { figures: DumpFigures },
+    { subject: Subject, route: Route, round: z.int().min(1), tcp: TcpPolicy, carry: z.boolean() },
+    { figures: RoundFigures },
   ),
   /** Source: frozen in memory, network shut, dumped, images at the target. The blackout begins. */
   'freeze-and-dump': step(
@@ -130,7 +142,15 @@ export const steps = {
     },
   ),
   /** Target: it runs, and still runs after `confirmForMs`. */
-  confirm: step({ subject: Subject, confirmForMs: z.int().min(0) }, { pid: z.int(), ranMs: ms }),
+  confirm: step(
+    {
+      subject: Subject,
+      confirmForMs: z.int().min(0),
+      /** Bytes of memory that were restored: what this restore cost is kept for the next prediction. */
+      memory: z.number().min(0).optional(),
+    },
+    { pid: z.int(), ranMs: ms },
+  ),
   /** Source: the frozen copy dies, cut off from the network. */
   retire: step({ subject: Subject, network: ContainerNetwork }, {}),
   /** Either side: what this migration made and nobody needs any more is gone. */

@@ -45,6 +45,8 @@ const inputs: Inputs = {
     route: route(saga),
     round: saga.rounds.length + 1,
     tcp: tcp(saga),
+    // `sync-files` has just carried them.
+    carry: saga.rounds.length > 0 && !saga.request.options.sharedRootfs,
   }),
   'freeze-and-dump': (saga) => ({
     subject: onSource(saga),
@@ -66,7 +68,11 @@ const inputs: Inputs = {
     rounds: saga.rounds.length,
   }),
   release: (saga) => ({ subject: onTarget(saga), network: network(saga), ...without('source', saga) }),
-  confirm: (saga) => ({ subject: onTarget(saga), confirmForMs: saga.request.options.confirmForMs }),
+  confirm: (saga) => ({
+    subject: onTarget(saga),
+    confirmForMs: saga.request.options.confirmForMs,
+    ...(saga.inspection === null ? {} : { memory: saga.inspection.memory }),
+  }),
   retire: (saga) => ({ subject: onSource(saga), network: network(saga) }),
   discard: (saga) => ({ subject: onTarget(saga), network: network(saga) }),
   resume: (saga) => ({ subject: onSource(saga), network: network(saga), ...without('target', saga) }),

@@ -1,62 +1,96 @@
 /**
- * When pre-copy stops: as soon as the predicted blackout fits the budget, or rounds no longer help.
- * Pure, from measured figures only; the rule and its limits are explained in docs/lifecycle.md.
+ * When pre-copy stops, and what then. Pure; the rule is told in docs/lifecycle.md, the rules it was learned from are cases of its test.
+ *
+ * INVARIANTS
+ * - No round is judged by itself alone: the first one writes everything, and says nothing about how fast memory changes.
+ * - It ends: a round either improves the best prediction by 4 %, or is one of the `PATIENCE` that are waited for the next low.
+ * - A switch that nothing forces comes at most 4 % above the best prediction, or after that low did not come.
+ * - All rounds together freeze the container for no longer than moving it without rounds would have.
  */
-import type { DumpFigures, HostFacts, MigrationOptions } from '@cmt/contracts';
+import type { Failure, HostFacts, MigrationOptions, Prediction } from '@cmt/contracts';
+import { predictBlackout, type Measured } from './predict.ts';
 
-const PAGE = 4096;
-/** Weight of the newest transfer rate in the smoothed one. */
-const SMOOTHING = 0.4;
-/** A round that improves the best by less than this share does not help. */
+/** A round that improves the best prediction by less than this share does not help. */
 const IMPROVEMENT = 0.04;
-/** Restore rate assumed until one was measured, bytes per millisecond (measured: 0.35 GB/s). */
-const RESTORE_RATE = 350_000;
+/** Rounds that are run after the best one to come near it again. */
+const PATIENCE = 2;
+/** The target keeps all rounds beside each other, in four times the container's memory (steps/prepare.ts): one is for the last dump. */
+const ROOM_FOR_ROUNDS = 3;
 
-export type Verdict = { readonly again: true } | { readonly again: false; readonly note: string };
+export type Verdict =
+  | { readonly next: 'round' }
+  | { readonly next: 'switch' | 'post-copy'; readonly note: string; readonly predicted: Prediction }
+  | { readonly next: 'abort'; readonly failure: Failure; readonly predicted: Prediction };
 
-/** Whether to run another pre-dump round after these. */
-export function converge(rounds: readonly DumpFigures[], options: MigrationOptions): Verdict {
-  if (rounds.length >= options.maxRounds) return stop(`stopped after ${rounds.length} rounds (--max-rounds)`);
-  const last = rounds.at(-1);
-  if (last === undefined) return { again: true };
-  const predicted = predictBlackout(rounds);
-  if (predicted <= options.maxDowntimeMs)
-    return stop(
-      `predicted blackout ${predicted.toFixed(0)} ms fits the budget of ${options.maxDowntimeMs} ms`,
-    );
-  if (rounds.length > 1 && !improves(rounds))
-    return stop(`rounds no longer help: ${predicted.toFixed(0)} ms predicted`);
-  return { again: true };
-}
-
-/** Milliseconds of blackout if the switch came now: freeze, what is still dirty over the wire, and its restore. */
-export function predictBlackout(rounds: readonly DumpFigures[]): number {
-  const last = rounds.at(-1);
-  if (last === undefined) return Infinity;
-  const remaining = last.pagesWritten * PAGE;
-  return last.freezingMs + last.frozenMs + remaining / smoothedRate(rounds) + remaining / RESTORE_RATE;
+/** Whether to run another round of pre-copy after these, and what to do otherwise. */
+export function converge(measured: Measured, options: MigrationOptions): Verdict {
+  const predictions = predictionsOf(measured);
+  const predicted = predictions.at(-1) ?? predictBlackout(measured);
+  const blackout = `predicted blackout ${predicted.totalMs.toFixed(0)} ms`;
+  if (predicted.totalMs <= options.maxDowntimeMs) {
+    const note = `${blackout} fits the budget of ${options.maxDowntimeMs} ms`;
+    return { next: 'switch', note, predicted };
+  }
+  const why = mustStop(measured, predictions, options) ?? noHelp(predictions);
+  if (why === null) return { next: 'round' };
+  if (options.onNoConvergence !== 'abort')
+    return { next: options.onNoConvergence, note: `${why}: ${blackout}`, predicted };
+  return { next: 'abort', failure: noConvergence(why, predicted, options), predicted };
 }
 
 /** Whether the kernel of the source can do rounds at all, and what to say when it cannot. */
-export function roundsPossible(options: MigrationOptions, source: HostFacts): Verdict {
-  if (options.mode === 'stop-and-copy') return stop('no pre-dump rounds: --mode stop-and-copy');
-  if (!source.features.dirtyTracking)
-    return stop(`no pre-dump rounds: the kernel of ${source.name} does not track dirty pages`);
-  return { again: true };
+export function roundsImpossible(options: MigrationOptions, source: HostFacts): string | null {
+  if (options.mode === 'stop-and-copy') return 'no pre-dump rounds: --mode stop-and-copy';
+  if (source.features.dirtyTracking) return null;
+  return `no pre-dump rounds: the kernel of ${source.name} does not track dirty pages`;
 }
 
-function improves(rounds: readonly DumpFigures[]): boolean {
-  const last = rounds.at(-1)?.pagesWritten ?? 0;
-  const best = Math.min(...rounds.slice(0, -1).map((round) => round.pagesWritten));
-  return last < best * (1 - IMPROVEMENT);
+/** As it stood before any round, and after each. */
+const predictionsOf = (measured: Measured): Prediction[] =>
+  [0, ...measured.rounds.map((_, n) => n + 1)].map((n) =>
+    predictBlackout({ ...measured, rounds: measured.rounds.slice(0, n) }),
+  );
+
+/** What allows no further round, however much it would help. */
+function mustStop(
+  { rounds, memory }: Measured,
+  [, ...afterEach]: readonly Prediction[],
+  options: MigrationOptions,
+): string | null {
+  if (rounds.length >= options.maxRounds) return `stopped after ${rounds.length} rounds (--max-rounds)`;
+  const [first, last] = [rounds[0], rounds.at(-1)];
+  if (first === undefined || last === undefined) return null;
+  if (last.startedAt + 2 * last.ms - first.startedAt > (options.timeoutMs ?? Infinity))
+    return 'another round would take longer than --timeout';
+  const standing = rounds.map(({ freezingMs, frozenMs }) => freezingMs + frozenMs);
+  const withAnother = sum(standing) + (standing.at(-1) ?? 0);
+  // Everything was written in the first round: the prediction after it is of a move without rounds.
+  if (withAnother > (afterEach[0]?.totalMs ?? Infinity))
+    return `another round would freeze it for longer than the rounds save (${sum(standing).toFixed(0)} ms so far)`;
+  const sent = sum(rounds.map(({ bytesSent }) => bytesSent));
+  return rounds.length > 1 && sent + last.bytesSent > ROOM_FOR_ROUNDS * memory
+    ? 'the target has no room for another round'
+    : null;
 }
 
-/** Bytes per millisecond over all rounds, the newest counting most. */
-function smoothedRate(rounds: readonly DumpFigures[]): number {
-  const rates = rounds.filter((r) => r.sendMs > 0 && r.bytesSent > 0).map((r) => r.bytesSent / r.sendMs);
-  const first = rates[0];
-  if (first === undefined) return Infinity;
-  return rates.reduce((smooth, rate) => SMOOTHING * rate + (1 - SMOOTHING) * smooth, first);
+/** Why it is of no use to go on, or null: since the best prediction no better one came, and this one is as low as they get. */
+function noHelp([, ...afterEach]: readonly Prediction[]): string | null {
+  const totals = afterEach.map(({ totalMs }) => totalMs);
+  const last = totals.at(-1);
+  if (last === undefined || totals.length < 2) return null;
+  const best = Math.min(...totals.slice(0, -1));
+  if (last < best * (1 - IMPROVEMENT)) return null;
+  const since = totals.length - 1 - totals.indexOf(best);
+  return last <= best * (1 + IMPROVEMENT) || since >= PATIENCE ? 'rounds no longer help' : null;
 }
 
-const stop = (note: string): Verdict => ({ again: false, note });
+const noConvergence = (
+  why: string,
+  { totalMs }: Prediction,
+  { maxDowntimeMs }: MigrationOptions,
+): Failure => ({
+  code: 'NO_CONVERGENCE',
+  details: { why, predicted: Math.round(totalMs), budget: maxDowntimeMs },
+});
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

@@ -1,4 +1,5 @@
 export * from './converge.ts';
+export * from './predict.ts';
 export * from './decide.ts';
 export * from './evolve.ts';
 export * from './judge.ts';

@@ -25,6 +25,8 @@ const cases: [code: string, severity: 'hard' | 'soft', change: Change][] = [
   ['CRIU_CHECK_FAILED', 'hard', { target: { criuProblem: 'no uffd' } }],
   ['RSYNC_MISSING', 'hard', { survey: { rsync: false } }],
   ['NO_DIRTY_TRACKING', 'hard', { options: { mode: 'pre-copy' }, source: facts('alpha', false) }],
+  ['NO_DIRTY_TRACKING', 'hard', { options: { onNoConvergence: 'abort' }, source: facts('alpha', false) }],
+  ['POST_COPY_MISSING', 'hard', { options: { onNoConvergence: 'post-copy' } }],
   ['ARCH_DIFFERS', 'hard', { target: { arch: 'arm64' } }],
   ['CRIU_VERSION_DIFFERS', 'soft', { target: { criu: '4.0' } }],
   ['RUNTIME_VERSION_DIFFERS', 'soft', { target: { runtimes: { runc: '1.1' } } }],

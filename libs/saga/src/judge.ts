@@ -12,6 +12,7 @@ export interface Evidence {
 export function judge(evidence: Evidence): Finding[] {
   return [
     ...tools(evidence),
+    ...convergence(evidence),
     ...versions(evidence),
     ...cpu(evidence),
     ...space(evidence),
@@ -73,15 +74,15 @@ const tools: Rule = ({ options, inspection, source, survey }) => {
         'Install rsync, or use --shared-rootfs.',
       ),
     ),
-    ...when(options.mode === 'pre-copy' && !source.features.dirtyTracking, () =>
+    ...when(needsRounds(options) && !source.features.dirtyTracking, () =>
       hard(
         'NO_DIRTY_TRACKING',
         source.name,
         `the kernel of ${source.name} does not track dirty pages`,
-        'Use --mode auto: the same plan with zero rounds.',
+        'Use --mode auto without --on-no-convergence abort: the same plan with zero rounds.',
       ),
     ),
-    ...when(options.mode === 'auto' && !source.features.dirtyTracking, () =>
+    ...when(options.mode === 'auto' && !needsRounds(options) && !source.features.dirtyTracking, () =>
       note(
         'NO_DIRTY_TRACKING',
         source.name,
@@ -91,6 +92,21 @@ const tools: Rule = ({ options, inspection, source, survey }) => {
     ),
   ];
 };
+
+/** Rounds have to come to an end in one of the ways that are there. */
+const convergence: Rule = ({ options, survey }) =>
+  when(options.mode !== 'stop-and-copy' && options.onNoConvergence === 'post-copy', () =>
+    hard(
+      'POST_COPY_MISSING',
+      survey.facts.name,
+      'this version of cmt has no post-copy to go on with',
+      'Use --on-no-convergence switch, or abort.',
+    ),
+  );
+
+/** Whoever would rather not move than stand still for long wants to know how long that would be. */
+const needsRounds = ({ mode, onNoConvergence }: MigrationOptions): boolean =>
+  mode === 'pre-copy' || (mode === 'auto' && onNoConvergence === 'abort');
 
 const versions: Rule = ({ inspection, source, survey: { facts: target } }) => [
   ...when(source.arch !== target.arch, () =>

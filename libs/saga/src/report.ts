@@ -22,6 +22,7 @@ export function report(saga: Saga, now: number): MigrationReport {
     blackoutMs: blackout?.totalMs ?? null,
     blackout,
     bytesSent: bytesSent(saga),
+    ...preCopyOf(saga),
     totalMs: Math.max(0, (saga.endedAt ?? now) - saga.startedAt),
     steps: [...saga.steps],
     findings: [...saga.findings],
@@ -40,6 +41,12 @@ function placementOf({ placement, passedOver }: Saga): Pick<MigrationReport, 'pl
   if (placement === null && passedOver.length === 0) return {};
   return { placement: { why: placement?.why ?? '', passedOver: [...passedOver] } };
 }
+/** Told once the rounds are over, or one has come through. */
+function preCopyOf({ rounds, predicted, outcome }: Saga): Pick<MigrationReport, 'preCopy'> {
+  if (rounds.length === 0 && predicted === null) return {};
+  return { preCopy: { rounds: [...rounds], final: outcome.dump?.figures ?? null, predicted } };
+}
+
 /** Of all pre-dump rounds, and of the dump once it has come through. */
 const bytesSent = ({ rounds, outcome }: Saga): number =>
   rounds.reduce((sum, round) => sum + round.bytesSent, outcome.dump?.figures.bytesSent ?? 0);

@@ -47,7 +47,7 @@ describe('a migration', () => {
   });
 
   it('runs rounds until the predicted blackout fits the budget', () => {
-    const { saga, asked } = play(request({ maxDowntimeMs: 50 }), { dirtyTracking: true });
+    const { saga, asked } = play(request({ maxDowntimeMs: 260 }), { dirtyTracking: true });
     expect(saga.rounds.length).toBeGreaterThan(1);
     expect(asked.filter((step) => step === 'alpha:pre-dump')).toHaveLength(saga.rounds.length);
     expect(saga.roundsNote).toContain('fits the budget');

@@ -1,9 +1,10 @@
 /** From each stage to the next, when its work has ended well. Pure. */
 import type { Failure, HookName, HookOutcome } from '@cmt/contracts';
-import { converge, roundsPossible } from './converge.ts';
+import { converge, roundsImpossible } from './converge.ts';
 import { hooksOf } from './decide.ts';
 import { blocking, judge } from './judge.ts';
 import { passOver } from './placing.ts';
+import { predictBlackout, type Measured } from './predict.ts';
 import { enter, type Saga } from './state.ts';
 import { afterDiscard, afterResume, forward, stopWith, turnBack } from './turning.ts';
 
@@ -15,11 +16,11 @@ export function advance(saga: Saga, task: string, at: number): Saga {
     case 'validate':
       return judged(saga, at);
     case 'prepare':
-      return saga.request.options.sharedRootfs ? intoRounds(saga) : enter(saga, 'sync-files');
+      return saga.request.options.sharedRootfs ? intoRounds(saga, at) : enter(saga, 'sync-files');
     case 'sync-files':
-      return intoRounds(saga);
+      return intoRounds(saga, at);
     case 'pre-dump':
-      return afterRound(saga);
+      return afterRound(saga, at);
     case 'switch':
     case 'restore':
       return switched(saga, at);
@@ -111,18 +112,35 @@ const refusal = (against: readonly { code: string }[], container: string, host: 
   },
 });
 
-function intoRounds(saga: Saga): Saga {
+function intoRounds(saga: Saga, at: number): Saga {
   if (saga.sourceFacts === null) return saga;
-  const possible = roundsPossible(saga.request.options, saga.sourceFacts);
-  if (!possible.again) return intoSwitch({ ...saga, roundsNote: possible.note });
-  return afterRound(saga);
+  const roundsNote = roundsImpossible(saga.request.options, saga.sourceFacts);
+  if (roundsNote === null) return afterRound(saga, at);
+  return intoSwitch({ ...saga, roundsNote, predicted: predictBlackout(measuredOf(saga)) });
 }
 
 /** Zero rounds so far or some: the converge rule says whether another helps. */
-function afterRound(saga: Saga): Saga {
-  const verdict = converge(saga.rounds, saga.request.options);
-  return verdict.again ? enter(saga, 'pre-dump') : intoSwitch({ ...saga, roundsNote: verdict.note });
+function afterRound(saga: Saga, at: number): Saga {
+  const verdict = converge(measuredOf(saga), saga.request.options);
+  switch (verdict.next) {
+    case 'round':
+      return enter(saga, 'pre-dump');
+    case 'abort':
+      return turnBack({ ...saga, predicted: verdict.predicted }, verdict.failure, at);
+    case 'switch':
+    // Refused in validation as long as no host can do it (judge.ts).
+    case 'post-copy':
+      return intoSwitch({ ...saga, roundsNote: verdict.note, predicted: verdict.predicted });
+  }
 }
+
+const measuredOf = ({ rounds, request, inspection, sourceFacts, survey }: Saga): Measured => ({
+  rounds,
+  memory: inspection?.memory ?? 0,
+  sharedFiles: request.options.sharedRootfs,
+  sourceCosts: sourceFacts?.costs ?? { dump: [], files: [] },
+  targetCosts: survey?.facts.costs ?? { restore: [] },
+});
 
 const intoSwitch = (saga: Saga): Saga => hooked(saga, 'pre-freeze', saga.startedAt);
 

@@ -1,7 +1,6 @@
 /** What a saga knows, and what can happen to it. Plain data: it is stored as JSON between any two events. */
 import type {
   Decision,
-  DumpFigures,
   Epoch,
   Failure,
   Finding,
@@ -14,6 +13,8 @@ import type {
   MigrationRequest,
   MigrationState,
   PassedOver,
+  Prediction,
+  RoundFigures,
   Side,
   StepOutput,
   StepReport,
@@ -119,8 +120,10 @@ export interface Saga {
   readonly sourceFacts: HostFacts | null;
   readonly survey: TargetSurvey | null;
   readonly findings: readonly Finding[];
-  readonly rounds: readonly DumpFigures[];
+  readonly rounds: readonly RoundFigures[];
   readonly roundsNote: string | null;
+  /** What was expected of the blackout when the rounds ended. */
+  readonly predicted: Prediction | null;
   /** Something may have been made on the target (in this epoch), and the switch may have begun. */
   readonly touched: boolean;
   readonly switching: boolean;
@@ -199,6 +202,7 @@ export function initial(request: MigrationRequest, at: number): Saga {
     findings: [],
     rounds: [],
     roundsNote: null,
+    predicted: null,
     touched: false,
     switching: false,
     decision: null,
@@ -231,6 +235,7 @@ export const nextEpoch = (saga: Saga): Saga =>
   enter(saga, 'prepare', {
     epoch: saga.epoch + 1,
     rounds: [],
+    predicted: null,
     touched: true,
     switching: false,
     decision: null,

@@ -81,6 +81,11 @@ export const figures = (pagesWritten: number) => ({
   bytesSent: pagesWritten * 4096,
   sendMs: pagesWritten / 100,
 });
+/** A round that began so many milliseconds after the first. */
+export const roundFigures = (pagesWritten: number, startedAt: number) => ({
+  ...figures(pagesWritten),
+  ...{ startedAt, ms: 20 + pagesWritten / 100, filesMs: null },
+});
 
 /** What may go wrong, by step: a failure, or an answer that is lost after the step was done. */
 export type Fault = { readonly step: StepName; readonly times: number } & (
@@ -226,7 +231,7 @@ class Player implements Played {
         openMs: 1,
       };
     if (step === 'discard') return { decision: this.#vote('ABORT') };
-    if (step === 'pre-dump') return { figures: figures(10_000 / 4 ** this.saga.rounds.length) };
+    if (step === 'pre-dump') return { figures: roundFigures(2000 / 4 ** this.saga.rounds.length, this.#at) };
     if (step === 'inspect')
       return { inspection, facts: facts('alpha', this.#world.dirtyTracking), findings: [] };
     return outputs[step];

@@ -28,6 +28,10 @@ export function addMigrate(program: Command): void {
         'with a tight budget',
       ],
       [
+        'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --on-no-convergence abort',
+        'not at all rather than with a longer blackout',
+      ],
+      [
         "cmt migrate redis --src host1 --dst host2 --hook-pre-restore '@target /opt/check --quick'",
         'with a hook',
       ],
@@ -48,6 +52,13 @@ export const withMigrateFlags = (command: Command): Command =>
     withMeans(withEnds(command))
       .option('--max-downtime <time>', 'blackout that pre-copy aims for (default: 300ms)')
       .option('--max-rounds <n>', 'upper bound of pre-dump rounds, 0 to 32 (default: 8)')
+      .option('--timeout <time>', 'longest that all rounds together may take (default: no limit)')
+      .addOption(
+        new Option(
+          '--on-no-convergence <policy>',
+          'when rounds cannot bring the blackout below --max-downtime: freeze all the same, go on with post-copy, or leave it running (default: switch)',
+        ).choices(['switch', 'post-copy', 'abort']),
+      )
       .option(
         '--confirm-for <time>',
         'how long the moved container must live before the source copy goes (default: 1s)',

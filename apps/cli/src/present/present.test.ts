@@ -102,6 +102,38 @@ describe('a report', () => {
     `);
   });
 
+  it('tells the rounds, and how good the prediction was', () => {
+    const round = { freezingMs: 4, frozenMs: 16, sendMs: 90, filesMs: null, pagesSkipped: 0 };
+    const preCopy: MigrationReport['preCopy'] = {
+      rounds: [
+        { ...round, startedAt: 1000, ms: 100, pagesWritten: 25_600, bytesSent: 105_000_000 },
+        {
+          ...round,
+          startedAt: 1300,
+          ms: 40,
+          pagesWritten: 2560,
+          pagesSkipped: 23_040,
+          bytesSent: 11_000_000,
+        },
+      ],
+      final: { ...round, ms: 30, pagesWritten: 256, pagesSkipped: 25_344, bytesSent: 1_200_000 },
+      predicted: { totalMs: 180, dumpMs: 90, filesMs: 10, restoreMs: 80, remaining: 1_048_576 },
+    };
+    const text = reportText({ ...report, rounds: 2, roundsNote: 'fits', preCopy }, plain);
+    expect(
+      text
+        .split('\n')
+        .filter((line) => /predicted|ROUND|^[12f]/.test(line))
+        .join('\n'),
+    ).toMatchInlineSnapshot(`
+      "  predicted 180 ms, 10 % less than it was: dump and transfer 90 ms, files 10 ms, restore 80 ms
+      ROUND  WRITTEN  UNCHANGED  SENT     TIME    STOOD STILL
+      1      105 MB   0 B        105 MB   100 ms  20 ms
+      2      10.5 MB  94.4 MB    11.0 MB  40 ms   20 ms
+      final  1.0 MB   104 MB     1.2 MB   30 ms   20 ms"
+    `);
+  });
+
   it('of a failure ends with it', () => {
     const failed: MigrationReport = {
       ...{

@@ -1,5 +1,13 @@
 /** One migration as it stands, in full. */
-import { type Blackout, isEnd, messageOf, type MigrationReport, type MigrationState } from '@cmt/contracts';
+import {
+  type Blackout,
+  isEnd,
+  messageOf,
+  type MigrationReport,
+  type MigrationState,
+  type Prediction,
+} from '@cmt/contracts';
+import { roundsText } from './rounds.ts';
 import { failureText } from './failure.ts';
 import { findingsText } from './findings.ts';
 import { oneLine, type Paint } from './paint.ts';
@@ -9,6 +17,7 @@ import { share, time } from './units.ts';
 export function reportText(report: MigrationReport, paint: Paint): string {
   const sections = [
     headText(report, paint),
+    report.preCopy && report.preCopy.rounds.length > 0 ? roundsText(report.preCopy, paint) : '',
     report.steps.length > 0 ? stepsText(report, paint) : '',
     report.hooks.length > 0 ? hooksText(report, paint) : '',
     report.findings.length > 0 ? findingsText(report.findings, paint) : '',
@@ -55,8 +64,21 @@ export function statePainted(state: MigrationState, paint: Paint, text: string =
 }
 
 function headText(report: MigrationReport, paint: Paint): string {
-  const { id, container, from, to, state, step, decision, fenced, epoch, rounds, roundsNote, blackout } =
-    report;
+  const {
+    id,
+    container,
+    from,
+    to,
+    state,
+    step,
+    decision,
+    fenced,
+    epoch,
+    rounds,
+    roundsNote,
+    blackout,
+    preCopy,
+  } = report;
   const at = step && !isEnd(state) ? `, at ${step}` : '';
   const facts: [string, string][] = [
     ['container', `${container}, ${from} -> ${to}`],
@@ -69,6 +91,9 @@ function headText(report: MigrationReport, paint: Paint): string {
       : []),
     ['rounds', `${rounds}${roundsNote ? `: ${oneLine(roundsNote)}` : ''}`],
     ['blackout', blackout ? blackoutText(blackout) : blackoutTotal(report.blackoutMs)],
+    ...(preCopy?.predicted
+      ? [['predicted', predictionText(preCopy.predicted, blackout)] as [string, string]]
+      : []),
     ['total', time(report.totalMs)],
     ...(report.rebuilt === undefined ? [] : [['rebuilt', oneLine(report.rebuilt)] as [string, string]]),
   ];
@@ -100,6 +125,23 @@ export function blackoutText(blackout: Blackout): string {
   ).map(([name, ms]) => `${name} ${time(ms)} (${share(ms, totalMs)})`);
   const whose = `CRIU ${time(criuMs)} (${share(criuMs, totalMs)}), cmt’s own ${time(ownMs)} (${share(ownMs, totalMs)})`;
   return `${time(totalMs)}: ${parts.join(', ')}\n${' '.repeat(12)}of it ${whose}`;
+}
+
+/** What was expected of the blackout, by the same parts, and how far off it was. */
+export function predictionText(predicted: Prediction, blackout: Blackout | null): string {
+  const { totalMs, dumpMs, filesMs, restoreMs } = predicted;
+  const parts = `dump and transfer ${time(dumpMs)}, files ${time(filesMs)}, restore ${time(restoreMs)}`;
+  const off =
+    blackout && blackout.totalMs > 0
+      ? Math.round((100 * (totalMs - blackout.totalMs)) / blackout.totalMs)
+      : null;
+  const error =
+    off === null
+      ? ''
+      : off === 0
+        ? ', as it was'
+        : `, ${Math.abs(off)} % ${off > 0 ? 'more' : 'less'} than it was`;
+  return `${time(totalMs)}${error}: ${parts}`;
 }
 
 const stepsText = ({ steps }: MigrationReport, paint: Paint): string =>

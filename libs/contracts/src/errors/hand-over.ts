@@ -57,6 +57,11 @@ export const handOverErrors = {
     '{host} no longer expects the images of migration {migration}.',
     'cmt prepares {host} again by itself.',
   ),
+  NO_CONVERGENCE: entry(
+    'rollback',
+    '{container} was not frozen: {why}; a blackout of {predicted} ms is predicted, at most {budget} ms were asked for.',
+    'Give it a longer --max-downtime, move it when it writes less, or leave out --on-no-convergence abort.',
+  ),
   FREEZE_FAILED: entry(
     'retry',
     '{container} on {host} could not be frozen: {reason}.',

@@ -1,25 +1,28 @@
 /** What this host offers: tools, kernel, memory, space. Gathered afresh for every migration. */
 import os from 'node:os';
 import type { HostFacts, RuntimeName, WorkerConfig } from '@cmt/contracts';
+import { readCosts } from '../costs.ts';
 import { criuProblem, criuVersion } from '../criu/check.ts';
 import { criuFeatures } from '../criu/features.ts';
+import { thisMachine } from '../this-machine.ts';
 import type { Runtimes } from '../runtimes/runtime.ts';
 import { cpuOf } from './cpu.ts';
 import { freeBytes } from './disk.ts';
 import { hostMemory } from './memory.ts';
 
 export async function gatherFacts(
-  config: Pick<WorkerConfig, 'name' | 'imagesDir'>,
+  config: Pick<WorkerConfig, 'name' | 'imagesDir'> & Partial<Pick<WorkerConfig, 'stateDir'>>,
   runtimes: Runtimes,
   signal: AbortSignal,
 ): Promise<HostFacts> {
-  const [criu, versions, memory, imagesFree, diskFree, cpu] = await Promise.all([
+  const [criu, versions, memory, imagesFree, diskFree, cpu, costs] = await Promise.all([
     criuFacts(signal),
     runtimeVersions(runtimes, signal),
     hostMemory(),
     freeBytes(config.imagesDir),
     freeBytes('/'),
     cpuOf(),
+    config.stateDir === undefined ? null : readCosts(config.stateDir, thisMachine.files),
   ]);
   return {
     name: config.name,
@@ -33,6 +36,7 @@ export async function gatherFacts(
     memoryAvailable: memory.available,
     imagesFree,
     diskFree,
+    ...(costs === null ? {} : { costs }),
   };
 }
 

@@ -1,13 +1,15 @@
 /** Step `confirm`: the released container runs, and is the same living process after `confirmForMs`. */
 import { CmtError, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
+import { noteCosts } from '../costs.ts';
 import { requireEntry } from './entry.ts';
+import { recall } from './outcomes.ts';
 import type { Step } from './step.ts';
 
 /** Milliseconds between two looks at /proc: outside the blackout, so cheap rather than quick. */
 const LOOK_EVERY_MS = 50;
 
-export const confirm: Step<'confirm'> = async ({ subject, confirmForMs }, context) => {
+export const confirm: Step<'confirm'> = async ({ subject, confirmForMs, memory }, context) => {
   const { clock, processes } = context.machine;
   const entry = await requireEntry('confirm', context, ['RUNNING']);
   const releasedAt = entry.updatedAt;
@@ -22,8 +24,17 @@ export const confirm: Step<'confirm'> = async ({ subject, confirmForMs }, contex
     await clock.wait(Math.min(LOOK_EVERY_MS, until - clock.elapsed()), context.signal);
     if (!(await processes.isAlive(init))) throw died(subject, context, releasedAt);
   }
+  if (memory !== undefined) await noteRestore(memory, context);
   return { pid: init.pid, ranMs: Math.max(0, clock.now() - releasedAt) };
 };
+
+/** From the last byte to the opened gate. */
+async function noteRestore(bytes: number, context: StepContext): Promise<void> {
+  const [held, released] = [await recall(context, 'restore-and-hold'), await recall(context, 'release')];
+  if (held === null || released === null) return;
+  const ms = held.waitMs + held.restoreMs + released.decideMs + released.openMs;
+  await noteCosts(context, { restore: { bytes, ms } });
+}
 
 const died = ({ container }: Subject, { config, machine }: StepContext, releasedAt: number): CmtError =>
   new CmtError('CONTAINER_DIED', {

@@ -39,7 +39,7 @@ export async function dumpAndSend(
   link: Link,
   plan: DumpPlan,
   dump: (signal: AbortSignal) => Promise<void>,
-): Promise<{ figures: DumpFigures; dumpMs: number }> {
+): Promise<{ figures: DumpFigures & { ms: number }; dumpMs: number }> {
   const { clock } = context.machine;
   const started = clock.elapsed();
   const sending = link.sendImages(basename(plan.images), plan.images, context.signal);
@@ -52,10 +52,10 @@ export async function dumpAndSend(
   }
   const dumpMs = clock.elapsed() - started;
   const [{ bytesSent, sendMs }, stats] = await Promise.all([sending.finish(), statsOf(plan, context)]);
-  return { dumpMs, figures: { ...stats, bytesSent, sendMs } };
+  return { dumpMs, figures: { ...stats, bytesSent, sendMs, ms: clock.elapsed() - started } };
 }
 
-type Stats = Omit<DumpFigures, 'bytesSent' | 'sendMs'>;
+type Stats = Omit<DumpFigures, 'bytesSent' | 'sendMs' | 'ms'>;
 
 /** CRIU's own figures. A dump is none the worse for lacking them. */
 async function statsOf({ work }: DumpPlan, { machine, tell }: StepContext): Promise<Stats> {

@@ -1,19 +1,31 @@
-/** Step `pre-dump`: one round of memory, sent while the container runs on. */
+/** Step `pre-dump`: one round of pre-copy while the container runs on: the files that changed, then memory. */
+import type { StepContext } from '../context.ts';
+import type { Link } from '../transports/transport.ts';
 import { dumpAndSend, planDump } from './dumping.ts';
 import { linkTo } from './link-to.ts';
 import { recall, remember } from './outcomes.ts';
 import { sendingEntry } from './source-entry.ts';
 import type { Step } from './step.ts';
 
-export const preDump: Step<'pre-dump'> = async ({ subject, route, round, tcp }, context) => {
+export const preDump: Step<'pre-dump'> = async ({ subject, route, round, tcp, carry }, context) => {
   await sendingEntry('pre-dump', context, { subject, peer: route.peer });
   const before = await recall(context, 'pre-dump', round);
   if (before !== null) return before;
   const link = await linkTo(route, context);
+  // Files first: the sooner the next dump follows upon this one, the less it finds to write.
+  const filesMs = carry ? await carryFiles(subject.bundle, link, context) : null;
+  // CRIU locks no connection in a pre-dump, whatever it is told (criu/cr-dump.c, cr_pre_dump_tasks).
   const plan = await planDump(context, { name: String(round), parent: round - 1, tcp, fenced: true });
   const runtime = context.runtimes.get(subject.runtime);
+  const startedAt = context.machine.clock.now();
   const { figures } = await dumpAndSend(context, link, plan, (signal) =>
     runtime.preDump(subject.container, plan, signal),
   );
-  return await remember(context, 'pre-dump', { figures }, round);
+  return await remember(context, 'pre-dump', { figures: { ...figures, startedAt, filesMs } }, round);
 };
+
+async function carryFiles(bundle: string, link: Link, { machine, signal }: StepContext): Promise<number> {
+  const started = machine.clock.elapsed();
+  await link.syncFiles(bundle, signal);
+  return machine.clock.elapsed() - started;
+}

@@ -5,15 +5,18 @@
  */
 import { CmtError } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
+import { noteCosts } from '../costs.ts';
 import type { JournalEntry } from '../journal.ts';
 import { readDecision } from './deciding.ts';
 import { record, requireEntry } from './entry.ts';
+import { recall } from './outcomes.ts';
 import type { Step } from './step.ts';
 
 export const retire: Step<'retire'> = async ({ subject, network }, context) => {
   const entry = await requireEntry('retire', context, ['FROZEN', 'RETIRED']);
   if (entry.closed) return {};
   await requireCommit(entry, context);
+  if (entry.phase === 'FROZEN') await noteDump(context);
   await record('retire', context, { ...entry, phase: 'RETIRED', network });
 
   const runtime = context.runtimes.get(subject.runtime);
@@ -25,6 +28,13 @@ export const retire: Step<'retire'> = async ({ subject, network }, context) => {
   await context.machine.bundles.remember(context.config, entry.bundle, entry.container);
   return {};
 };
+
+async function noteDump(context: StepContext): Promise<void> {
+  const [dump, files] = [await recall(context, 'freeze-and-dump'), await recall(context, 'final-sync')];
+  if (dump === null) return;
+  const { bytesSent, sendMs, ms = Math.max(dump.dumpMs, sendMs) } = dump.figures;
+  await noteCosts(context, { dump: { bytes: bytesSent, ms: dump.pauseMs + ms }, ...(files && { files }) });
+}
 
 async function requireCommit(entry: JournalEntry, context: StepContext): Promise<void> {
   if (entry.phase === 'RETIRED') return;

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { costOf, fitted } from './fitted.ts';
+import { predictBlackout, type Measured } from './predict.ts';
+import { roundFigures } from '../test/world.ts';
+
+const assumed = { fixedMs: 100, rate: 100 };
+
+describe('a line through costs', () => {
+  it('is what is assumed before anything was measured', () => expect(fitted([], assumed)).toEqual(assumed));
+
+  it('takes the rate from what is assumed where one size was measured', () => {
+    expect(fitted([{ bytes: 1000, ms: 60 }], assumed)).toEqual({ fixedMs: 50, rate: 100 });
+  });
+
+  it('is steeper than assumed where the whole took less time', () => {
+    expect(fitted([{ bytes: 1000, ms: 5 }], assumed)).toEqual({ fixedMs: 0, rate: 200 });
+  });
+
+  it('tells what is fixed from what grows', () => {
+    const line = fitted(
+      [1000, 50_000, 3000].map((bytes) => ({ bytes, ms: 40 + bytes / 50 })),
+      assumed,
+    );
+    expect([line.fixedMs, line.rate].map(Math.round)).toEqual([40, 50]);
+  });
+
+  it('follows the newest most', () => {
+    const costs = [100, 100, 10, 10, 10].map((rate) => ({ bytes: 1000, ms: 1000 / rate }));
+    expect(costOf(fitted(costs, { fixedMs: 0, rate: 1e9 }), 1000)).toBeGreaterThan(80);
+  });
+});
+
+describe('a predicted blackout', () => {
+  const known: Measured = {
+    ...{ rounds: [], memory: 100e6, sharedFiles: false },
+    sourceCosts: { dump: [{ bytes: 1e6, ms: 60 }], files: [{ bytes: 0, ms: 30 }] },
+    targetCosts: { restore: [{ bytes: 100e6, ms: 400 }] },
+  };
+  const round = (pages: number, at: number, more: object = {}) => ({ ...roundFigures(pages, at), ...more });
+
+  it('without rounds is of everything, by what earlier moves have cost', () => {
+    expect(predictBlackout(known)).toMatchObject({ remaining: 100e6, filesMs: 30, restoreMs: 400 });
+    expect(predictBlackout(known).dumpMs).toBeCloseTo(50 + 1000, 0);
+  });
+
+  it('has no files where they are shared', () => {
+    expect(predictBlackout({ ...known, sharedFiles: true }).filesMs).toBe(0);
+  });
+
+  it('expects of the last look at the files what the look before cost', () => {
+    const rounds = [round(10_000, 1000), round(1000, 2000, { filesMs: 80 })];
+    expect(predictBlackout({ ...known, rounds }).filesMs).toBe(80);
+  });
+
+  it('counts less memory where it gets less time to be dirtied than before the last round', () => {
+    // 10,000 pages in 120 ms, then 1000 of them again: dirtied in 200 ms, and the next dump follows after 30 + 80 ms.
+    const rounds = [round(10_000, 1000), round(1000, 1200)];
+    expect(predictBlackout({ ...known, rounds }).remaining).toBeCloseTo((1000 * 4096 * 110) / 200, 0);
+  });
+
+  it('restores all pages, whatever round they came in', () => {
+    const rounds = [round(50_000, 1000), round(10, 2000, { pagesSkipped: 49_990 })];
+    const grown = predictBlackout({ ...known, memory: 1e6, rounds });
+    expect(grown.restoreMs).toBeGreaterThan(400);
+  });
+});

@@ -1,0 +1,75 @@
+/**
+ * What the blackout would be if the switch came now. Pure, from measured figures: those of this migration's rounds, and what
+ * earlier hand-overs have cost the two hosts.
+ */
+import type { Cost, HostCosts, Prediction, RoundFigures } from '@cmt/contracts';
+import { costOf, fitted, type Line } from './fitted.ts';
+
+/** What is known when a prediction is made. */
+export interface Measured {
+  readonly rounds: readonly RoundFigures[];
+  /** Bytes of memory that a dump without rounds would carry. */
+  readonly memory: number;
+  /** Nothing is carried but memory. */
+  readonly sharedFiles: boolean;
+  readonly sourceCosts: Pick<HostCosts, 'dump' | 'files'>;
+  readonly targetCosts: Pick<HostCosts, 'restore'>;
+}
+
+/** Bytes that CRIU counts as one. */
+const PAGE = 4096;
+
+/** Until something was measured: fixed milliseconds, and bytes per millisecond. */
+const ASSUMED_DUMP: Line = { fixedMs: 100, rate: 100_000 };
+const ASSUMED_RESTORE: Line = { fixedMs: 100, rate: 350_000 };
+const ASSUMED_FILES_MS = 100;
+
+/** The blackout after these rounds. */
+export function predictBlackout(measured: Measured): Prediction {
+  const remaining = remainingBytes(measured);
+  const dumpMs = costOf(dumpLine(measured), remaining);
+  const filesMs = filesCost(measured);
+  const restoreMs = costOf(fitted(measured.targetCosts.restore, ASSUMED_RESTORE), memoryNow(measured));
+  return { totalMs: dumpMs + filesMs + restoreMs, dumpMs, filesMs, restoreMs, remaining };
+}
+
+/**
+ * What the last dump will carry: what the last round had to, less where the container gets less time to dirty memory than it
+ * had before that round. The first round writes everything, and says nothing about it.
+ */
+function remainingBytes({ rounds, memory }: Measured): number {
+  const [before, last] = rounds.slice(-2);
+  if (before === undefined) return memory;
+  if (last === undefined) return Math.max(memory, written(before));
+  const had = last.startedAt - before.startedAt;
+  const betweenDumps = Math.max(0, had - before.ms - (last.filesMs ?? 0));
+  const gets = last.ms + betweenDumps;
+  return written(last) * (had > 0 ? Math.min(1, gets / had) : 1);
+}
+
+const written = ({ pagesWritten }: RoundFigures): number => pagesWritten * PAGE;
+
+/** Everything is restored, whatever round it came in. */
+function memoryNow({ rounds, memory }: Measured): number {
+  const last = rounds.at(-1);
+  return last === undefined ? memory : Math.max(memory, (last.pagesWritten + last.pagesSkipped) * PAGE);
+}
+
+/**
+ * The rate is that of this migration's rounds, over this link and now. What a dump costs beside its bytes is taken from whole
+ * dumps of this host where there were some: a round freezes in another way, and leaves out all that is not memory.
+ */
+function dumpLine({ rounds, sourceCosts }: Measured): Line {
+  const whole = fitted(sourceCosts.dump, ASSUMED_DUMP);
+  const ofRounds = rounds.map(({ bytesSent, ms }): Cost => ({ bytes: bytesSent, ms }));
+  if (ofRounds.length === 0) return whole;
+  const now = fitted(ofRounds, whole);
+  return sourceCosts.dump.length === 0 ? now : { fixedMs: whole.fixedMs, rate: now.rate };
+}
+
+/** The last look at the files costs what the look before it did. */
+function filesCost({ rounds, sharedFiles, sourceCosts }: Measured): number {
+  if (sharedFiles) return 0;
+  const looks = rounds.map(({ filesMs }) => filesMs).filter((ms) => ms !== null);
+  return looks.at(-1) ?? sourceCosts.files.at(-1)?.ms ?? ASSUMED_FILES_MS;
+}
