@@ -67,6 +67,7 @@ const entries = {
   cli: 'apps/cli/src/main.ts',
   coordinator: 'apps/coordinator/src/main.ts',
   worker: 'apps/worker/src/main.ts',
+  'image-carrier': 'libs/host/src/transports/carrier/main.ts',
   'ssh-session': 'apps/cli/src/agentless/main.ts',
   board: 'apps/board/src/main.ts',
   traces: 'libs/queue/src/traces-sdk.ts',

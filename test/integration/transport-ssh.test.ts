@@ -8,7 +8,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startMeddler } from '../support/meddler.ts';
 import { freePort, startAgent, startSshd } from '../support/sshd.ts';
 import type { TestSshd } from '../support/sshd.ts';
-import { codeOf, IMAGES, move, NEVER, startPair, until, writeImages } from '../support/transfer-pair.ts';
+import {
+  codeOf,
+  contentOf,
+  IMAGES,
+  move,
+  NEVER,
+  startPair,
+  until,
+  writeImages,
+} from '../support/transfer-pair.ts';
 import type { TransferPair } from '../support/transfer-pair.ts';
 
 let pair: TransferPair;
@@ -112,10 +121,20 @@ describe('over ssh', () => {
     const meddler = await startMeddler(sshd.port, { cutAt: 1_000_000 });
     const session = await pair.expect({ transport: 'ssh' });
     await writeImages(pair.outbox, IMAGES);
-    const connection = await get({ sshPort: meddler.port, sshHostKeys: sshd.hostKeys });
+    const connection = await get({ sshPort: meddler.port, sshHostKeys: sshd.hostKeys, receivePort: 1 });
     const waiting = codeOf(session.complete(NEVER));
     expect(await codeOf(connection.sendImages('final', pair.outbox, NEVER).finish())).toBe('TRANSFER_BROKEN');
     expect(await waiting).toBe('TRANSFER_BROKEN');
     await meddler.close();
+  });
+
+  it('images pass ssh where no other port is reached', async () => {
+    pair = await startPair({ ssh: { key: sshd.acceptedKey } });
+    await pair.expect({ transport: 'ssh' });
+    await writeImages(pair.outbox, IMAGES);
+    const connection = await get({ ...endpoint(), receivePort: 1 });
+    await connection.sendImages('final', pair.outbox, NEVER).finish();
+    expect(connection.uncarried).toContain('ECONNREFUSED');
+    expect(await contentOf(join(pair.inbox, 'final'))).toEqual(await contentOf(pair.outbox));
   });
 });

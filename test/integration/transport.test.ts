@@ -48,6 +48,7 @@ describe('over tcp', () => {
     await writeImages(pair.outbox, { 'core-1.img': 10, 'pages-3.img': 5000 });
     const { bytesSent } = await sending.finish();
     expect(bytesSent).toBe(2_790_001 + 5010);
+    expect(connection.uncarried).toBeNull();
     expect(await contentOf(join(pair.inbox, '1'))).toEqual(await contentOf(pair.outbox));
   });
 
@@ -61,6 +62,29 @@ describe('over tcp', () => {
     await rm(join(pair.outbox, 'pages-7.img'));
     await connection.sendImages('1', pair.outbox, NEVER).finish();
     expect(await contentOf(join(pair.inbox, '1'))).toEqual(await contentOf(pair.outbox));
+  });
+
+  it.each([
+    ['on a connection of their own', null],
+    ['through the worker', 'as where no port is reached'],
+  ])('images keep to a bandwidth %s, also to one that changes', async (_way, uncarried) => {
+    pair = await startPair();
+    await pair.expect();
+    await writeImages(pair.outbox, { 'pages-1.img': 6_000_000 });
+    const connection = await pair.links.get('m1', 1, pair.route(), NEVER);
+    Object.assign(connection, { uncarried });
+    await connection.warmUp(NEVER);
+    connection.bandwidth = 2_000_000;
+    const began = performance.now();
+    const sending = connection.sendImages('final', pair.outbox, NEVER);
+    await until(() => sending.bytesSent >= 2_000_000);
+    connection.bandwidth = 8_000_000;
+    const { bytesSent } = await sending.finish();
+    const seconds = (performance.now() - began) / 1000;
+    expect(connection.uncarried).toBe(uncarried);
+    expect(bytesSent).toBe(6_000_000);
+    expect(seconds).toBeGreaterThan(1.5 * 0.95);
+    expect(seconds).toBeLessThan(6);
   });
 
   it('200 MiB need little memory', async () => {
@@ -123,6 +147,7 @@ describe('a transfer that is damaged', () => {
     await rm(join(pair.outbox, 'pages-1.img'));
     await connection.sendImages('final', pair.outbox, NEVER).finish();
     await connection.go(NEVER);
+    expect(connection.uncarried).toBeNull();
     await meddler.close();
   });
 

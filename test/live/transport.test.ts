@@ -1,52 +1,15 @@
 /** The data connection between two lab hosts through their own sshd: it carries, and both ends notice when the cable is cut. */
-import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import type { HostEndpoint, Route } from '@cmt/contracts';
-import { start } from '@cmt/host';
-import { cutLink, labDown, labExec, labExecArgv, labUp, restoreLink, type Lab } from '@cmt/lab';
+import { cutLink, labDown, labExec, labUp, restoreLink, type Lab } from '@cmt/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TransferEnd } from '../support/transfer-end.ts';
 
 const name = `ttransport${process.pid}`;
 const root = join(import.meta.dirname, '../..');
 let lab: Lab;
-let source: End;
-let target: End;
-
-/** One end of the transfer, in its host. */
-class End {
-  readonly #process;
-  readonly #waiting = new Map<number, (answer: { value?: unknown; code?: string }) => void>();
-
-  constructor(host: string, address: string) {
-    const tsx = join(root, 'node_modules/tsx/dist/esm/index.mjs');
-    const program = ['node', '--import', tsx, join(root, 'test/support/transfer-in-host.ts')];
-    const argv = labExecArgv(lab, host, [...program, host, address, '/root/.ssh/id_ed25519']);
-    this.#process = start('sh', ['-c', 'exec "$@"', 'sh', ...argv], { stdio: ['pipe', 'pipe', 'inherit'] });
-    if (this.#process.stdout === null) throw new Error('no output');
-    createInterface({ input: this.#process.stdout }).on('line', (line) => {
-      const answer = JSON.parse(line) as { id: number; value?: unknown; code?: string };
-      this.#waiting.get(answer.id)?.(answer);
-    });
-  }
-
-  /** A method of test/support/transfer-in-host.ts: its value, or `{code}` of its failure. */
-  call(method: string, arg: unknown = null): Promise<{ value?: unknown; code?: string }> {
-    const id = this.#waiting.size;
-    this.#process.stdin?.write(`${JSON.stringify({ id, method, arg })}\n`);
-    return new Promise((resolve) => this.#waiting.set(id, resolve));
-  }
-
-  async value<T>(method: string, arg: unknown = null): Promise<T> {
-    const answer = await this.call(method, arg);
-    if (answer.code !== undefined) throw new Error(`${method}: ${answer.code}`);
-    return answer.value as T;
-  }
-
-  async end(): Promise<void> {
-    this.#process.stdin?.end();
-    await this.#process;
-  }
-}
+let source: TransferEnd;
+let target: TransferEnd;
 
 const inHost = async (host: string, script: string): Promise<string> =>
   (await labExec(lab, host, ['sh', '-c', script])).stdout.trim();
@@ -54,8 +17,8 @@ const inHost = async (host: string, script: string): Promise<string> =>
 beforeAll(async () => {
   lab = await labUp({ name, hosts: 2, share: [root] });
   const [one, two] = lab.hosts;
-  source = new End('host1', one!.address);
-  target = new End('host2', two!.address);
+  source = new TransferEnd(lab, 'host1', one!.address);
+  target = new TransferEnd(lab, 'host2', two!.address);
   const endpoint = await target.value<HostEndpoint>('endpoint');
   await source.value('route', { transport: 'ssh', peer: 'host2', endpoint } satisfies Route);
   await inHost(

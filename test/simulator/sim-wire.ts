@@ -201,6 +201,8 @@ interface Ends {
 class SimLink implements Link {
   readonly clockOffsetMs = 0;
   readonly way = 'direct';
+  readonly uncarried = null;
+  bandwidth = null;
   readonly #ends: Ends;
   readonly #receiver: SimReceiver;
   readonly #session: SimSession;

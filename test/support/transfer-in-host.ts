@@ -8,6 +8,7 @@ import { WorkerConfig } from '@cmt/contracts';
 import type { Route } from '@cmt/contracts';
 import { createLinks, createReceiver, hostEndpoint, loadIdentity, receiveSocketOf } from '@cmt/host';
 import { codeOf } from './transfer-codes.ts';
+import { ownFigures } from './own-figures.ts';
 
 process.umask(0o077);
 const [name, address, sshKey] = process.argv.slice(2);
@@ -26,6 +27,7 @@ await receiver.listen();
 await Promise.all([images, bundle].map((path) => mkdir(path, { recursive: true })));
 const links = createLinks({ host: config.name, identity, sshKey: config.sshKey, timings });
 let route: Route | null = null;
+const figures = ownFigures();
 
 const link = () => {
   if (route === null) throw new Error('no route');
@@ -36,7 +38,7 @@ const methods: Readonly<Record<string, (arg: never) => Promise<unknown>>> = {
   endpoint: () => hostEndpoint(config, identity),
   prepare: async (sourceKey: string) => {
     await receiver.expect({
-      ...{ migration: 'm1', epoch: 1, sourceKey, images, bundle, quota: 2 ** 30, transport: 'ssh' },
+      ...{ migration: 'm1', epoch: 1, sourceKey, images, bundle, quota: 2 ** 33, transport: 'ssh' },
     });
   },
   complete: () => receiver.session('m1', 1)?.complete(limit()) ?? Promise.reject(new Error('no session')),
@@ -47,6 +49,18 @@ const methods: Readonly<Record<string, (arg: never) => Promise<unknown>>> = {
   connect: async () => (await link()).clockOffsetMs,
   images: async (directory: string) => (await link()).sendImages('final', directory, limit()).finish(),
   files: async (directory: string) => (await link()).syncFiles(directory, limit()),
+  /** Opens what images need, as it is done before a freeze; by the way that is wanted. Then the figures begin anew. */
+  warm: async (way: 'carried' | 'channel') => {
+    await links.drop('m1');
+    const opened = await link();
+    if (way === 'channel') Object.assign(opened, { uncarried: 'not wanted' });
+    await opened.warmUp(limit());
+    figures.reset();
+    return opened.uncarried;
+  },
+  bandwidth: async (rate: number | null) => void ((await link()).bandwidth = rate),
+  reset: () => Promise.resolve(figures.reset()),
+  figures: () => Promise.resolve(figures.read()),
   go: async () => (await link()).go(limit()),
   armed: async () => (await link()).restorerArmed(limit()),
 };

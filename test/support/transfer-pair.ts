@@ -13,7 +13,7 @@ export { codeOf } from './transfer-codes.ts';
 
 export const NEVER = new AbortController().signal;
 
-export const QUICK: Timings = { handshake: 3000, heartbeat: 100, silence: 1500, grace: 300, stall: 3000 };
+export const QUICK: Timings = { handshake: 8000, heartbeat: 100, silence: 1500, grace: 300, stall: 3000 };
 
 export interface TransferPair {
   readonly directory: string;
@@ -136,6 +136,7 @@ export async function move(pair: TransferPair, transport: Route['transport']): P
   const { bytesSent } = await link.sendImages('final', pair.outbox, NEVER).finish();
   await link.syncFiles(pair.outbox, NEVER);
   await link.go(NEVER);
+  expect(link.uncarried === null).toBe(link.way === 'direct');
   expect(Date.now() - (await complete).lastByteAt).toBeLessThan(10_000);
   expect(bytesSent).toBe(Object.values(IMAGES).reduce((sum, size) => sum + size));
   expect(Math.abs(link.clockOffsetMs)).toBeLessThan(1000);

@@ -10,6 +10,7 @@ import {
   type Place,
 } from '@cmt/contracts';
 import { closest } from './flags/closest.ts';
+import { parseBandwidth } from './flags/bandwidth.ts';
 import { parseDuration } from './flags/duration.ts';
 import { parseHook } from './flags/hook.ts';
 import { invalid } from './flags/invalid.ts';
@@ -30,6 +31,7 @@ export interface RequestFlags {
   readonly onNoConvergence?: string;
   readonly tcp?: string;
   readonly transport?: string;
+  readonly bandwidth?: string;
   readonly sshConfig?: string;
   readonly sharedRootfs?: boolean;
   readonly force?: boolean;
@@ -146,6 +148,7 @@ function parseOptions({ flags, validateOnly }: Asked): Record<string, unknown> {
     text === undefined ? undefined : parseDuration(flag, text);
   return {
     ...{ mode, tcp, transport, sharedRootfs, force, onNoConvergence, validateOnly },
+    bandwidth: flags.bandwidth === undefined ? undefined : parseBandwidth('--bandwidth', flags.bandwidth),
     maxDowntimeMs: time('--max-downtime', flags.maxDowntime),
     timeoutMs: time('--timeout', flags.timeout),
     confirmForMs: time('--confirm-for', flags.confirmFor),

@@ -44,7 +44,7 @@ export const WorkerConfig = Common.extend({
   sshKey: AbsolutePath.optional(),
   /** Further pins beside those of the registry. */
   knownHosts: AbsolutePath.optional(),
-  /** Port of the plain receiver, used with `--transport tcp` only. */
+  /** Port for the bytes of images, which are encrypted, and for everything with `--transport tcp`. */
   receivePort: z.coerce.number().int().min(1).max(65535).default(7070),
   /** Where images of containers lie while they move: 0700, best on tmpfs. */
   imagesDir: AbsolutePath.default('/run/cmt/images'),

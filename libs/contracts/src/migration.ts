@@ -31,6 +31,11 @@ export const MigrationOptions = z.object({
   onNoConvergence: OnNoConvergence.default('switch'),
   tcp: TcpPolicy.default('established'),
   transport: TransportName.default('ssh'),
+  /** Bytes per second that images, and files, may take; without it as many as go. */
+  bandwidth: z
+    .int()
+    .min(64 * 1024, 'at least 64KiB/s')
+    .optional(),
   /** Both hosts see the same bundle: files are not carried. */
   sharedRootfs: z.boolean().default(false),
   /** Soft findings become warnings. */

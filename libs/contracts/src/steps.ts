@@ -18,7 +18,13 @@ export const Subject = z.object({ runtime: RuntimeName, container: ContainerId, 
 export type Subject = z.infer<typeof Subject>;
 
 /** Where the source sends images and files, and how. */
-export const Route = z.object({ transport: TransportName, peer: HostName, endpoint: HostEndpoint });
+export const Route = z.object({
+  transport: TransportName,
+  peer: HostName,
+  endpoint: HostEndpoint,
+  /** Bytes per second that images, and files, may take; without it as many as go. */
+  bandwidth: z.int().positive().optional(),
+});
 export type Route = z.infer<typeof Route>;
 
 /** Figures of one dump, from CRIU's stats-dump (images/stats.proto) and the transfer. Microseconds become milliseconds. */

@@ -6,6 +6,8 @@
  * - Every program has a time limit and obeys the caller's AbortSignal.
  * - umask is 077 for the whole process (set by the mains), so what a child writes is private.
  */
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { execa, type Options, type ResultPromise } from 'execa';
 
 export interface RunOptions {
@@ -97,6 +99,19 @@ export function start(
     detached: options.detached ?? false,
     cleanup: !options.detached,
   });
+}
+
+/**
+ * Starts a program that takes a connection over: it gets the socket as descriptor 0, pipes as 1, 2 and 3. It is the caller's to end.
+ * execa would copy the socket's bytes instead.
+ */
+export function startOn(
+  socket: Socket,
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): ChildProcess {
+  return spawn(file, args, { env: { ...process.env, ...env }, stdio: [socket, 'pipe', 'pipe', 'pipe'] });
 }
 
 function launch(file: string, args: readonly string[], options: RunOptions) {

@@ -122,6 +122,7 @@ const route = (saga: Saga): Route => ({
   transport: saga.request.options.transport,
   peer: saga.request.target,
   endpoint: known(saga.target, 'target').endpoint,
+  ...(saga.request.options.bandwidth === undefined ? {} : { bandwidth: saga.request.options.bandwidth }),
 });
 
 /** Stages are entered only once their facts are there; anything else is a fault of the saga itself. */

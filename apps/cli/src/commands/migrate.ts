@@ -51,6 +51,7 @@ export const withMigrateFlags = (command: Command): Command =>
   withHooks(
     withMeans(withEnds(command))
       .option('--max-downtime <time>', 'blackout that pre-copy aims for (default: 300ms)')
+      .option('--bandwidth <rate>', 'what images and files may take, as 50MiB/s or 1Gbit/s (default: all)')
       .option('--max-rounds <n>', 'upper bound of pre-dump rounds, 0 to 32 (default: 8)')
       .option('--timeout <time>', 'longest that all rounds together may take (default: no limit)')
       .addOption(

@@ -24,7 +24,7 @@ export function addWorker(program: Command): void {
     .option('--ssh-user <user>', 'user that other workers log in as (default: root)')
     .option('--ssh-key <file>', 'private key for other hosts (default: ssh-agent)')
     .option('--known-hosts <file>', 'pinned host keys beside those of the registry')
-    .option('--receive-port <port>', 'port for images with --transport tcp (default: 7070)')
+    .option('--receive-port <port>', 'port for the bytes of images (default: 7070)')
     .option(
       '--images-dir <dir>',
       'where images lie while they move; best on tmpfs (default: /run/cmt/images)',

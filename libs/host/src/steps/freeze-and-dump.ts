@@ -59,7 +59,16 @@ async function makeReady(
     input.awaitRestorer ? restorerArmed(link, input, context) : undefined,
   ]);
   context.signal.throwIfAborted();
+  tellOfSlowWay(link, input, context);
   return { plan, state };
+}
+
+function tellOfSlowWay({ uncarried, way }: Link, { route }: Input, { tell }: StepContext): void {
+  if (uncarried === null || way === 'relayed') return;
+  tell({
+    kind: 'note',
+    text: `images to ${route.peer} have no connection of their own, which is slower: ${uncarried}`,
+  });
 }
 
 /** A target that shares the files opens nothing for them. */

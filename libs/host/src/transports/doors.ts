@@ -1,4 +1,4 @@
-/** Where connections come in: a private unix socket behind sshd, and a TCP port on trusted networks. */
+/** Where connections come in: a private unix socket behind sshd, and a TCP port for the bytes of images and on trusted networks. */
 import { chmod, chown, mkdir, unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { ListenOptions, Server, Socket } from 'node:net';
@@ -7,6 +7,8 @@ import { CmtError } from '@cmt/contracts';
 import { errnoOf } from './errno.ts';
 
 export interface Door {
+  /** Of a TCP door, 0 for others. */
+  readonly port: number;
   /** No new connection, and none that is left. */
   close(): Promise<void>;
 }
@@ -69,7 +71,9 @@ async function listen(where: ListenOptions, onStream: (socket: Socket) => void):
       resolve();
     });
   });
-  return { close: () => shut(server, sockets) };
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return { port, close: () => shut(server, sockets) };
 }
 
 function shut(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {

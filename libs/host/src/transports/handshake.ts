@@ -107,7 +107,7 @@ export function parseMessage<S extends z.ZodType>(channel: Channel, schema: S, b
 
 function statement(role: 'source' | 'target', challenged: string, open: Omit<Open, 'signature'>): Buffer {
   const { migration, epoch, purpose, host, nonce } = open;
-  const name = purpose.kind === 'images' ? purpose.name : '';
+  const name = 'name' in purpose ? purpose.name : '';
   const parts = [
     'cmt channel',
     PROTOCOL,

@@ -6,8 +6,11 @@
  * - A channel opened ahead is used once, by whoever asks first, and dropped when the target closes it.
  */
 import { CmtError } from '@cmt/contracts';
+import { Bandwidth } from './bandwidth.ts';
+import type { Rate } from './bandwidth.ts';
 import { ChannelError } from './channel.ts';
 import type { Channel } from './channel.ts';
+import { openCarriage } from './carry.ts';
 import { ControlClient } from './control.ts';
 import { openChannel } from './handshake.ts';
 import type { Asker } from './handshake.ts';
@@ -15,7 +18,8 @@ import { abortFailure } from './limits.ts';
 import type { Timings } from './limits.ts';
 import type { Purpose } from './messages.ts';
 import { sendFiles } from './send-files.ts';
-import { sendImages } from './send-images.ts';
+import { sendWhenOpen } from './sending.ts';
+import type { Opened } from './sending.ts';
 import type { ImageSending, Link, Transport, Way, Wire } from './transport.ts';
 
 /** Connects to a target and measures its clock. @throws CmtError what the transport throws, or what the target refuses with */
@@ -41,16 +45,27 @@ export class HostLink implements Link {
   readonly #wire: Wire;
   readonly #timings: Timings;
   /** By purpose; see `nameOf`. */
-  readonly #ahead = new Map<string, Promise<Channel>>();
+  readonly #ahead = new Map<string, Promise<Opened>>();
+  readonly #bandwidth = new Bandwidth();
   #control: ControlClient | null = null;
   #closing: Promise<void> | null = null;
   #bytes = 0;
   clockOffsetMs = 0;
+  uncarried: string | null;
 
   constructor(asker: Asker, wire: Wire, timings: Timings) {
     this.#asker = asker;
     this.#wire = wire;
     this.#timings = timings;
+    this.uncarried = wire.way === 'direct' ? null : 'bytes go through the client';
+  }
+
+  get bandwidth(): Rate {
+    return this.#bandwidth.rate;
+  }
+
+  set bandwidth(rate: Rate) {
+    this.#bandwidth.rate = rate;
   }
 
   get way(): Way {
@@ -73,19 +88,16 @@ export class HostLink implements Link {
   }
 
   sendImages(name: string, directory: string, signal: AbortSignal): ImageSending {
-    return sendImages({
-      channel: this.#take({ kind: 'images', name }, signal),
-      directory,
-      signal,
-      stallMs: this.#timings.stall,
+    return sendWhenOpen(this.#take({ kind: 'images', name }, signal), {
+      ...{ directory, signal, bandwidth: this.#bandwidth, stallMs: this.#timings.stall },
       onBytes: (count) => (this.#bytes += count),
       explain: (error) => this.#explain(error),
     });
   }
 
   async syncFiles(directory: string, signal: AbortSignal): Promise<{ bytes: number }> {
-    const channel = await this.#take({ kind: 'files' }, signal);
-    const sent = await sendFiles(channel.detach(), directory, signal);
+    const { channel } = await this.#take({ kind: 'files' }, signal);
+    const sent = await sendFiles(channel.detach(), { directory, bandwidth: this.bandwidth }, signal);
     if (signal.aborted) throw abortFailure(signal);
     this.#bytes += sent.bytes;
     if (sent.ok) return { bytes: sent.bytes };
@@ -112,8 +124,7 @@ export class HostLink implements Link {
   }
 
   async #close(): Promise<void> {
-    for (const ahead of this.#ahead.values())
-      void ahead.then((channel) => channel.destroy()).catch(() => undefined);
+    for (const ahead of this.#ahead.values()) void ahead.then(drop).catch(() => undefined);
     this.#ahead.clear();
     await this.#control?.close();
     await this.#wire.close();
@@ -122,28 +133,46 @@ export class HostLink implements Link {
   async #openAhead(purpose: Purpose, signal: AbortSignal): Promise<void> {
     const name = nameOf(purpose);
     const known = this.#ahead.get(name);
-    const opening = known ?? this.#open(purpose, signal);
+    const opening = known ?? this.#openFully(purpose, signal);
     const forget = () => {
       if (this.#ahead.get(name) === opening) this.#ahead.delete(name);
     };
     this.#ahead.set(name, opening);
     try {
-      const channel = await opening;
-      void channel.closed.then(forget);
+      const opened = await opening;
+      void opened.channel.closed.then(() => {
+        if (this.#ahead.get(name) === opening) void drop(opened);
+        forget();
+      });
     } catch (error) {
       forget();
       throw error;
     }
   }
 
-  async #take(purpose: Purpose, signal: AbortSignal): Promise<Channel> {
+  async #take(purpose: Purpose, signal: AbortSignal): Promise<Opened> {
     const ahead = this.#ahead.get(nameOf(purpose));
     this.#ahead.delete(nameOf(purpose));
     if (ahead !== undefined) {
-      const channel = await ahead;
-      if (channel.isOpen) return channel;
+      const opened = await ahead;
+      if (opened.channel.isOpen) return opened;
+      await drop(opened);
     }
-    return this.#open(purpose, signal);
+    return this.#openFully(purpose, signal);
+  }
+
+  /** A channel, and for images a connection of their own. What keeps them from one is remembered: it is tried once for each link. */
+  async #openFully(purpose: Purpose, signal: AbortSignal): Promise<Opened> {
+    const channel = await this.#open(purpose, signal);
+    if (purpose.kind !== 'images' || this.uncarried !== null) return { channel, carriage: null };
+    try {
+      const limit = { ms: this.#timings.handshake, signal };
+      return { channel, carriage: await openCarriage(channel, this.#asker, purpose.name, limit) };
+    } catch (error) {
+      if (signal.aborted) throw abortFailure(signal);
+      this.uncarried = error instanceof Error ? error.message : String(error);
+      return { channel: channel.isOpen ? channel : await this.#open(purpose, signal), carriage: null };
+    }
   }
 
   async #open(purpose: Purpose, signal: AbortSignal): Promise<Channel> {
@@ -180,4 +209,9 @@ export class HostLink implements Link {
 
 function nameOf(purpose: Purpose): string {
   return purpose.kind === 'images' ? `images/${purpose.name}` : purpose.kind;
+}
+
+async function drop({ channel, carriage }: Opened): Promise<void> {
+  channel.destroy();
+  await carriage?.carrier.kill();
 }

@@ -69,6 +69,7 @@ class HostLinks implements Links {
     this.#entries.set(migration, entry);
     try {
       entry.link = await opening;
+      entry.link.bandwidth = route.bandwidth ?? null;
       return entry.link;
     } catch (error) {
       if (this.#entries.get(migration) === entry) this.#entries.delete(migration);

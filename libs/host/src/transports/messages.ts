@@ -1,8 +1,9 @@
 /** The messages of a channel, in the order of a conversation. Everything from the other side is checked against these. */
 import { Epoch, Failure, HostName, MigrationId } from '@cmt/contracts';
 import { z } from 'zod';
+import { ImageFileName, ImagesName } from './image-names.ts';
 
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** Bytes of JSON accepted before the other side has proved who it is, and after. */
 export const STRANGER_LIMITS = { messageBytes: 4096, chunks: false };
@@ -11,14 +12,11 @@ export const PEER_LIMITS = { messageBytes: 64 * 1024, chunks: false };
 const Nonce = z.base64().length(44);
 const Signature = z.base64().max(128);
 
-/** Directory of images: a round (`1`, `2`, …) or `final`. */
-export const ImagesName = z.string().regex(/^([1-9][0-9]?|final)$/);
-/** A plain image file name: no separator, no leading dot. */
-export const ImageFileName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
-
 export const Purpose = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('control') }),
   z.object({ kind: z.literal('images'), name: ImagesName }),
+  /** Nothing but the bytes of such images, on a connection of their own that two carriers take over. */
+  z.object({ kind: z.literal('carriage'), name: ImagesName }),
   z.object({ kind: z.literal('files') }),
   z.object({ kind: z.literal('withdraw') }),
 ]);
@@ -75,6 +73,8 @@ const FileIndex = z.int().min(0).max(0xffffffff);
 
 /** Images channel, source to target, between the bytes of the files. */
 export const ImagesToTarget = z.discriminatedUnion('type', [
+  /** First, if at all: the source would open a connection of its own for the bytes. A file that begins here takes it back. */
+  z.object({ type: z.literal('carry') }),
   /** A file begins. `key` is the key of its digest, fresh for every file. */
   z.object({ type: z.literal('file'), file: FileIndex, name: ImageFileName, key: z.base64().length(24) }),
   /** A file is complete. */
@@ -91,6 +91,14 @@ export type ImagesToTarget = z.infer<typeof ImagesToTarget>;
 
 /** Images channel, target to source. */
 export const ImagesToSource = z.discriminatedUnion('type', [
+  /** Where: at the endpoint's port, or another; and the key of what is sealed there. Without a key, nowhere. */
+  z.object({
+    type: z.literal('carriage'),
+    port: z.int().min(1).max(65535).optional(),
+    key: z.base64().length(24).optional(),
+  }),
+  /** The target's carrier has the connection: begin. */
+  z.object({ type: z.literal('ready') }),
   z.object({ type: z.literal('received'), files: z.int(), bytes: z.int() }),
   Failed,
 ]);

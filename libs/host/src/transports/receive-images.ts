@@ -14,6 +14,7 @@ import { CmtError } from '@cmt/contracts';
 import type { Channel } from './channel.ts';
 import { FileDigest } from './digest.ts';
 import { errnoOf } from './errno.ts';
+import type { Frame } from './frames.ts';
 import { parseMessage } from './handshake.ts';
 import { ImagesToTarget } from './messages.ts';
 import type { TargetSession } from './session.ts';
@@ -56,16 +57,17 @@ export async function freshDirectory(path: string): Promise<void> {
   await mkdir(path, { mode: 0o700 });
 }
 
-/** Receives a directory to its end. @throws CmtError TRANSFER_CORRUPT, TARGET_FULL @throws ChannelError */
+/** Receives a directory to its end. @param first the frame that was read already @throws CmtError TRANSFER_CORRUPT, TARGET_FULL @throws ChannelError */
 export async function receiveImages(
   channel: Channel,
   session: TargetSession,
   name: string,
   host: string,
+  first: Frame | null,
 ): Promise<{ files: number; bytes: number }> {
   const reception = new Reception(channel, session, name, host);
   try {
-    return await reception.run();
+    return await reception.run(first);
   } finally {
     await reception.close();
   }
@@ -87,9 +89,8 @@ class Reception {
     this.#directory = join(session.expectation.images, name);
   }
 
-  async run(): Promise<{ files: number; bytes: number }> {
-    for (;;) {
-      const frame = await this.channel.next();
+  async run(first: Frame | null): Promise<{ files: number; bytes: number }> {
+    for (let frame = first; ; frame = await this.channel.next()) {
       if (frame === null) throw this.channel.fail('the images ended early');
       if (frame.kind === 'bytes') {
         await this.#append(frame.file, frame.bytes);
@@ -98,6 +99,7 @@ class Reception {
       const message = parseMessage(this.channel, ImagesToTarget, frame.body);
       if (message.type === 'file') this.#begin(message);
       else if (message.type === 'complete') await this.#complete(message);
+      else if (message.type === 'carry') throw this.channel.fail('the source began anew');
       else return await this.#end(message);
     }
   }

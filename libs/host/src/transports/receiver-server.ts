@@ -5,8 +5,8 @@
  * - Before a valid signature of the session's source a connection costs a few KiB and ends after the handshake's time limit.
  * - A channel reaches only the session of its own migration, epoch, source key and door.
  * - Per session there is one channel of each purpose and name; a newer one starts when the older has ended.
- * - The plain TCP door is open only while a session asks for it; the worker's own ssh from its first session on, and while a source
- *   may come to ask what became of an epoch.
+ * - The TCP door is open only while there is a session: for connections of carriers, for all others where the session asks for tcp.
+ *   The worker's own ssh is open from its first session on, and while a source may come to ask what became of an epoch.
  */
 import type { Duplex } from 'node:stream';
 import { CmtError } from '@cmt/contracts';
@@ -15,6 +15,7 @@ import type { Identity } from '../identity.ts';
 import { Channel } from './channel.ts';
 import { openTcpDoor, openUnixDoor, openWideDoor } from './doors.ts';
 import type { Door } from './doors.ts';
+import { serveCarriage } from './carriages.ts';
 import { challenge } from './handshake.ts';
 import type { Asked } from './handshake.ts';
 import { DEFAULT_TIMINGS, within } from './limits.ts';
@@ -24,6 +25,7 @@ import type { Purpose } from './messages.ts';
 import { createOwnSshd, type OwnSshd } from './own-sshd.ts';
 import type { Expectation, Receiver, Session, WithdrawAnswers } from './receiver.ts';
 import { serveControl, serveFiles, serveImages } from './serve.ts';
+import type { CarriagePort } from './serve.ts';
 import { TargetSession } from './session.ts';
 
 /** Where a worker speaks ssh itself. */
@@ -41,7 +43,7 @@ export interface ReceiverOptions {
   readonly identity: Identity;
   /** Unix socket of the ssh door; its directory becomes 0700 and also holds rsync's private files. */
   readonly socket: string;
-  /** The plain door, for `--transport tcp`. */
+  /** The TCP door: for the bytes of images, and for everything with `--transport tcp`. */
   readonly address: string;
   readonly port: number;
   /** Where no sshd lets other hosts in: this worker's own, on `port` at all addresses, and on a socket that leads to the client. */
@@ -79,6 +81,8 @@ class HostReceiver implements Receiver {
   #answers: WithdrawAnswers | null = null;
   #unix: Door | null = null;
   #client: Door | null = null;
+  /** Speaks ssh. */
+  #wide: Promise<Door> | null = null;
   #tcp: Promise<Door> | null = null;
 
   constructor(options: ReceiverOptions) {
@@ -97,13 +101,13 @@ class HostReceiver implements Receiver {
   }
 
   async expect(expectation: Expectation): Promise<Session> {
-    const { migration, epoch, transport } = expectation;
+    const { migration, epoch } = expectation;
     const current = this.#prepared.get(migration)?.session.expectation.epoch ?? 0;
     if (current > epoch) throw this.#stale('prepare', epoch, current);
     await this.forget(migration);
     const session = new TargetSession(expectation, this.#options.host, this.#timings.grace);
     this.#prepared.set(migration, { session, running: new Map() });
-    if (this.#needsTcp(transport)) await this.#openTcpFor(migration);
+    await this.#openDoorsFor(expectation);
     return session;
   }
 
@@ -118,42 +122,60 @@ class HostReceiver implements Receiver {
     this.#prepared.delete(migration);
     prepared.session.end(this.#lost(migration));
     await Promise.all([...prepared.running.values()].map(stopRunning));
-    const anyTcp = [...this.#prepared.values()].some(
-      ({ session }) => session.expectation.transport === 'tcp',
-    );
-    if (!anyTcp && this.#options.own === undefined) await this.#closeTcp();
+    if (this.#prepared.size === 0) await this.#closeTcp();
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#prepared.keys()].map((migration) => this.forget(migration)));
     for (const stranger of this.#strangers) stranger.destroy();
     await this.#closeTcp();
+    await (await this.#wide)?.close();
     await this.#unix?.close();
     await this.#client?.close();
-    [this.#unix, this.#client] = [null, null];
+    [this.#unix, this.#client, this.#wide] = [null, null, null];
   }
 
-  #needsTcp = (transport: TransportName): boolean => transport === 'tcp' || this.#options.own !== undefined;
-
-  async #openTcpFor(migration: MigrationId): Promise<void> {
+  /** Without a TCP door images still pass where everything else passes, unless that is the very door. */
+  async #openDoorsFor({ migration, transport }: Expectation): Promise<void> {
     try {
-      await this.#openTcp();
+      if (this.#options.own !== undefined) await this.#openWide();
+      await this.#openTcp().catch((error: unknown) => {
+        if (transport === 'tcp') throw error;
+        this.#options.onRefused?.(`no TCP door for images: ${(error as Error).message}`);
+      });
     } catch (error) {
       await this.forget(migration);
       throw error;
     }
   }
 
+  async #openWide(): Promise<void> {
+    this.#wide ??= openWideDoor(this.#options.port, (stream) => this.#sshd?.serve(stream));
+    await this.#wide.catch((error: unknown) => {
+      this.#wide = null;
+      throw error;
+    });
+  }
+
+  /** Where this worker speaks ssh at its port, at any other. */
   async #openTcp(): Promise<void> {
     const { address, port, own } = this.#options;
-    this.#tcp ??=
-      own === undefined
-        ? openTcpDoor(address, port, (stream) => void this.#greet(stream, 'tcp'))
-        : openWideDoor(port, (stream) => this.#sshd?.serve(stream));
+    this.#tcp ??= openTcpDoor(
+      address,
+      own === undefined ? port : 0,
+      (stream) => void this.#greet(stream, 'tcp'),
+    );
     await this.#tcp.catch((error: unknown) => {
       this.#tcp = null;
       throw error;
     });
+  }
+
+  /** Where a carrier's connection is expected. */
+  async #carriagePort(): Promise<CarriagePort> {
+    const door = await this.#tcp?.catch(() => null);
+    if (door === undefined || door === null) return null;
+    return this.#options.own === undefined ? undefined : door.port;
   }
 
   async #closeTcp(): Promise<void> {
@@ -183,7 +205,7 @@ class HostReceiver implements Receiver {
 
   async answerWith(answers: WithdrawAnswers): Promise<void> {
     this.#answers = answers;
-    if (this.#options.own !== undefined && (await answers.mayBeAsked())) await this.#openTcp();
+    if (this.#options.own !== undefined && (await answers.mayBeAsked())) await this.#openWide();
   }
 
   /** A source that cannot reach Redis asks; also when this worker was started again since. @throws CmtError SESSION_LOST */
@@ -208,20 +230,23 @@ class HostReceiver implements Receiver {
     if (!isFrom(expectation.sourceKey))
       throw prepared.session.broken('its key is not the one that was prepared for');
     if (open.epoch < expectation.epoch) throw this.#stale(open.purpose.kind, open.epoch, expectation.epoch);
-    if (open.epoch > expectation.epoch || door !== expectation.transport) throw this.#lost(open.migration);
+    const entrance = open.purpose.kind === 'carriage' ? 'tcp' : expectation.transport;
+    if (open.epoch > expectation.epoch || door !== entrance) throw this.#lost(open.migration);
     return prepared;
   }
 
   async #run(channel: Channel, prepared: Prepared, asked: Asked & { accept: () => void }): Promise<void> {
     const { session, running } = prepared;
     const { purpose, host } = asked.open;
+    if (purpose.kind === 'carriage') return serveCarriage(channel, session, purpose.name, asked.accept);
     const key = keyOf(purpose);
     const older = running.get(key);
     const done = (async () => {
       if (older !== undefined) await stopRunning(older);
       const scene = { channel, session, source: host, host: this.#options.host, timings: this.#timings };
       if (purpose.kind === 'control') await serveControl(scene, asked.accept);
-      else if (purpose.kind === 'images') await serveImages(scene, purpose.name, asked.accept);
+      else if (purpose.kind === 'images')
+        await serveImages(scene, { name: purpose.name, port: await this.#carriagePort() }, asked.accept);
       else await serveFiles(scene, this.#options.socket, asked.accept);
     })();
     const entry = { channel, done: done.catch(() => undefined) };

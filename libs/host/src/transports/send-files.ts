@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { start } from '../process.ts';
+import type { Rate } from './bandwidth.ts';
 import { within } from './limits.ts';
 import { RSYNC_MODULE } from './receive-files.ts';
 
@@ -49,10 +50,14 @@ export interface FilesSent {
 }
 
 /** Runs one pass over an open files channel, which ends with it. Aborting kills rsync. */
-export async function sendFiles(stream: Duplex, directory: string, signal: AbortSignal): Promise<FilesSent> {
+export async function sendFiles(
+  stream: Duplex,
+  { directory, bandwidth }: { readonly directory: string; readonly bandwidth: Rate },
+  signal: AbortSignal,
+): Promise<FilesSent> {
   const child = start(
     'rsync',
-    [...OPTIONS, '--', ...(await sourcesOf(directory)), `target::${RSYNC_MODULE}/`],
+    [...OPTIONS, ...limitOf(bandwidth), '--', ...(await sourcesOf(directory)), `target::${RSYNC_MODULE}/`],
     {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       buffer: { fd3: false },
@@ -90,6 +95,10 @@ async function deviceOf(path: string): Promise<number | null> {
     () => null,
   );
 }
+
+/** rsync(1), `--bwlimit`: in KiB/s where no unit is named; 0 would be no limit. */
+const limitOf = (bandwidth: Rate): string[] =>
+  bandwidth === null ? [] : [`--bwlimit=${Math.max(1, Math.floor(bandwidth / 1024))}`];
 
 function sentBytes(stats: string): number {
   const match = /^Total bytes sent: ([\d,]+)$/m.exec(stats);

@@ -9,14 +9,18 @@
 import { constants, readFileSync, statSync } from 'node:fs';
 import { open, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CmtError } from '@cmt/contracts';
 import type { Channel } from './channel.ts';
 import { FileDigest, newDigestKey } from './digest.ts';
 import { encodeMessage, HEADER_BYTES, writeChunkHeader } from './frames.ts';
 import { expectMessage } from './handshake.ts';
 import { abortFailure, within } from './limits.ts';
-import { ImageFileName, ImagesName, ImagesToSource } from './messages.ts';
+import type { Bandwidth } from './bandwidth.ts';
+import { growing, ImageFileName, parentRound } from './image-names.ts';
+import { ImagesToSource } from './messages.ts';
 import type { ImagesToTarget } from './messages.ts';
+import { Pacer } from './pacer.ts';
 import type { ImageSending } from './transport.ts';
 
 const CHUNK = 512 * 1024;
@@ -28,14 +32,12 @@ const POOL = 3;
 const SMALL = 64 * 1024;
 /** Milliseconds between two looks at files that were caught up with. */
 const POLL_MS = 3;
-/** CRIU writes the page files of a tree one after another: only the newest few can have grown. */
-const FOLLOWED = 4;
-const PAGES = /^pages-(\d+)\.img$/;
 
 export interface SendingOptions {
-  readonly channel: Promise<Channel>;
+  readonly channel: Channel;
   readonly directory: string;
   readonly signal: AbortSignal;
+  readonly bandwidth: Bandwidth;
   readonly stallMs: number;
   /** Told about bytes that left. */
   readonly onBytes: (count: number) => void;
@@ -81,8 +83,8 @@ class ImageSender {
     bytes: Buffer.allocUnsafeSlow(HEADER_BYTES + CHUNK),
     taken: Promise.resolve(),
   }));
+  readonly #pacer = new Pacer(null);
   #turn = 0;
-  #channel: Channel | null = null;
   #finishing = false;
   #stopped: Error | null = null;
   #wake: (() => void) | null = null;
@@ -101,13 +103,12 @@ class ImageSender {
 
   stop(error: Error): void {
     this.#stopped ??= error;
-    this.#channel?.destroy();
+    this.#options.channel.destroy();
     this.#wake?.();
   }
 
   async run(): Promise<{ bytesSent: number; sendMs: number }> {
-    const channel = await this.#options.channel;
-    this.#channel = channel;
+    const { channel } = this.#options;
     const reply = this.#reply(channel);
     reply.catch((error: unknown) => this.stop(error as Error));
     try {
@@ -137,16 +138,16 @@ class ImageSender {
   async #reply(channel: Channel): Promise<void> {
     const answer = await expectMessage(channel, ImagesToSource, {});
     if (answer.type === 'failed') throw new CmtError(answer.failure.code, answer.failure.details);
+    if (answer.type !== 'received')
+      throw channel.fail('the other side sent a message that is not expected here');
   }
 
   /** Until the writer has ended: page files as far as they have grown. */
   async #follow(): Promise<void> {
     while (!this.#finishing) {
       this.#check();
-      const pages = (await readdir(this.#options.directory)).filter((name) => PAGES.test(name));
-      const newest = pages.sort((a, b) => pageNumber(a) - pageNumber(b)).slice(-FOLLOWED);
       const before = this.bytesSent;
-      for (const name of newest) await this.#catchUp(name);
+      for (const name of growing(await readdir(this.#options.directory))) await this.#catchUp(name);
       if (this.bytesSent === before) await this.#pause();
     }
   }
@@ -160,7 +161,7 @@ class ImageSender {
     for (const entry of await readdir(directory, { withFileTypes: true })) {
       this.#check();
       if (entry.isSymbolicLink() && entry.name === 'parent') {
-        parent = await parentRound(directory);
+        parent = await this.#parent();
         continue;
       }
       if (!entry.isFile() || !ImageFileName.safeParse(entry.name).success)
@@ -177,6 +178,14 @@ class ImageSender {
     await Promise.all(this.#pool.map(({ taken }) => taken));
     const end = encodeMessage({ type: 'end', files, parent } satisfies ImagesToTarget);
     await this.#write(Buffer.concat([...small, end]));
+  }
+
+  async #parent(): Promise<string> {
+    const path = join(this.#options.directory, 'parent');
+    const target = await readlink(path);
+    const round = parentRound(target);
+    if (round === null) throw new Error(`${path} leads to ${target}`);
+    return round;
   }
 
   /** A small file that was not begun: announced, sent and completed in one buffer. Null for all others. */
@@ -211,8 +220,12 @@ class ImageSender {
         const slot = this.#pool[this.#turn++ % POOL];
         if (slot === undefined) throw new Error('the pool is empty');
         await slot.taken;
-        const { bytesRead } = await handle.read(slot.bytes, HEADER_BYTES, CHUNK, outgoing.offset);
+        this.#pacer.rate = this.#options.bandwidth.rate;
+        const most = this.#pacer.piece(CHUNK);
+        const { bytesRead } = await handle.read(slot.bytes, HEADER_BYTES, most, outgoing.offset);
         if (bytesRead === 0) return outgoing;
+        const wait = this.#pacer.delay(bytesRead, performance.now());
+        if (wait > 0) await sleep(wait);
         const frame = slot.bytes.subarray(0, HEADER_BYTES + bytesRead);
         writeChunkHeader(frame, outgoing.file, bytesRead);
         outgoing.digest.update(frame.subarray(HEADER_BYTES));
@@ -241,8 +254,7 @@ class ImageSender {
   }
 
   #write(bytes: Buffer): Promise<void> {
-    const channel = this.#channel;
-    if (channel === null) throw new Error('no channel');
+    const { channel } = this.#options;
     return within(channel.write(bytes), this.#limit(channel));
   }
 
@@ -276,15 +288,5 @@ class ImageSender {
   }
 }
 
-const pageNumber = (name: string): number => Number(PAGES.exec(name)?.[1] ?? 0);
-
 const completion = ({ file, digest }: Outgoing, size: number): Buffer =>
   encodeMessage({ type: 'complete', file, size, digest: digest.result() } satisfies ImagesToTarget);
-
-/** The round that CRIU's `parent` link names: always a sibling directory. */
-async function parentRound(directory: string): Promise<string> {
-  const target = await readlink(join(directory, 'parent'));
-  const name = ImagesName.safeParse(target.replace(/^\.\.\//, '').replace(/\/$/, ''));
-  if (!name.success || !target.startsWith('../')) throw new Error(`${directory}/parent leads to ${target}`);
-  return name.data;
-}

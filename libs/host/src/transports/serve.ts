@@ -2,11 +2,13 @@
 import { dirname, join } from 'node:path';
 import { CmtError } from '@cmt/contracts';
 import type { HostName } from '@cmt/contracts';
+import { CarriedImages } from './carriages.ts';
 import type { Channel } from './channel.ts';
 import { errnoOf } from './errno.ts';
 import { expectMessage } from './handshake.ts';
+import type { Frame } from './frames.ts';
 import type { Timings } from './limits.ts';
-import { ControlToTarget } from './messages.ts';
+import { ControlToTarget, ImagesToTarget } from './messages.ts';
 import { freshDirectory, receiveImages } from './receive-images.ts';
 import { startFileServer } from './receive-files.ts';
 import type { TargetSession } from './session.ts';
@@ -49,27 +51,55 @@ function obey(message: ControlToTarget, { channel, session }: Scene): void {
   }
 }
 
+/** The port of a door for connections of their own, undefined where it is the endpoint's, null where there is no door. */
+export type CarriagePort = number | undefined | null;
+
 /** One directory of images, verified. @throws CmtError TRANSFER_CORRUPT, TARGET_FULL @throws ChannelError */
 export async function serveImages(
-  { channel, session, host }: Scene,
-  name: string,
+  scene: Scene,
+  { name, port }: { readonly name: string; readonly port: CarriagePort },
   accept: () => void,
 ): Promise<void> {
+  const { channel, session } = scene;
   await freshDirectory(join(session.expectation.images, name));
   session.imagesBegin(name);
   accept();
   channel.allow({ messageBytes: 4096, chunks: true });
   try {
-    const received = await receiveImages(channel, session, name, host);
+    const received = await receive(scene, name, port);
     session.imagesVerified(name);
     channel.send({ type: 'received', ...received });
     channel.end();
   } catch (error) {
-    if (errnoOf(error) !== 'ENOSPC') throw error;
-    const { images, quota } = session.expectation;
-    throw new CmtError('TARGET_FULL', { host, free: 0, path: images, need: quota });
+    throw errnoOf(error) === 'ENOSPC' ? session.noSpace() : error;
   }
 }
+
+/** On a connection of their own if the source wants one and gets it, else on this channel. */
+async function receive(
+  { channel, session, host }: Scene,
+  name: string,
+  port: CarriagePort,
+): Promise<{ files: number; bytes: number }> {
+  const first = await channel.next();
+  if (!isCarry(first)) return receiveImages(channel, session, name, host, first);
+  if (port === null) {
+    channel.send({ type: 'carriage' });
+    return receiveImages(channel, session, name, host, await channel.next());
+  }
+  const carried = new CarriedImages({ channel, session, host, port }, name);
+  try {
+    const outcome = await Promise.race([carried.received, channel.next().then((frame) => ({ frame }))]);
+    if ('files' in outcome) return outcome;
+    await carried.cancel();
+    return await receiveImages(channel, session, name, host, outcome.frame);
+  } finally {
+    await carried.cancel();
+  }
+}
+
+const isCarry = (frame: Frame | null): boolean =>
+  frame?.kind === 'message' && ImagesToTarget.safeParse(frame.body).data?.type === 'carry';
 
 /** One pass of rsync into the session's bundle. @throws CmtError FILES_FAILED */
 export async function serveFiles(scene: Scene, socket: string, accept: () => void): Promise<void> {

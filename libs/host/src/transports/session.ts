@@ -7,6 +7,7 @@
  * - A source that has not connected since the wait began is not "gone": its leg may still be on the way.
  */
 import { CmtError } from '@cmt/contracts';
+import { Carriages } from './carriages.ts';
 import type { Channel } from './channel.ts';
 import { abortFailure } from './limits.ts';
 import type { ControlToSource } from './messages.ts';
@@ -19,6 +20,7 @@ interface Waiter {
 
 export class TargetSession implements Session {
   readonly expectation: Expectation;
+  readonly carriages = new Carriages();
   readonly #host: string;
   readonly #graceMs: number;
   readonly #waiters = new Set<Waiter>();
@@ -113,11 +115,26 @@ export class TargetSession implements Session {
   /** Bytes of an image arrived. @throws CmtError TARGET_FULL when they exceed the quota */
   imagesGrow(name: string, bytes: number): void {
     const all = [...this.#used.values()].reduce((sum, used) => sum + used, bytes);
-    const { quota, images } = this.expectation;
-    if (all > quota)
-      throw new CmtError('TARGET_FULL', { host: this.#host, free: quota, path: images, need: all });
+    if (all > this.expectation.quota) throw this.full(all);
     this.#used.set(name, (this.#used.get(name) ?? 0) + bytes);
     this.byteArrived(bytes);
+  }
+
+  /** Bytes that may still arrive. */
+  imagesRoom(): number {
+    return [...this.#used.values()].reduce((room, used) => room - used, this.expectation.quota);
+  }
+
+  /** More has arrived than was reserved. */
+  full(need: number): CmtError {
+    const { quota, images } = this.expectation;
+    return new CmtError('TARGET_FULL', { host: this.#host, free: quota, path: images, need });
+  }
+
+  /** The file system of the images is full. */
+  noSpace(): CmtError {
+    const { quota, images } = this.expectation;
+    return new CmtError('TARGET_FULL', { host: this.#host, free: 0, path: images, need: quota });
   }
 
   imagesVerified(name: string): void {

@@ -4,6 +4,7 @@
  */
 import type { Decision, Epoch, MigrationId, Route } from '@cmt/contracts';
 import type { Duplex } from 'node:stream';
+import type { Rate } from './bandwidth.ts';
 
 /** How bytes reach another host. One file per way: ssh.ts, tcp.ts. */
 export interface Transport {
@@ -26,6 +27,10 @@ export interface Link {
   /** Target's clock minus this clock, in milliseconds, from the quickest of a few echoes. */
   readonly clockOffsetMs: number;
   readonly way: Way;
+  /** Why images pass the channel and the worker, null as long as they have a connection of their own. */
+  readonly uncarried: string | null;
+  /** Bytes per second that images may take from now on, also those under way; null for as many as go. */
+  bandwidth: Rate;
   /** Resolves when the target's restorer waits for this epoch's images. */
   restorerArmed(signal: AbortSignal): Promise<void>;
   /**

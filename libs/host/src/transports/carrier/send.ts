@@ -1,0 +1,171 @@
+/**
+ * The carrier that sends: one directory of images, read while CRIU still writes it, sealed and written to the connection.
+ *
+ * INVARIANTS
+ * - Nothing is complete before `finish`: a file's size and digest are sent only then.
+ * - Between two slices orders are heard; a slice is short unless the other side takes nothing.
+ */
+import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { growing, ImageFileName, parentRound } from '../image-names.ts';
+import { Pacer } from '../pacer.ts';
+import { hear, say, writeAll } from './descriptors.ts';
+import { SenderOrder, type Sealed } from './messages.ts';
+import { MAX_SEALED, Sealer, TagDigest } from './sealed.ts';
+
+/** Milliseconds between two looks at files that were caught up with. */
+const POLL_MS = 2;
+/** Milliseconds between two words about progress. */
+const WORD_MS = 50;
+/** Frames until orders are heard, and what Node's collector has not seen is freed: buffers that are used again stay in the cache. */
+const SLICE = 4;
+
+interface Outgoing {
+  readonly file: number;
+  readonly digest: TagDigest;
+  offset: number;
+}
+
+export function runSender(): void {
+  let sending: Sending | null = null;
+  hear((line) => {
+    const order = SenderOrder.parse(line);
+    if (order.type === 'begin') {
+      sending = new Sending(
+        order.directory,
+        new Sealer(Buffer.from(order.key, 'base64')),
+        new Pacer(order.rate),
+      );
+      void sending.run();
+    } else if (order.type === 'finish') sending?.finish();
+    else if (sending !== null) sending.pacer.rate = order.rate;
+  });
+  say({ type: 'ready' });
+}
+
+class Sending {
+  readonly #files = new Map<string, Outgoing>();
+  readonly #buffer = Buffer.allocUnsafeSlow(MAX_SEALED);
+  #finishing = new AbortController();
+  #frames = 0;
+  #bytes = 0;
+  #startedAt: number | null = null;
+  #idleMs = 0;
+  #saidAt = 0;
+
+  constructor(
+    private readonly directory: string,
+    private readonly sealer: Sealer,
+    readonly pacer: Pacer,
+  ) {}
+
+  finish(): void {
+    this.#finishing.abort();
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#follow();
+      await this.#sendRest();
+      const sendMs = performance.now() - (this.#startedAt ?? performance.now()) - this.#idleMs;
+      say({ type: 'done', bytes: this.#bytes, sendMs: Math.max(0, sendMs) });
+    } catch (error) {
+      say({ type: 'failed', reason: (error as Error).message });
+    }
+  }
+
+  /** Until the writer has ended: page files as far as they have grown. */
+  async #follow(): Promise<void> {
+    const { signal } = this.#finishing;
+    while (!signal.aborted) {
+      const before = this.#bytes;
+      for (const name of growing(readdirSync(this.directory))) await this.#catchUp(name);
+      if (this.#bytes !== before) continue;
+      const since = performance.now();
+      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+      if (this.#startedAt !== null) this.#idleMs += performance.now() - since;
+      this.#progress();
+    }
+  }
+
+  /** The writer has ended: what is missing of every file, with sizes and digests. */
+  async #sendRest(): Promise<void> {
+    let parent: string | null = null;
+    let files = 0;
+    for (const entry of readdirSync(this.directory, { withFileTypes: true })) {
+      const path = join(this.directory, entry.name);
+      if (entry.isSymbolicLink() && entry.name === 'parent') {
+        parent = parentRound(readlinkSync(path));
+        if (parent === null) throw new Error(`${path} leads to ${readlinkSync(path)}`);
+        continue;
+      }
+      if (!entry.isFile() || !ImageFileName.safeParse(entry.name).success)
+        throw new Error(`${path} is no image`);
+      const { file, offset, digest } = await this.#catchUp(entry.name);
+      this.#tell({ type: 'complete', file, size: offset, digest: digest.result() });
+      files += 1;
+    }
+    this.#tell({ type: 'end', files, parent });
+  }
+
+  /** Sends a file from where it was left to its present end. */
+  async #catchUp(name: string): Promise<Outgoing> {
+    const path = join(this.directory, name);
+    const outgoing = this.#files.get(name) ?? this.#begin(name);
+    if (lstatSync(path).size === outgoing.offset) return outgoing;
+    const from = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      for (;;) {
+        const most = this.pacer.piece(MAX_SEALED);
+        const count = readSync(from, this.#buffer, 0, most, outgoing.offset);
+        if (count === 0) return outgoing;
+        const wait = this.pacer.delay(count, performance.now());
+        if (wait > 0) await this.#wait(wait);
+        this.#write(outgoing, this.#buffer.subarray(0, count));
+        if (++this.#frames % SLICE === 0) await this.#breathe();
+      }
+    } finally {
+      closeSync(from);
+    }
+  }
+
+  #begin(name: string): Outgoing {
+    const outgoing = { file: this.#files.size, digest: new TagDigest(), offset: 0 };
+    this.#files.set(name, outgoing);
+    this.#tell({ type: 'file', file: outgoing.file, name });
+    return outgoing;
+  }
+
+  #write(outgoing: Outgoing, plain: Buffer): void {
+    this.#startedAt ??= performance.now();
+    const frame = this.sealer.seal('bytes', outgoing.file, plain);
+    writeAll(frame);
+    outgoing.digest.update(frame[2]);
+    outgoing.offset += plain.length;
+    this.#bytes += plain.length;
+    this.#progress();
+  }
+
+  #tell(message: Sealed): void {
+    writeAll(this.sealer.seal('message', 0, Buffer.from(JSON.stringify(message))));
+  }
+
+  async #breathe(): Promise<void> {
+    globalThis.gc?.({ type: 'minor' });
+    await setImmediate();
+  }
+
+  /** Says that it lives while it waits, also at a very low rate. */
+  async #wait(ms: number): Promise<void> {
+    await sleep(ms);
+    this.#progress();
+  }
+
+  #progress(): void {
+    const now = performance.now();
+    if (now - this.#saidAt < WORD_MS) return;
+    this.#saidAt = now;
+    say({ type: 'sent', bytes: this.#bytes });
+  }
+}
