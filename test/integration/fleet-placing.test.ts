@@ -1,6 +1,5 @@
 /** Targets that are found, limits that are held: the real coordinator, queue and CLI; hosts that only say what real ones would. */
-import type { MigrationReport } from '@cmt/contracts';
-import { MigrationRequest } from '@cmt/contracts';
+import { keys, MigrationRequest, type MigrationReport } from '@cmt/contracts';
 import { readSaga, submitMigration } from '@cmt/queue';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildCmt } from '../support/cmt.ts';
@@ -227,5 +226,25 @@ describe('what is under way', LIMIT, () => {
     });
     gate.keep();
     await allDone(fleet, ['m']);
+  });
+});
+
+describe('a host that is offline', LIMIT, () => {
+  it('is refused at once, as source and as target, and nothing was changed', async (context) => {
+    const fleet = await startStandInFleet(context, {
+      host1: { containers: { db: GIB } },
+      host2: { containers: { web: GIB } },
+    });
+    await fleet.hosts.get('host2')?.stop();
+    await fleet.redis.zadd(keys.hosts, Date.now() - 180_000, 'host2');
+    for (const [container, from, to] of [
+      ['db', 'host1', 'host2'],
+      ['web', 'host2', 'host1'],
+    ] as const)
+      expect(await fleet.json('migrate', container, '--src', from, '--dst', to)).toMatchObject({
+        ...{ code: 6, error: { code: 'HOST_UNREACHABLE', host: 'host2' } },
+      });
+    expect([...fleet.hosts.values()].map((host) => host.containers())).toEqual([['db'], ['web']]);
+    expect(fleet.begun).toEqual([]);
   });
 });
