@@ -9,7 +9,7 @@ export default tseslint.config(
       'node_modules/**',
       '*.cjs',
       'eslint.config.js',
-      'scripts/*.mjs',
+      'scripts/**/*.mjs',
       'docker/*.mjs',
     ],
   },
