@@ -8,6 +8,7 @@ import { tryRun } from '@cmt/host';
 import { connectProducer, follow, parseRedisUrl, readSaga, type RedisConnection } from '@cmt/queue';
 import { pino } from 'pino';
 import { cmtOf, type Answer, type Cmt } from '../../apps/lab/src/demo/cmt.ts';
+import { patient } from './patience.ts';
 
 export interface Fleet {
   readonly lab: Lab;
@@ -28,7 +29,7 @@ export interface Move {
 }
 
 const UP_MS = 15 * 60_000;
-const MIGRATE_MS = 120_000;
+const MIGRATE_MS = patient(120_000);
 let made = 0;
 
 /** A migration's id that no other has. */
@@ -94,7 +95,7 @@ export async function migrateAnd(
   act: (event: MigrationEvent) => Promise<void>,
 ): Promise<MigrationReport> {
   const limit = AbortSignal.timeout(MIGRATE_MS);
-  const asked = await fleet.cmt([...migrateArgs(move), '--detach'], 20_000);
+  const asked = await fleet.cmt([...migrateArgs(move), '--detach'], patient(20_000));
   if (!asked.ok) throw new Error(`cmt migrate --detach: ${asked.error?.message ?? ''}`);
   let acted = false;
   for await (const event of follow(fleet.redis, move.id, true, limit)) {

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { run } from '@cmt/host';
 import type { Lab } from '@cmt/lab';
+import { patient } from './patience.ts';
 import { differences, holdingsOf, isUsual, together, type Difference, type Holdings } from './leftovers.ts';
 
 /** Both hosts as they were. */
 export type Before = ReadonlyMap<string, Holdings>;
 
 /** How long what a migration made may take to go away once it has ended, e.g. a connection's sshd. Milliseconds. */
-const SETTLE_MS = 10_000;
+const SETTLE_MS = patient(10_000);
 /** Between two looks: each costs a tenth of a second of a core, which what is waited for may need. */
 const REST_MS = 100;
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { bundleOf, pathInHost, startContainer } from '../../apps/lab/src/demo/container.ts';
 import type { ContainerSpec } from '../../apps/lab/src/demo/container.ts';
 import { labExec, type Lab } from '../../apps/lab/src/main.ts';
+import { patient } from './patience.ts';
 
 const sources = join(import.meta.dirname, '../workloads');
 
@@ -75,7 +76,7 @@ const socketOf = (lab: Lab, host: string, id: string): string =>
 
 /** A workload whose program has got as far as answering. */
 async function answering(lab: Lab, host: string, id: string): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + patient(20_000);
   for (;;) {
     try {
       await ask(lab, host, id, 'state', 2000);

@@ -1,4 +1,4 @@
-"""256 MiB whose every page says which page it is and how often it was written; pages are rewritten all along.
+"""Memory (256 MiB, or the first argument's pages) whose every page says which page it is and how often it was written; pages are rewritten all along.
 
 Two tables tell what each page must hold: its number and its generation. Verifying compares all 4096 bytes of each.
 """
@@ -14,6 +14,8 @@ import ticks
 
 PAGE = 4096
 PAGES = int(sys.argv[1]) if len(sys.argv) > 1 else 65536
+# Pages written again each second, as nearly as a small pause between sixteen of them allows.
+RATE = int(sys.argv[2]) if len(sys.argv) > 2 else 8000
 SEED = 0x9E3779B97F4A7C15
 WORDS = struct.Struct("<QQ")
 
@@ -58,4 +60,4 @@ while True:
         for _ in range(16):
             rewritten += 1
             write((rewritten * 40503) % PAGES, rewritten)
-    time.sleep(0.002)
+    time.sleep(16 / RATE)

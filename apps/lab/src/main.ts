@@ -8,5 +8,6 @@ export { DEFAULT_CACHE_DIR, DEFAULT_STATE_ROOT, hostOf } from './lab.ts';
 export type { Lab, LabHost, LabOptions, ProcessId } from './lab.ts';
 export { LabError } from './lab-error.ts';
 export { isAlive } from './processes.ts';
+export { ensureRootfs } from './rootfs.ts';
 export { labLs } from './state.ts';
 export { labUp } from './up.ts';

@@ -3,9 +3,11 @@ import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LabError } from './lab-error.ts';
 
+/** What a lab's root filesystem is built with; not needed where one is there. */
+export const BUILDER = { debootstrap: 'debootstrap' };
+
 /** Programs a lab starts on the machine, and the Debian package of each. */
 const programs = {
-  debootstrap: 'debootstrap',
   ip: 'iproute2',
   nft: 'nftables',
   nsenter: 'util-linux',
@@ -17,8 +19,13 @@ const programs = {
 /** @throws {LabError} naming everything that is missing, with the command that mends it. */
 export async function checkMachine(): Promise<void> {
   if (process.getuid?.() !== 0) throw new LabError('a lab makes namespaces and mounts: run it as root');
+  await requirePrograms(programs);
+}
+
+/** @param needed programs, and the Debian package of each. @throws {LabError} naming what is missing */
+export async function requirePrograms(needed: Readonly<Record<string, string>>): Promise<void> {
   const missing: string[] = [];
-  for (const [program, debianPackage] of Object.entries(programs)) {
+  for (const [program, debianPackage] of Object.entries(needed)) {
     if (!(await isOnPath(program))) missing.push(debianPackage);
   }
   if (missing.length > 0) {

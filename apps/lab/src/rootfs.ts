@@ -7,6 +7,7 @@ import { tryRun } from '@cmt/host';
 import { LabError } from './lab-error.ts';
 import { withMachineLock } from './machine-lock.ts';
 import { removeTree } from './mounts.ts';
+import { BUILDER, requirePrograms } from './requirements.ts';
 
 const recipe = {
   /** Debian testing: the first with a criu that works on kernels from 6.16 on. */
@@ -49,6 +50,7 @@ export async function ensureRootfs(options: BuildOptions): Promise<string> {
 }
 
 async function build(rootfs: string, { onProgress, signal }: Omit<BuildOptions, 'cacheDir'>): Promise<void> {
+  await requirePrograms(BUILDER);
   const unfinished = `${rootfs}.unfinished`;
   const mirror = process.env['CMT_DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
   await removeTree(unfinished);
