@@ -108,6 +108,7 @@ export class SimCoordinator {
         if (!saved) throw new Fenced('another coordinator has taken the migration over');
       },
       onCancel: (asked) => this.#onCancel(id, signal, asked),
+      onTuned: () => undefined,
       tell: () => undefined,
     };
   }

@@ -164,6 +164,7 @@ export function linksOf(host: SimHost, who: SimProcess): Links {
         ms: CONNECT_MS,
         signal,
       }),
+    tune: () => undefined,
     peek: (migration) => open.get(migration)?.link ?? null,
     drop: (migration) =>
       who.effect('link drop', () => {

@@ -12,6 +12,7 @@ import {
   parseRedisUrl,
   trustIn,
   type Consumer,
+  type LegConsumer,
   type KeyPair,
   type LegDraft,
   type LegRunner,
@@ -37,7 +38,7 @@ export interface QueueParty {
   /** Closed with the world. */
   connection(role?: 'worker' | 'producer', address?: RedisAddress): RedisConnection;
   coordinator(handler: MigrationHandler, more?: WorldOptions): Consumer;
-  worker(host: string, run: LegRunner, more?: WorldOptions): Consumer;
+  worker(host: string, run: LegRunner, more?: WorldOptions): LegConsumer;
   close(): Promise<void>;
 }
 
@@ -65,7 +66,7 @@ export async function joinQueueWorld(url: string, dir: string): Promise<QueuePar
     ...{ redis: connection('worker', more.address), trust, logger, concurrency: 8 },
     ...{ ledgerDir: join(dir, 'ledger', more.name ?? name), timing: more.timing ?? QUICK },
   });
-  const kept = (consumer: Consumer): Consumer => {
+  const kept = <T extends Consumer>(consumer: T): T => {
     consumers.push(consumer);
     return consumer;
   };

@@ -17,6 +17,7 @@ import { addResolve } from './commands/resolve.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addStatus } from './commands/status.ts';
 import { addTargets } from './commands/targets.ts';
+import { addTune } from './commands/tune.ts';
 import { addUndrain } from './commands/undrain.ts';
 import { addValidate } from './commands/validate.ts';
 import { addWatch } from './commands/watch.ts';
@@ -51,6 +52,7 @@ export function buildProgram(version: string): Command {
     addWatch,
     addLogs,
     addCancel,
+    addTune,
     addResolve,
     addHosts,
     addSchedule,

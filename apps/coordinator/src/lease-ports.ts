@@ -52,6 +52,7 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
       await lease.save(saga, report);
     },
     onCancel: (asked) => onAbort(lease.cancelled, (reason) => asked(String(reason))),
+    onTuned: (changed) => lease.onTuned(changed),
     tell: (kind, text, step) => {
       // States are told by `save`, in the same write.
       if (kind !== 'state') void lease.tell({ kind, text, ...(step ? { step } : {}) }).catch(() => undefined);

@@ -10,6 +10,7 @@ import type {
   MigrationReport,
   Resolution,
   StepCall,
+  Tuning,
 } from '@cmt/contracts';
 import type { Journals, Patience, Peer, Placement, Saga } from '@cmt/saga';
 
@@ -57,6 +58,8 @@ export interface Ports {
   save(saga: Saga, report: MigrationReport): Promise<void>;
   /** Calls back once when somebody asks for a cancel; also when that was before. */
   onCancel(asked: (reason: string) => void): () => void;
+  /** Calls back with what was changed about the migration; often with what is known already. */
+  onTuned(changed: (tuning: Tuning) => void): void;
   /** One line for those who watch. */
   tell(kind: 'state' | 'note' | 'hook' | 'warning', text: string, step?: string): void;
 }

@@ -6,6 +6,7 @@ import {
   type LegResult,
   type StepCall,
   type StepResult,
+  type Tuning,
 } from '@cmt/contracts';
 import { thisClock } from '@cmt/host';
 import { initial, type Saga } from '@cmt/saga';
@@ -100,6 +101,10 @@ class TestPorts implements Ports {
   continuity = () => Promise.resolve(true);
   runHook = () => Promise.reject(new Error('no hooks here'));
   tell = () => undefined;
+  tune: (tuning: Tuning) => void = () => undefined;
+  onTuned = (changed: (tuning: Tuning) => void) => {
+    this.tune = changed;
+  };
   onCancel = (asked: (reason: string) => void) => {
     this.#ask = asked;
     return () => undefined;
@@ -148,6 +153,25 @@ describe('a coordinator', () => {
     const first = ports.log.indexOf('dispatch validate.1.1');
     expect(ports.log.slice(0, first)).toContain('save validate');
     expect(ports.log.at(-1)).toBe('save end');
+  });
+
+  it('gives what was changed meanwhile to every step that follows, and leaves the request as it was', async () => {
+    const ports = new TestPorts();
+    ports.answers.set('validate', (order) => {
+      ports.tune({ bandwidth: 5_000_000 });
+      return Promise.resolve(ports.good(order));
+    });
+    ports.answers.set('freeze-and-dump', (order) => {
+      expect(order.calls[0]?.input).toMatchObject({ route: { bandwidth: 5_000_000 } });
+      return Promise.resolve(ports.good(order));
+    });
+    const saga = await runMigration(initial(request, 0), ports, new AbortController().signal);
+    const calls = ports.orders.flatMap((order) => order.calls);
+    expect(calls.find(({ step }) => step === 'final-sync')?.input).toMatchObject({
+      route: { bandwidth: 5_000_000 },
+    });
+    expect(saga.request.options.bandwidth).toBeUndefined();
+    expect(saga.end).toBe('done');
   });
 
   it('stops the armed target at once when the dump fails', async () => {

@@ -29,6 +29,7 @@ export async function runMigration(
   const inbox = new Inbox<SagaEvent>();
   const flights = new Map<string, AbortController>();
   const unsubscribe = ports.onCancel((reason) => inbox.put({ kind: 'cancel', reason, at: ports.now() }));
+  ports.onTuned((tuning) => inbox.put({ kind: 'tune', tuning, at: ports.now() }));
   let saga = begun;
   try {
     if (word !== null) saga = await happen(saga, word, ports);

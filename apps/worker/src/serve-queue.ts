@@ -76,6 +76,7 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       return result;
     },
   );
+  consumer.onTuned((migration, { bandwidth }) => host.links.tune(migration, bandwidth));
   return {
     settleAlone: () => desk.settleAlone(),
     health: () => ({

@@ -13,6 +13,7 @@ import {
   type DrainReport,
   type FleetOrder,
   type MigrationReport,
+  type Tuning,
   type Schedule,
   type ScheduleRun,
 } from '@cmt/contracts';
@@ -36,6 +37,7 @@ import {
   readSaga,
   removeSchedule,
   requestCancel,
+  requestTuning,
   runSchedule,
   schedules,
   setHostUser,
@@ -138,6 +140,11 @@ export class CmtClient {
   /** Asks for its end: the container stays on the source. @throws {CmtError} MIGRATION_UNKNOWN, TOO_LATE_TO_CANCEL */
   cancel(id: string, reason: string): Promise<void> {
     return requestCancel(this.#redis, id, reason);
+  }
+
+  /** Changes what it may take, or aims for, from now on. @throws {CmtError} MIGRATION_UNKNOWN, TOO_LATE_TO_TUNE */
+  async tune(id: string, tuning: Tuning): Promise<void> {
+    await requestTuning(this.#redis, { id, tuning }, await loadKeyPair(this.#stateDir));
   }
 
   /** How it stands. @throws {CmtError} MIGRATION_UNKNOWN */

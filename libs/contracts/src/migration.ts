@@ -20,10 +20,14 @@ export type TcpPolicy = z.infer<typeof TcpPolicy>;
 export const TransportName = z.enum(['ssh', 'tcp']);
 export type TransportName = z.infer<typeof TransportName>;
 
+/** Bytes per second that images, and files, may take. */
+export const Bandwidth = z.int().min(64 * 1024, 'at least 64KiB/s');
+const MaxDowntimeMs = z.int().positive();
+
 export const MigrationOptions = z.object({
   mode: Mode.default('auto'),
   /** Milliseconds of blackout that pre-copy aims for. */
-  maxDowntimeMs: z.int().positive().default(300),
+  maxDowntimeMs: MaxDowntimeMs.default(300),
   /** Upper bound of pre-dump rounds. */
   maxRounds: z.int().min(0).max(32).default(8),
   /** Milliseconds that rounds may take in all: none is begun that would end later. */
@@ -31,11 +35,8 @@ export const MigrationOptions = z.object({
   onNoConvergence: OnNoConvergence.default('switch'),
   tcp: TcpPolicy.default('established'),
   transport: TransportName.default('ssh'),
-  /** Bytes per second that images, and files, may take; without it as many as go. */
-  bandwidth: z
-    .int()
-    .min(64 * 1024, 'at least 64KiB/s')
-    .optional(),
+  /** Without it as many as go. */
+  bandwidth: Bandwidth.optional(),
   /** Both hosts see the same bundle: files are not carried. */
   sharedRootfs: z.boolean().default(false),
   /** Soft findings become warnings. */
@@ -73,6 +74,25 @@ export const MigrationRequest = z
     message: 'name the container or its bundle',
   });
 export type MigrationRequest = z.infer<typeof MigrationRequest>;
+
+/** What may be changed while a migration is under way. */
+export const Tuning = z.object({
+  /** Null: as many as go. */
+  bandwidth: Bandwidth.nullable().optional(),
+  maxDowntimeMs: MaxDowntimeMs.optional(),
+});
+export type Tuning = z.infer<typeof Tuning>;
+
+/** A client's wish to change that (`cmt tune`). */
+export const TuneOrder = z.object({
+  v: z.literal(1),
+  kind: z.literal('tune'),
+  migration: MigrationId,
+  tuning: Tuning,
+  /** Milliseconds since 1970 on the clock of whoever asked. */
+  issuedAt: z.int(),
+});
+export type TuneOrder = z.infer<typeof TuneOrder>;
 
 /** What an operator asks for when nobody can decide: that a migration goes on without one of its hosts (`cmt resolve`). */
 export const ResolveOrder = z.object({

@@ -26,6 +26,8 @@ export const keys = {
   alarms: (migration: MigrationId) => `${PREFIX}:alarms:${migration}`,
   /** Hash of counters that coordinators keep for the metrics (libs/queue/src/tally.ts). */
   tally: `${PREFIX}:tally`,
+  /** Hash of field of `Tuning` to the signed `TuneOrder` that set it last. */
+  tuning: (migration: MigrationId) => `${PREFIX}:tuning:${migration}`,
   cancel: (migration: MigrationId) => `${PREFIX}:cancel:${migration}`,
   /** Stream of a migration's events, for `watch` and `logs`. */
   events: (migration: MigrationId) => `${PREFIX}:events:${migration}`,

@@ -8,11 +8,22 @@
  * - A leg that has ended here has its result on disk: asked for again, it gets that result and is not run again.
  * - A leg whose lock cannot be renewed is aborted before the lock expires.
  */
-import { CmtError, hostQueue, Leg, LegResult, MAX_JOB_BYTES, StepName, type HostName } from '@cmt/contracts';
+import {
+  CmtError,
+  hostQueue,
+  Leg,
+  LegResult,
+  MAX_JOB_BYTES,
+  StepName,
+  type HostName,
+  type MigrationId,
+  type Tuning,
+} from '@cmt/contracts';
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { Bus, sendWake } from './bus.ts';
+import { readTuning } from './tune.ts';
 import { FencedWorker } from './fenced-worker.ts';
 import { LEG_FRESH_MS, staleness } from './freshness.ts';
 import { Ledger } from './ledger.ts';
@@ -61,6 +72,7 @@ export class LegConsumer {
   readonly #worker: FencedWorker;
   readonly #ended: Ledger<LegResult>;
   readonly #stopLook: NodeJS.Timeout;
+  #onTuned: (migration: MigrationId, tuning: Tuning) => void = () => undefined;
   #isUrgent: ((leg: Leg) => Promise<boolean>) | null = null;
 
   constructor(options: WorkerOptions, run: LegRunner) {
@@ -76,6 +88,7 @@ export class LegConsumer {
     this.#worker.onCompleted((leg) => void sendWake(redis, { host, leg }).catch(() => undefined));
     this.#bus.onControl((control) => {
       if (control.kind === 'stop' && control.host === host) this.#stop(control.leg, control.reason);
+      if (control.kind === 'tune') void this.#tune(control.migration);
     });
     this.#stopLook = setInterval(() => void this.#lookForStops(), STOP_LOOK_MS);
   }
@@ -83,6 +96,11 @@ export class LegConsumer {
   /** From now on begins only legs that are urgent; the others are left in the queue. */
   drain(isUrgent: (leg: Leg) => Promise<boolean>): void {
     this.#isUrgent = isUrgent;
+  }
+
+  /** Calls back when a migration was tuned, whosever it is. Legs that begin later have it in their input. */
+  onTuned(listener: (migration: MigrationId, tuning: Tuning) => void): void {
+    this.#onTuned = listener;
   }
 
   /** Ids of the legs under way. */
@@ -105,6 +123,15 @@ export class LegConsumer {
     clearInterval(this.#stopLook);
     await this.#worker.close(graceMs);
     this.#bus.close();
+  }
+
+  async #tune(migration: MigrationId): Promise<void> {
+    const { redis, trust, host, logger } = this.#options;
+    try {
+      this.#onTuned(migration, await readTuning(redis, migration, { trust, host }));
+    } catch (error) {
+      logger.warn({ err: error, migration }, 'a tuning is refused');
+    }
   }
 
   async #process(job: Job<unknown>, ownership: Ownership): Promise<LegResult> {

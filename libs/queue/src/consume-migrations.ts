@@ -108,6 +108,7 @@ class Coordinator {
     this.#reconciler = new Reconciler(redis, logger);
     this.#bus.onControl((control) => {
       if (control.kind === 'cancel') lookForCancel(this.#leases.get(control.migration));
+      if (control.kind === 'tune') this.#lookForTuning(this.#leases.get(control.migration));
     });
     this.#heart = setInterval(() => this.#beat(), ALIVE_MS);
     this.#beat();
@@ -163,7 +164,7 @@ class Coordinator {
   }
 
   async #hold({ request, order, origin }: Opened, ownership: Ownership, token: string): Promise<void> {
-    const { redis, name } = this.#options;
+    const { redis, name, trust } = this.#options;
     const number = await obeying(claimLease(redis, token, request.id), ownership.signal);
     const dispatcher = this.#dispatcher;
     const lease = new Lease({
@@ -175,6 +176,7 @@ class Coordinator {
       queue: this.#queue,
       dispatcher,
       host: name,
+      opener: { trust, host: name },
       order,
     });
     this.#leases.set(request.id, lease);
@@ -226,7 +228,18 @@ class Coordinator {
   #beat(): void {
     const { redis, name } = this.#options;
     void redis.set(keys.coordinator, name, 'PX', ALIVE_FOR_MS).catch(() => undefined);
-    for (const lease of this.#leases.values()) lookForCancel(lease);
+    for (const lease of this.#leases.values()) {
+      lookForCancel(lease);
+      this.#lookForTuning(lease);
+    }
+  }
+
+  #lookForTuning(lease: Lease | undefined): void {
+    const refused = (error: unknown) => {
+      if (error instanceof CmtError)
+        this.#options.logger.warn({ err: error, migration: lease?.migration }, 'a tuning is refused');
+    };
+    void lease?.lookForTuning().catch(refused);
   }
 }
 

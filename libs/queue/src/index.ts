@@ -14,6 +14,7 @@ export { lookBeforeJoining, type Joining } from './join.ts';
 export { loadKeyPair, type KeyPair } from './key-pair.ts';
 export { trustIn, type Trust } from './trust.ts';
 export { openSealed, seal, type Opener } from './seal.ts';
+export { readTuning, requestTuning } from './tune.ts';
 export { coordinatorAlive, requestCancel, submitMigration, submitUnder, type Submitted } from './publish.ts';
 export {
   consumeMigrations,

@@ -13,6 +13,7 @@ import {
   type MigrationId,
   type MigrationReport,
   type ResolveOrder,
+  type Tuning,
 } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -22,6 +23,8 @@ import { tell } from './events.ts';
 import type { DispatchLimits } from './leg-watch.ts';
 import type { Ownership } from './ownership.ts';
 import { takePlaces, type PlacesAnswer, type PlacesAsked } from './places.ts';
+import type { Opener } from './seal.ts';
+import { readTuning } from './tune.ts';
 import { readSaga, saveSaga, type StoredSaga } from './store.ts';
 
 /** A leg as the saga wants it; format and time of issue are added here. */
@@ -39,6 +42,8 @@ export interface LeaseParts {
   readonly dispatcher: Dispatcher;
   /** Who writes, as events name it. */
   readonly host: string;
+  /** Judges signed orders. */
+  readonly opener: Opener;
   /** An operator's word that this run of the migration is to begin with, or null. */
   readonly order?: ResolveOrder | null;
 }
@@ -47,6 +52,7 @@ export class Lease {
   readonly migration: MigrationId;
   readonly #parts: LeaseParts;
   readonly #cancel = new AbortController();
+  #onTuned: (tuning: Tuning) => void = () => undefined;
   /** A container stands still in this migration: a shutdown waits for it to go on. */
   standsStill = false;
 
@@ -112,6 +118,17 @@ export class Lease {
     const { redis, host } = this.#parts;
     const whole = { ...event, v: 1, migration: this.migration, at: Date.now(), host } as const;
     await obeying(tell(redis, whole), this.signal);
+  }
+
+  /** Calls back with what was changed so far, whenever that is looked at. */
+  onTuned(listener: (tuning: Tuning) => void): void {
+    this.#onTuned = listener;
+  }
+
+  /** Looks whether somebody has changed something. @throws {CmtError} REQUEST_FORGED, REQUEST_NEWER, REQUEST_INVALID */
+  async lookForTuning(): Promise<void> {
+    const { redis, opener } = this.#parts;
+    this.#onTuned(await obeying(readTuning(redis, this.migration, opener), this.signal));
   }
 
   /** Looks whether somebody has asked for the end. */

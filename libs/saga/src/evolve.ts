@@ -8,7 +8,7 @@
  * - After the end only an operator's word moves a saga, and only one that waits for it.
  * - An answer to a task that is no longer asked for changes nothing.
  */
-import type { Failure, HookOutcome, StepName, StepOutput, StepResult } from '@cmt/contracts';
+import type { Failure, HookOutcome, StepName, StepOutput, StepResult, Tuning } from '@cmt/contracts';
 import { HookName, messageOf, reactionTo } from '@cmt/contracts';
 import { decide } from './decide.ts';
 import { backOff, triesOf } from './limits.ts';
@@ -29,6 +29,8 @@ export function evolve(saga: Saga, event: SagaEvent): Saga {
       return saga.stage === 'look-up' ? stopWith(saga, 'refused', event.at, event.failure) : saga;
     case 'must-wait':
       return mustWait(saga, event.reason);
+    case 'tune':
+      return tuned(saga, event.tuning);
     case 'cancel':
       return cancel(saga, event.reason, event.at);
     case 'settled':
@@ -63,6 +65,12 @@ function lookedUp(saga: Saga, event: Extract<SagaEvent, { kind: 'looked-up' }>):
   const known = { source, target, continuityMark, waitsFor: null, startedAt };
   return enter(placed, saga.inspection === null ? 'inspect' : 'validate', known);
 }
+
+/** What was asked for stays as it was asked for: the changes stand beside it. */
+const tuned = (saga: Saga, tuning: Tuning): Saga =>
+  saga.tuning?.bandwidth === tuning.bandwidth && saga.tuning?.maxDowntimeMs === tuning.maxDowntimeMs
+    ? saga
+    : { ...saga, tuning };
 
 /** Said once: an answer that tells nothing new changes nothing. */
 const mustWait = (saga: Saga, reason: string): Saga =>

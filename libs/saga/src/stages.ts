@@ -1,5 +1,5 @@
 /** From each stage to the next, when its work has ended well. Pure. */
-import type { Failure, HookName, HookOutcome } from '@cmt/contracts';
+import type { Failure, HookName, HookOutcome, MigrationOptions } from '@cmt/contracts';
 import { converge, roundsImpossible } from './converge.ts';
 import { hooksOf } from './decide.ts';
 import { blocking, judge } from './judge.ts';
@@ -121,7 +121,7 @@ function intoRounds(saga: Saga, at: number): Saga {
 
 /** Zero rounds so far or some: the converge rule says whether another helps. */
 function afterRound(saga: Saga, at: number): Saga {
-  const verdict = converge(measuredOf(saga), saga.request.options);
+  const verdict = converge(measuredOf(saga), optionsNow(saga));
   switch (verdict.next) {
     case 'round':
       return enter(saga, 'pre-dump');
@@ -133,6 +133,10 @@ function afterRound(saga: Saga, at: number): Saga {
       return intoSwitch({ ...saga, roundsNote: verdict.note, predicted: verdict.predicted });
   }
 }
+
+/** As they were asked for, with the budget as it was changed since. */
+const optionsNow = ({ request: { options }, tuning }: Saga): MigrationOptions =>
+  tuning?.maxDowntimeMs === undefined ? options : { ...options, maxDowntimeMs: tuning.maxDowntimeMs };
 
 const measuredOf = ({ rounds, request, inspection, sourceFacts, survey }: Saga): Measured => ({
   rounds,

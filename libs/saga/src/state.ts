@@ -20,6 +20,7 @@ import type {
   StepReport,
   StepResult,
   TargetSurvey,
+  Tuning,
 } from '@cmt/contracts';
 
 /** Where a saga stands. Forward, then committed, then the way back. */
@@ -100,6 +101,8 @@ export interface Saga {
   readonly v: 1;
   /** With the target that was found, where it left that open. */
   readonly request: MigrationRequest;
+  /** What was changed since; absent as long as nothing was. */
+  readonly tuning?: Tuning;
   readonly stage: Stage;
   readonly epoch: Epoch;
   /** Failed tries of the present stage, and the time before which it is not tried again. */
@@ -171,6 +174,8 @@ export type SagaEvent = { readonly at: number } & (
   | { readonly kind: 'settled'; readonly epoch: Epoch; readonly decision: Decision }
   | { readonly kind: 'continuity'; readonly unbroken: boolean }
   | { readonly kind: 'cancel'; readonly reason: string }
+  /** What was changed since it was asked for. */
+  | { readonly kind: 'tune'; readonly tuning: Tuning }
   /** An operator says that one side is fenced. */
   | { readonly kind: 'resolve'; readonly fenced: Side }
   /** An operator's word stands in the record as the present stage wants it. */

@@ -179,6 +179,11 @@ export const handOverErrors = {
     'The migration was cancelled: {reason}.',
     'Nothing needs to be done: the container runs on the source.',
   ),
+  TOO_LATE_TO_TUNE: entry(
+    'refuse',
+    'Migration {migration} can no longer be tuned: {reason}.',
+    'Nothing needs to be done: what it did is in `cmt status {migration}`.',
+  ),
   TOO_LATE_TO_CANCEL: entry(
     'refuse',
     'Migration {migration} can no longer be cancelled: {reason}.',

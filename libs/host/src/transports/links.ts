@@ -10,6 +10,7 @@ import type { Timings } from './limits.ts';
 import { openLink } from './link.ts';
 import type { HostLink } from './link.ts';
 import { Withdrawn } from './messages.ts';
+import type { Rate } from './bandwidth.ts';
 import { createSshTransport } from './ssh.ts';
 import { createTcpTransport } from './tcp.ts';
 import type { Link, Links, Transport, Verdict } from './transport.ts';
@@ -57,15 +58,16 @@ class HostLinks implements Links {
 
   async get(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Link> {
     const known = this.#entries.get(migration);
-    if (known?.epoch === epoch && known.route === JSON.stringify(route)) {
+    if (known?.epoch === epoch && known.route === whereOf(route)) {
       const link = await known.opening;
+      link.bandwidth = route.bandwidth ?? null;
       if (link.isOpen) return link;
     }
     await this.drop(migration);
     const { host, identity } = this.#options;
     const asker = { host, identity, migration, epoch, route };
     const opening = openLink(asker, this.#transports[route.transport], this.#timings, signal);
-    const entry: Entry = { epoch, route: JSON.stringify(route), opening, link: null };
+    const entry: Entry = { epoch, route: whereOf(route), opening, link: null };
     this.#entries.set(migration, entry);
     try {
       entry.link = await opening;
@@ -93,6 +95,11 @@ class HostLinks implements Links {
     }
   }
 
+  tune(migration: MigrationId, bandwidth: Rate | undefined): void {
+    const link = this.peek(migration);
+    if (link !== null && bandwidth !== undefined) link.bandwidth = bandwidth;
+  }
+
   peek(migration: MigrationId): Link | null {
     const link = this.#entries.get(migration)?.link ?? null;
     return link?.isOpen ? link : null;
@@ -110,3 +117,6 @@ class HostLinks implements Links {
     await Promise.all([...this.#entries.keys()].map((migration) => this.drop(migration)));
   }
 }
+
+/** A route without what may change about it. */
+const whereOf = ({ transport, peer, endpoint }: Route): string => JSON.stringify([transport, peer, endpoint]);

@@ -70,6 +70,8 @@ export interface Links {
    * @throws CmtError PEER_UNREACHABLE and whatever else keeps it from being asked
    */
   withdraw(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Verdict>;
+  /** Changes what an open link may take; undefined: as it was. Of a link that is opened later the route says it. */
+  tune(migration: MigrationId, bandwidth: Rate | undefined): void;
   /** The link if it is open: for abandoning without connecting. */
   peek(migration: MigrationId): Link | null;
   /** Closes the link of a migration, if there is one. */

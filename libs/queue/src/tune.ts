@@ -1,0 +1,76 @@
+/**
+ * What is changed about a migration that is under way: signed orders beside it, read by its coordinator, and at once by the workers.
+ *
+ * INVARIANTS
+ * - Nothing is believed that nobody trusted has signed for this very migration.
+ * - Each field has the order that set it last; an order about one leaves the others as they are.
+ */
+import { CmtError, isEnd, keys, Tuning, TuneOrder, type MigrationId } from '@cmt/contracts';
+import type { Redis } from 'ioredis';
+import { sendControl } from './bus.ts';
+import { reaching } from './connection.ts';
+import type { KeyPair } from './key-pair.ts';
+import { openSealed, seal, type Opener } from './seal.ts';
+import { readSaga } from './store.ts';
+
+/** What a signature is for, in the place of a queue's name. */
+const SCOPE = 'cmt.tuning';
+/** Seconds: longer than any migration runs. */
+const KEPT_S = 7 * 24 * 3600;
+
+const FIELDS = ['bandwidth', 'maxDowntimeMs'] as const satisfies readonly (keyof Tuning)[];
+
+/**
+ * Changes what is named, from now on.
+ * @throws {CmtError} MIGRATION_UNKNOWN, or TOO_LATE_TO_TUNE when it has ended
+ */
+export async function requestTuning(
+  redis: Redis,
+  { id, tuning }: { readonly id: MigrationId; readonly tuning: Tuning },
+  signingKeys: KeyPair,
+): Promise<void> {
+  const saga = await readSaga(redis, id);
+  if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
+  const { state } = saga.report;
+  if (isEnd(state)) throw new CmtError('TOO_LATE_TO_TUNE', { migration: id, reason: `it is ${state}` });
+  const order: TuneOrder = { v: 1, kind: 'tune', migration: id, tuning, issuedAt: Date.now() };
+  const sealed = JSON.stringify(seal(SCOPE, order, signingKeys));
+  const changed = FIELDS.filter((field) => tuning[field] !== undefined).flatMap((field) => [field, sealed]);
+  const key = keys.tuning(id);
+  await reaching(
+    redis,
+    redis
+      .multi()
+      .hset(key, ...changed)
+      .expire(key, KEPT_S)
+      .exec(),
+  );
+  await reaching(redis, sendControl(redis, { kind: 'tune', migration: id }));
+}
+
+/** What was changed so far. @throws {CmtError} REQUEST_FORGED, REQUEST_NEWER, REQUEST_INVALID */
+export async function readTuning(redis: Redis, id: MigrationId, opener: Opener): Promise<Tuning> {
+  const stored = await redis.hgetall(keys.tuning(id));
+  let tuning: Tuning = {};
+  for (const field of FIELDS) {
+    const sealed = stored[field];
+    if (sealed === undefined) continue;
+    const order = await openSealed(SCOPE, parsed(sealed), TuneOrder, opener);
+    if (order.migration !== id)
+      throw new CmtError('REQUEST_FORGED', {
+        queue: SCOPE,
+        host: opener.host,
+        problem: `it is about ${order.migration}`,
+      });
+    tuning = { ...tuning, [field]: order.tuning[field] };
+  }
+  return tuning;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
