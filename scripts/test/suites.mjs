@@ -16,7 +16,7 @@ export const CHECKS = {
  * same time (as many as there are cores, unless told), `needs` what gives the reason why it cannot run here, or null.
  */
 export const SUITES = {
-  unit: { paths: ['libs/', 'apps/', 'test/chaos/'] },
+  unit: { paths: ['libs/', 'apps/', 'test/chaos/', 'test/bench/'] },
   integration: { paths: ['test/integration', 'test/docs'] },
   simulator: { paths: ['test/simulator'] },
   board: { paths: ['test/board'], workers: 1, needs: whyNoBoard },

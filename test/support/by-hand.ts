@@ -141,7 +141,7 @@ async function restore(lab: Lab, host: string, id: string): Promise<void> {
 }
 
 /** The same namespace, address and neighbours on the target, joined to no bridge yet. */
-async function copyNetns(lab: Lab, { id, from, to }: HandMove): Promise<void> {
+export async function copyNetns(lab: Lab, { id, from, to }: HandMove): Promise<void> {
   const address = await addressOf(lab, from, id);
   const mac = await must(lab, from, ['ip', 'netns', 'exec', id, 'cat', '/sys/class/net/eth0/address']);
   await must(lab, to, [

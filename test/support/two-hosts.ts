@@ -38,7 +38,7 @@ export const inputs = (source: PaperHost, target: PaperHost) => {
     syncFiles: { subject: on(source), route } satisfies StepInput<'sync-files'>,
     freeze: {
       ...onSource,
-      ...{ route, tcp: 'established', rounds: 0, awaitRestorer: true },
+      ...{ route, tcp: 'established', rounds: 0, awaitRestorer: true, carry: true },
     } satisfies StepInput<'freeze-and-dump'>,
     finalSync: { subject: on(source), route, carry: true } satisfies StepInput<'final-sync'>,
     hold: { ...onTarget, tcp: 'established', rounds: 0 } satisfies StepInput<'restore-and-hold'>,

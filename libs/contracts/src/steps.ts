@@ -107,6 +107,8 @@ export const steps = {
       rounds: z.int().min(0),
       /** Wait until the target's restorer is armed before freezing: no queue hop stands in the blackout then. */
       awaitRestorer: z.boolean(),
+      /** Files will be carried too (see `final-sync`): that may begin while the dump runs. */
+      carry: z.boolean().optional(),
     },
     {
       /** Milliseconds since 1970 on the source's clock at which the freeze was ordered. */

@@ -55,6 +55,7 @@ const inputs: Inputs = {
     tcp: tcp(saga),
     rounds: saga.rounds.length,
     awaitRestorer: saga.stage === 'switch',
+    carry: !saga.request.options.sharedRootfs,
   }),
   'final-sync': (saga) => ({
     subject: onSource(saga),

@@ -17,12 +17,18 @@ export interface Observer<Report> {
   kill(): void;
 }
 
-/** A client in the fabric that counts with INCR over one connection. Resolves when it has its first answer. */
+/** A client in the fabric that counts with INCR over one connection, without pause unless told. Resolves when it has its first answer. */
 export async function startCountingClient(
   lab: Lab,
-  server: { address: string; port: number; key: string },
+  server: { address: string; port: number; key: string; pauseMs?: number },
 ): Promise<Observer<CountReport>> {
-  const argv = [...nodeArgv('counting-client'), server.address, `${server.port}`, server.key];
+  const argv = [
+    ...nodeArgv('counting-client'),
+    server.address,
+    `${server.port}`,
+    server.key,
+    `${server.pauseMs ?? 0}`,
+  ];
   const client = startObserver<CountReport>(fabricExecArgv(lab, argv));
   for (let tries = 0; tries < 500; tries += 1) {
     const { operations, lostBecause } = await client.report();

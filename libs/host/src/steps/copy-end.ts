@@ -14,6 +14,7 @@ import { RESTORE_LOG } from '../criu/log.ts';
 import type { JournalEntry } from '../journal.ts';
 import { gateDir, logDir } from '../places.ts';
 import type { ContainerState } from '../runtimes/runtime.ts';
+import { recall } from './outcomes.ts';
 import { restoreEnded, restoresOf } from './restores.ts';
 
 /** Milliseconds that a restore gets to end once its gate was opened or aborted. */
@@ -36,7 +37,22 @@ export async function letGo(entry: JournalEntry, context: StepContext): Promise<
   await gates.open(gate).catch(unlessUnattended);
   await restoreEnded(entry, context, clock.limit(END_LIMIT_MS));
   if (await isDead(entry, context)) return null;
-  return (await gates.times(gate)).openedAt ?? toldAt;
+  return (await ranFrom(entry, context)) ?? toldAt;
+}
+
+/**
+ * When the copy ran: CRIU's last word is that it has let go of it, some milliseconds after the gate was opened. Its log counts from
+ * its own start; that it was held is in both countings.
+ */
+async function ranFrom(entry: JournalEntry, context: StepContext): Promise<number | null> {
+  const { clock, gates, criu } = context.machine;
+  const [{ heldAt, openedAt }, lastWord, held] = await Promise.all([
+    gates.times(gateDir(context.config, entry.migration, entry.epoch)),
+    criu.lastLogTime(restoreLog(entry, context)),
+    recall(context, 'restore-and-hold'),
+  ]);
+  if (heldAt === null || openedAt === null || lastWord === null || held === null) return openedAt;
+  return Math.min(Math.max(openedAt, heldAt + lastWord - held.criuMs), clock.now());
 }
 
 /** Nobody is held there: it was opened before, or it is dead. Which of them, the runtime says. */

@@ -4,6 +4,7 @@
  * INVARIANT: that the word may have been said is journalled before it is: a source that has not said it knows that no copy is held.
  */
 import { record, requireEntry } from './entry.ts';
+import { carryFiles } from './files-ahead.ts';
 import { linkTo } from './link-to.ts';
 import { recall, remember } from './outcomes.ts';
 import type { Step } from './step.ts';
@@ -17,7 +18,7 @@ export const finalSync: Step<'final-sync'> = async ({ subject, route, carry }, c
   const link = await linkTo(route, context);
   try {
     const [{ bytes }] = await Promise.all([
-      carry ? link.syncFiles(subject.bundle, context.signal) : { bytes: 0 },
+      carry ? carryFiles(link, subject.bundle, context.signal) : { bytes: 0 },
       record('final-sync', context, { ...entry, saidGo: true }),
     ]);
     await link.go(context.signal);

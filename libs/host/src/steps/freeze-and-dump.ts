@@ -15,6 +15,7 @@ import type { ContainerState, DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
 import { dumpAndSend, planDump } from './dumping.ts';
 import { record } from './entry.ts';
+import { carryAhead, stopCarrying } from './files-ahead.ts';
 import { linkTo } from './link-to.ts';
 import { recall, remember } from './outcomes.ts';
 import { sendingEntry } from './source-entry.ts';
@@ -38,6 +39,7 @@ export const freezeAndDump: Step<'freeze-and-dump'> = async (input, context) => 
     return await remember(context, 'freeze-and-dump', output);
   } catch (error) {
     link.abandon(error instanceof Error ? error.message : String(error));
+    stopCarrying(link, new CmtError('CANCELLED', { reason: 'the dump failed' }));
     throw error;
   }
 };
@@ -135,6 +137,7 @@ async function blackout(
   const pauseMs = clock.elapsed() - ordered;
   const touched = files.touchMappedFiles(state);
   touched.catch(() => undefined);
+  if (input.carry === true) carryAhead(link, subject.bundle, touched, context.signal);
   const { figures, dumpMs } = await dumpAndSend(context, link, plan, (signal) =>
     runtime.dump(subject.container, plan, signal),
   );

@@ -1,0 +1,38 @@
+/**
+ * The ways to move a container that are compared. One line each; a way that this build or this kernel does not have says why.
+ *
+ * To add a mode of cmt it takes its flags; a way of another tool implements `Mode`.
+ */
+import { cmtMode } from './cmt-mode.ts';
+import { floor, original, script } from './script-modes.ts';
+import type { Site } from './site.ts';
+
+/** What a way knows of its own move. Bytes are of images; what went over the wire is measured outside. */
+export interface Moved {
+  readonly imageBytes: number | null;
+  /** CRIU's own freezing, frozen and restoring, in milliseconds. */
+  readonly criuMs: number | null;
+  /** What of the blackout was cmt's own, in milliseconds. */
+  readonly ownMs: number | null;
+}
+
+export interface Mode {
+  readonly name: string;
+  /** Null, or why it is not measured here. */
+  unavailable(site: Site): Promise<string | null>;
+  /** What can be done before: not measured. */
+  prepare?(site: Site, from: string, to: string): Promise<void>;
+  /** Moves the container, and leaves nothing at its old place that stands in the way of coming back. */
+  move(site: Site, from: string, to: string): Promise<Moved>;
+  /** Whether it ends where it began. */
+  readonly stays?: true;
+}
+
+export const modes: readonly Mode[] = [
+  cmtMode('cmt', []),
+  cmtMode('cmt post-copy', ['--mode', 'post-copy']),
+  cmtMode('cmt hybrid', ['--mode', 'hybrid']),
+  script,
+  original,
+  floor,
+];
