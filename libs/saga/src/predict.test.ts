@@ -58,6 +58,11 @@ describe('a predicted blackout', () => {
     expect(predictBlackout({ ...known, rounds }).remaining).toBeCloseTo((1000 * 4096 * 110) / 200, 0);
   });
 
+  it('goes by the bytes sent where CRIU’s figures could not be read', () => {
+    const rounds = [round(0, 1000, { bytesSent: 90e6 }), round(0, 2000, { bytesSent: 50e6, ms: 5000 })];
+    expect(predictBlackout({ ...known, rounds }).remaining).toBe(50e6);
+  });
+
   it('restores all pages, whatever round they came in', () => {
     const rounds = [round(50_000, 1000), round(10, 2000, { pagesSkipped: 49_990 })];
     const grown = predictBlackout({ ...known, memory: 1e6, rounds });

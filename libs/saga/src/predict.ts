@@ -47,7 +47,9 @@ function remainingBytes({ rounds, memory }: Measured): number {
   return written(last) * (had > 0 ? Math.min(1, gets / had) : 1);
 }
 
-const written = ({ pagesWritten }: RoundFigures): number => pagesWritten * PAGE;
+/** By what was sent where CRIU's figures could not be read (steps/dumping.ts). */
+const written = ({ pagesWritten, bytesSent }: RoundFigures): number =>
+  pagesWritten > 0 ? pagesWritten * PAGE : bytesSent;
 
 /** Everything is restored, whatever round it came in. */
 function memoryNow({ rounds, memory }: Measured): number {
