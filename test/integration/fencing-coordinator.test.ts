@@ -43,7 +43,7 @@ beforeAll(async () => {
   redis = world.connection();
   await redis.set(`${job}:lock`, 'present');
   await redis.hset(keys.saga('m1'), 'lease', LEASE - 1);
-  expect(await claimLease(redis, 'present', 'm1')).toBe(LEASE);
+  expect(await claimLease(redis, 'present', 'm1')).toMatchObject({ number: LEASE });
   await saveSaga(redis, 'present', { by: 'present' }, reportOf(request, 'running'), 'present');
 });
 afterAll(() => world.close());

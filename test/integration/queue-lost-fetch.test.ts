@@ -26,6 +26,8 @@ it('goes back to its queue long before its lock runs out, and one that is worked
   await redis.hset(`${base}${id}`, { name: 'inspect', data, opts: '{}', timestamp: 1, delay: 0, ats: 1 });
   await redis.set(`${base}${id}:lock`, `${worker}:999`, 'PX', 120_000);
   await redis.lpush(`${base}active`, id);
+  // What happens to such a connection, and with it to all others.
+  await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 
   await until(() => legs.runs.length === 2, 9_000);
   await delay(4_000);

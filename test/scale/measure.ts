@@ -19,6 +19,22 @@ export async function usageOf(pid: number): Promise<Usage> {
   return { rssMiB: Math.round(peak / 1024), cpuS: (Number(fields[11]) + Number(fields[12])) / 100 };
 }
 
+/** Looks at these processes now; called later, it says how many seconds of CPU each group has used since. */
+export async function cpuSince(
+  groups: Readonly<Record<string, readonly { readonly pid: number }[]>>,
+): Promise<() => Promise<Record<string, number>>> {
+  const look = async (): Promise<[string, number][]> =>
+    await Promise.all(
+      Object.entries(groups).map(async ([name, all]): Promise<[string, number]> => {
+        const used = await Promise.all(all.map(({ pid }) => usageOf(pid)));
+        return [name, used.reduce((sum, { cpuS }) => sum + cpuS, 0)];
+      }),
+    );
+  const before = new Map(await look());
+  return async () =>
+    Object.fromEntries((await look()).map(([name, used]) => [name, used - (before.get(name) ?? 0)]));
+}
+
 export interface RedisCount {
   readonly commands: number;
   readonly memory: number;

@@ -22,13 +22,35 @@ export const HostsSaw = z.object({
 });
 export type HostsSaw = z.infer<typeof HostsSaw>;
 
-/** As many jobs through as many queues by BullMQ alone: each job asks for the next of its chain. */
+/** Legs of a migration without pre-dump rounds and hooks, in the order in which they are asked for: two at once in the switch and at the end. */
+export const ROUNDS: readonly (readonly ('source' | 'target')[])[] = [
+  ...[['source'], ['target'], ['target'], ['source']],
+  ...[['target', 'source'], ['target'], ['source'], ['target', 'source']],
+] as const;
+
+/** Its legs, and the migration itself. */
+export const JOBS_OF_A_MIGRATION = 1 + ROUNDS.flat().length;
+
+/** Between which hosts the migration of that number goes. */
+export function sidesOf(
+  at: number,
+  hosts: readonly string[],
+): { readonly source: string; readonly target: string } {
+  const apart = 1 + (at % Math.max(1, hosts.length - 1));
+  return { source: hosts[at % hosts.length] ?? '', target: hosts[(at + apart) % hosts.length] ?? '' };
+}
+
+/** BullMQ alone (bare-program.ts). */
 export const BareOrder = z.object({
   url: z.string(),
+  shape: z.enum(['flow', 'chain']),
   /** Hosts of this process, and all of them. */
   hosts: z.array(z.string()),
   all: z.array(z.string()),
-  chains: z.number(),
-  jobs: z.number(),
+  /** Migrations that this process asks for, counted from `first`. */
+  first: z.number(),
+  migrations: z.number(),
+  /** Where it works on parents: how many at the same time. */
+  parents: z.object({ atOnce: z.number() }).nullable(),
 });
 export type BareOrder = z.infer<typeof BareOrder>;

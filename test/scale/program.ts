@@ -10,10 +10,14 @@ export interface Program {
   stop(): Promise<string>;
 }
 
+/** Arguments of Node for a CPU profile of each process, where CMT_SCALE_PROFILE names a directory for them. */
+export const profiled = (): string[] =>
+  process.env.CMT_SCALE_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.CMT_SCALE_PROFILE] : [];
+
 /** Resolves once it says that it is ready. */
 export async function startProgram(file: string, order: object): Promise<Program> {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = start(process.execPath, ['--import', 'tsx', path, JSON.stringify(order)], {
+  const child = start(process.execPath, [...profiled(), '--import', 'tsx', path, JSON.stringify(order)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     buffer: false,
   });

@@ -1,6 +1,6 @@
 /** One measurement: simulated hosts, and everything else real. */
 import { CmtClient } from '@cmt/client';
-import { keys, MIGRATIONS_QUEUE, PREFIX } from '@cmt/contracts';
+import { CoordinatorConfig, keys, MIGRATIONS_QUEUE, PREFIX } from '@cmt/contracts';
 import { run as runProgram, start } from '@cmt/host';
 import { loadKeyPair, openConnection, parseRedisUrl, type RedisConnection } from '@cmt/queue';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
@@ -9,9 +9,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { startTestRedis, type TestRedis } from '../support/redis.ts';
-import { countsOf, mostCalled, quantile, round, usageOf, type Usage } from './measure.ts';
-import { HostsSaw, type BareOrder, type HostsOrder } from './orders.ts';
-import { startProgram, type Program } from './program.ts';
+import { countsOf, cpuSince, mostCalled, quantile, round, usageOf, type Usage } from './measure.ts';
+import { HostsSaw, JOBS_OF_A_MIGRATION, sidesOf, type BareOrder, type HostsOrder } from './orders.ts';
+import { profiled, startProgram, type Program } from './program.ts';
 
 export interface Wanted {
   readonly hosts: number;
@@ -27,6 +27,8 @@ const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 /** Requests under way at the same time while they are asked for. */
 const ASKING = 32;
 const PROBES = 20;
+/** What a coordinator works on at the same time, unless it is told otherwise. */
+const MIGRATIONS_AT_ONCE = CoordinatorConfig.shape.concurrency.parse(undefined);
 const LOOK_MS = 100;
 
 /** Everything is gone afterwards. @throws when a migration did not end as done, or none did for a minute */
@@ -35,9 +37,11 @@ export async function measure(wanted: Wanted) {
   const look = openConnection(parseRedisUrl(redis.url), 'worker', pino({ level: 'silent' }));
   try {
     const own = await measureCmt(wanted, redis, look);
-    const bare = await measureBare(wanted, own.legsPerMigration, redis, look);
-    const ratio = round(own.migrationsPerSecond / bare.migrationsPerSecond, 2);
-    return { v: 1, ...wanted, ...own, bare, ratio };
+    const flow = await measureBare('flow', wanted, redis, look);
+    const chain = await measureBare('chain', wanted, redis, look);
+    const share = (bare: { migrationsPerSecond: number }): number =>
+      round(own.migrationsPerSecond / bare.migrationsPerSecond, 2);
+    return { v: 1, ...wanted, ...own, bare: { flow, chain }, ratio: share(flow), ratioToChain: share(chain) };
   } finally {
     look.disconnect();
     await redis.stop();
@@ -68,14 +72,16 @@ async function measureCmt(wanted: Wanted, redis: TestRedis, look: RedisConnectio
     const idle = await idleRate(look);
     const probes = await probe(client, names);
     tell('the first steps were measured');
+    const spent = await cpuSince({ coordinators, hosts, asking: [process] });
     const load = await carry(client, wanted, names, look);
+    const cpu = perMigration(await spent(), wanted.migrations);
     tell(`${wanted.migrations} migrations have ended`);
     const usage = await Promise.all(coordinators.map(({ pid }) => usageOf(pid)));
     const answers = { hostsMs: await answerTime('hosts', redis), psMs: await answerTime('ps', redis) };
     const saw = (await Promise.all(hosts.map((program) => program.stop()))).map((line) =>
       HostsSaw.parse(JSON.parse(line)),
     );
-    return { ...figures({ wanted, idle, load, usage, saw, probes }), answers };
+    return { ...figures({ wanted, idle, load, usage, saw, probes }), cpuMsPerMigration: cpu, answers };
   } finally {
     client.close();
     await Promise.all(hosts.map((program) => program.stop()));
@@ -143,10 +149,8 @@ async function probe(client: CmtClient, names: readonly string[]): Promise<Map<s
 }
 
 const wish = (at: number, names: readonly string[]) => {
-  const source = names[at % names.length] ?? '';
-  const target = names[(at + 1 + (at % Math.max(1, names.length - 1))) % names.length] ?? '';
-  const container = `${source}-c${at}`;
-  return { container, source, target: target === source ? (names[(at + 1) % names.length] ?? '') : target };
+  const sides = sidesOf(at, names);
+  return { ...sides, container: `${sides.source}-c${at}` };
 };
 
 async function carry(
@@ -208,10 +212,7 @@ async function startCoordinators(count: number, redis: TestRedis, trusted: strin
     await writeFile(`${dir}.json`, JSON.stringify(config), { mode: 0o600 });
   }
   return dirs.map((dir) => {
-    const profile = process.env.CMT_SCALE_PROFILE
-      ? ['--cpu-prof', '--cpu-prof-dir', process.env.CMT_SCALE_PROFILE]
-      : [];
-    const child = start(process.execPath, [...profile, CLI, 'coordinator', '--config', `${dir}.json`], {
+    const child = start(process.execPath, [...profiled(), CLI, 'coordinator', '--config', `${dir}.json`], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const ended = child.then(
@@ -226,35 +227,46 @@ async function startCoordinators(count: number, redis: TestRedis, trusted: strin
   });
 }
 
+/** Of each migration by one of these processes: milliseconds of CPU. */
+const perMigration = (seconds: Record<string, number>, migrations: number): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(seconds).map(([who, each]) => [who, round((each * 1000) / migrations, 2)]),
+  );
+
+/** As many migrations as cmt has carried, in as many processes. */
 async function measureBare(
-  { hosts, migrations, processes }: Wanted,
-  jobs: number,
+  shape: BareOrder['shape'],
+  { hosts, migrations, processes, coordinators }: Wanted,
   redis: TestRedis,
   look: RedisConnection,
 ) {
   const all = namesOf(hosts);
-  const chains = Math.ceil(migrations / processes);
+  const common = { url: redis.url, shape, all, hosts: [], first: 0, migrations: 0, parents: null };
+  const each = Math.ceil(migrations / coordinators);
+  const asking: BareOrder[] = Array.from({ length: coordinators }, (_, at) => ({
+    ...{ ...common, first: at * each, migrations: Math.min(each, migrations - at * each) },
+    parents: shape === 'flow' ? { atOnce: MIGRATIONS_AT_ONCE } : null,
+  }));
+  const working: BareOrder[] = shares(all, processes).map((own) => ({ ...common, hosts: own }));
   const programs: Program[] = await Promise.all(
-    shares(all, processes).map((own) =>
-      startProgram('./bare-program.ts', {
-        url: redis.url,
-        hosts: own,
-        all,
-        chains,
-        jobs,
-      } satisfies BareOrder),
-    ),
+    [...asking, ...working].map((order) => startProgram('./bare-program.ts', order)),
   );
   try {
     const before = await countsOf(look);
+    const spent = await cpuSince({ programs });
     for (const program of programs) program.begin();
-    await until(async () => Number(await look.get('{bare}:ended')) >= chains * processes);
+    await until(async () => Number(await look.get(`{bare}:ended:${shape}`)) >= migrations);
     const after = await countsOf(look);
+    tell(`BullMQ alone has ended, as a ${shape}`);
     const seconds = (after.at - before.at) / 1000;
     return {
-      migrationsPerSecond: round((chains * processes) / seconds),
-      jobsPerSecond: Math.round((chains * processes * jobs) / seconds),
-      redisCommandsPerMigration: round((after.commands - before.commands) / (chains * processes)),
+      migrationsPerSecond: round(migrations / seconds),
+      jobsPerMigration: JOBS_OF_A_MIGRATION,
+      redisCommandsPerMigration: round((after.commands - before.commands) / migrations),
+      cpuMsPerMigration: {
+        ...perMigration(await spent(), migrations),
+        redis: round(((after.cpuS - before.cpuS) * 1000) / migrations, 2),
+      },
     };
   } finally {
     await Promise.all(programs.map((program) => program.stop()));

@@ -68,7 +68,7 @@ export async function startBoardWorld(): Promise<BoardWorld> {
 
   queue.coordinator(async (request, lease) => {
     const scene = scenes.get(request.id);
-    const stored = await lease.load();
+    const stored = lease.stored;
     if (scene === undefined || stored === null) throw new Error(`no scene for ${request.id}`);
     const began = Date.now();
     let report: MigrationReport = { ...stored.report, state: 'running' };

@@ -32,7 +32,7 @@ async function run(orders: Orders): Promise<void> {
   world.coordinator(
     async (request, lease) => {
       lease.signal.addEventListener('abort', () => say('aborted', request.id, String(lease.signal.reason)));
-      const before = await lease.load();
+      const before = lease.stored;
       say('began', request.id, JSON.stringify(before?.state));
       await lease.save({ by: process.pid }, reportOf(request, 'running'));
       await lease.dispatch(draftOf(orders.host), LIMITS, new AbortController().signal);

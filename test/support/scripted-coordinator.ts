@@ -47,7 +47,7 @@ export const parts: Record<string, Part> = {
 
 /** Plays `parts`; `slow` runs until somebody cancels it. */
 export const scripted: MigrationHandler = async (request, lease) => {
-  const stored = await lease.load();
+  const stored = lease.stored;
   if (!stored) throw new Error(`${request.id} was never registered`);
   const save = (more: Partial<MigrationReport>) => lease.save({}, { ...stored.report, ...more });
   if (lease.order !== null) {

@@ -2,6 +2,7 @@
 import { CmtError, type MigrationRequest } from '@cmt/contracts';
 import { runHook, thisClock } from '@cmt/host';
 import {
+  host,
   hosts,
   journalsOf,
   type DecisionRecord,
@@ -11,7 +12,7 @@ import {
   type SeenHost,
 } from '@cmt/queue';
 import { placedAt, standsStill, type Journals, type Peer, type Placement, type Saga } from '@cmt/saga';
-import { findTarget, hostOf, refuseDrained, takePlaces } from './placing.ts';
+import { findTarget, refuseDrained, takePlaces } from './placing.ts';
 import type { LegOrder, Ports } from './ports.ts';
 
 export interface PortParts {
@@ -32,7 +33,7 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
     wait: (ms, stop) => thisClock.wait(ms, stop),
     lookUp: async (saga) => ({
       ...(await lookUp(redis, lease, saga)),
-      continuityMark: await untilAnswered(signal, () => decisions.continuityMark(signal)),
+      continuityMark: await untilAnswered(signal, () => decisions.recentMark(signal)),
     }),
     dispatch: (order, stop) =>
       lease.dispatch(draftOf(order), { ...order.patience, limitMs: order.limitMs }, stop),
@@ -70,12 +71,12 @@ async function lookUp(
   lease: Lease,
   asked: Saga,
 ): Promise<{ source: Peer; target: Peer; journals: Journals; placed?: Placement }> {
-  const seen = await hosts(redis);
-  const placed = asked.request.place === undefined ? null : await place(redis, asked, seen);
+  const placed = asked.request.place === undefined ? null : await place(redis, asked, await hosts(redis));
   const saga = placed === null ? asked : placedAt(asked, placed);
   const { request } = saga;
   if (request.source === request.target) throw new CmtError('SAME_HOST', { host: request.source });
-  const [source, target] = [hostOf(seen, request.source), hostOf(seen, request.target)];
+  // These two alone: what is asked for every migration must not grow with the fleet.
+  const [source, target] = await Promise.all([host(redis, request.source), host(redis, request.target)]);
   for (const { name, state } of [source, target])
     if (state === 'offline') throw new CmtError('HOST_UNREACHABLE', { host: name });
   const journals = journalsOf([source, target], request);

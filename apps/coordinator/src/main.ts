@@ -52,7 +52,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
     under.add(request.id);
     try {
       const ports = leasePorts({ redis, lease, decisions, allowedHooks: config.hooks, name });
-      const stored = (await lease.load())?.state as Saga | null | undefined;
+      const stored = lease.stored?.state as Saga | null | undefined;
       const announced = () => announcedJournals(redis, request);
       const found = { request, origin, stored: stored ?? null, announced };
       const begun = await takeUp(found, ports, lease.signal);

@@ -9,6 +9,7 @@ import { CmtError, messageOf, type HostName, type MigrationRequest } from '@cmt/
 import { candidatesOf, chooseTarget, needsOf, parseLimits, placesOf } from '@cmt/fleet';
 import {
   drainedHosts,
+  isDrained,
   storedLimits,
   trafficOf,
   type Lease,
@@ -53,7 +54,7 @@ const containerOf = ({ container, sourceBundle }: MigrationRequest, { record }: 
 
 /** @throws {CmtError} HOST_DRAINED */
 export async function refuseDrained(redis: RedisConnection, target: HostName): Promise<void> {
-  if ((await drainedHosts(redis))[target] !== undefined) throw new CmtError('HOST_DRAINED', { host: target });
+  if (await isDrained(redis, target)) throw new CmtError('HOST_DRAINED', { host: target });
 }
 
 /** Milliseconds between looks of one that waits and was not called: more for those further back, so that a long line costs little. */

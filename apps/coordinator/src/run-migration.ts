@@ -8,12 +8,26 @@
  */
 import { CmtError, messageOf, type Failure, type LegResult } from '@cmt/contracts';
 import { Postponed } from '@cmt/queue';
-import { decide, evolve, hookContext, report, type Command, type Saga, type SagaEvent } from '@cmt/saga';
+import {
+  decide,
+  evolve,
+  hookContext,
+  report,
+  stateOf,
+  type Command,
+  type Saga,
+  type SagaEvent,
+} from '@cmt/saga';
 import { Inbox } from './inbox.ts';
 import { MustWait } from './must-wait.ts';
 import type { LegOrder, Ports } from './ports.ts';
 
 type Running = Exclude<Command, { kind: 'finish' }>;
+
+/** What was started, by its task id; null once it has ended. */
+type Flights = Map<string, AbortController | null>;
+
+const LET_GO = new Error('the coordinator lets go of the migration');
 
 /**
  * Drives a saga to its end. Rejects when `signal` aborts or the migration belongs to somebody else now, and with `Postponed` when
@@ -27,7 +41,7 @@ export async function runMigration(
   word: SagaEvent | null = null,
 ): Promise<Saga> {
   const inbox = new Inbox<SagaEvent>();
-  const flights = new Map<string, AbortController>();
+  const flights: Flights = new Map();
   const unsubscribe = ports.onCancel((reason) => inbox.put({ kind: 'cancel', reason, at: ports.now() }));
   ports.onTuned((tuning) => inbox.put({ kind: 'tune', tuning, at: ports.now() }));
   let saga = begun;
@@ -46,8 +60,7 @@ export async function runMigration(
     return saga;
   } finally {
     unsubscribe();
-    for (const flight of flights.values())
-      flight.abort(new Error('the coordinator lets go of the migration'));
+    for (const flight of flights.values()) flight?.abort(LET_GO);
   }
 }
 
@@ -61,27 +74,27 @@ async function happen(saga: Saga, event: SagaEvent, ports: Ports): Promise<Saga>
 }
 
 /** Starts what the saga asks for and is not under way. */
-function launch(
-  saga: Saga,
-  ports: Ports,
-  flights: Map<string, AbortController>,
-  inbox: Inbox<SagaEvent>,
-): void {
+function launch(saga: Saga, ports: Ports, flights: Flights, inbox: Inbox<SagaEvent>): void {
   for (const command of decide(saga)) {
     if (command.kind === 'finish' || flights.has(idOf(command, saga))) continue;
     const flight = new AbortController();
-    flights.set(idOf(command, saga), flight);
+    const id = idOf(command, saga);
+    flights.set(id, flight);
+    const landed = (tell: () => void): void => {
+      flights.set(id, null);
+      if (!flight.signal.aborted) tell();
+    };
     void perform(command, saga, ports, flight.signal).then(
-      (event) => !flight.signal.aborted && inbox.put(event),
-      (error: unknown) => !flight.signal.aborted && inbox.fail(error),
+      (event) => landed(() => inbox.put(event)),
+      (error: unknown) => landed(() => inbox.fail(error)),
     );
   }
 }
 
-function stopUnwanted(saga: Saga, flights: Map<string, AbortController>): void {
+function stopUnwanted(saga: Saga, flights: Flights): void {
   const wanted = new Set(decide(saga).map((command) => idOf(command, saga)));
   for (const [id, flight] of flights)
-    if (!wanted.has(id))
+    if (flight !== null && !wanted.has(id))
       flight.abort(new CmtError('CANCELLED', { reason: saga.cancelled ?? 'the migration turns back' }));
 }
 
@@ -167,7 +180,6 @@ function announcePlacing(before: Saga, after: Saga, ports: Ports): void {
 }
 
 function announce(before: Saga, after: Saga, ports: Ports): void {
-  const now = report(after, ports.now());
   if (after.failure !== null && after.failure !== before.failure)
     ports.tell('warning', messageOf(after.failure), before.stage);
   announcePlacing(before, after, ports);
@@ -179,5 +191,6 @@ function announce(before: Saga, after: Saga, ports: Ports): void {
       `${hook.name} ${hook.ok ? 'ended well' : 'failed'}: ${hook.output.slice(-500)}`,
       hook.name,
     );
-  if (now.state !== report(before, ports.now()).state) ports.tell('state', now.state, after.stage);
+  const state = stateOf(after);
+  if (state !== stateOf(before)) ports.tell('state', state, after.stage);
 }

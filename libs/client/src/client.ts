@@ -47,6 +47,7 @@ import {
   submitOrder,
   trafficOf,
   type EventId,
+  type KeyPair,
   type KnownSchedule,
   type RedisConnection,
   type SeenHost,
@@ -90,6 +91,7 @@ const ANSWER_MS = 20_000;
 export class CmtClient {
   readonly #redis: RedisConnection;
   readonly #stateDir: string;
+  #keys: Promise<KeyPair> | undefined;
 
   protected constructor(redis: RedisConnection, stateDir: string) {
     this.#redis = redis;
@@ -109,7 +111,7 @@ export class CmtClient {
   async enqueue(wish: MigrationWish | MigrationRequest): Promise<Submitted> {
     const request = requestFrom(wish);
     const { queue } = parseLimits(await this.limits());
-    const signingKeys = await loadKeyPair(this.#stateDir);
+    const signingKeys = await this.#signingKeys();
     const submitted = await submitMigration(this.#redis, request, signingKeys, queue);
     const { isNew, report } = submitted;
     // What was rebuilt from the hosts' journals has lost the words it was asked for in.
@@ -221,7 +223,7 @@ export class CmtClient {
 
   /** Asks for a host to be emptied or filled again. @returns the one under way where there is one */
   async order(order: FleetOrder): Promise<DrainReport> {
-    const signingKeys = await loadKeyPair(this.#stateDir);
+    const signingKeys = await this.#signingKeys();
     return submitOrder(this.#redis, order, beginDrain(order, Date.now()), signingKeys);
   }
 
@@ -237,7 +239,7 @@ export class CmtClient {
 
   /** @returns false when there is the very same one already. @throws {CmtError} SCHEDULE_INVALID, SCHEDULE_EXISTS unless `replace` */
   async addSchedule(schedule: Schedule, replace: boolean): Promise<boolean> {
-    return addSchedule(this.#redis, schedule, await loadKeyPair(this.#stateDir), replace);
+    return addSchedule(this.#redis, schedule, await this.#signingKeys(), replace);
   }
 
   /** All schedules, the next that is due first. */
@@ -253,7 +255,7 @@ export class CmtClient {
   /** One run now, begun when this returns. @throws {CmtError} SCHEDULE_UNKNOWN, COORDINATOR_MISSING, and what it was refused with */
   async runSchedule(name: string): Promise<ScheduleRun> {
     const signal = AbortSignal.timeout(ANSWER_MS);
-    return runSchedule(this.#redis, name, await loadKeyPair(this.#stateDir), signal);
+    return runSchedule(this.#redis, name, await this.#signingKeys(), signal);
   }
 
   /** A user of Redis for a host. @returns false when Redis forgets it at its next start. @throws {CmtError} REDIS_REFUSED */
@@ -268,7 +270,13 @@ export class CmtClient {
 
   /** How Redis, coordinator and hosts are; `host` for one host alone. @throws {CmtError} HOST_UNKNOWN */
   async diagnose(host?: string): Promise<Diagnosis[]> {
-    return diagnose(this.#redis, await loadKeyPair(this.#stateDir), host);
+    return diagnose(this.#redis, await this.#signingKeys(), host);
+  }
+
+  /** Read at the first use. */
+  #signingKeys(): Promise<KeyPair> {
+    this.#keys ??= loadKeyPair(this.#stateDir);
+    return this.#keys;
   }
 
   close(): void {

@@ -27,7 +27,7 @@ import { readTuning } from './tune.ts';
 import { FencedWorker } from './fenced-worker.ts';
 import { LEG_FRESH_MS, staleness } from './freshness.ts';
 import { Ledger } from './ledger.ts';
-import { isWanted, LegJob, legId, stopReason } from './leg-job.ts';
+import { becomesWanted, claimLeg, isWanted, LegJob, legId, stopReason, type LegClaim } from './leg-job.ts';
 import { Fenced, Postponed, ShuttingDown, type LockTiming, type Ownership } from './ownership.ts';
 import { openSealed } from './seal.ts';
 import type { Trust } from './trust.ts';
@@ -69,7 +69,7 @@ export class LegConsumer {
   readonly #options: WorkerOptions;
   readonly #run: LegRunner;
   readonly #bus: Bus;
-  readonly #worker: FencedWorker;
+  readonly #worker: FencedWorker<LegClaim>;
   readonly #ended: Ledger<LegResult>;
   readonly #stopLook: NodeJS.Timeout;
   #onTuned: (migration: MigrationId, tuning: Tuning) => void = () => undefined;
@@ -83,7 +83,8 @@ export class LegConsumer {
     this.#bus = new Bus(redis, ['control'], logger);
     this.#worker = new FencedWorker(
       { ...options, name: host, queueName: hostQueue(host) },
-      (job, ownership) => this.#process(job, ownership),
+      (job, ownership, _token, claimed) => this.#process(job, ownership, claimed),
+      (id, token, lockMs) => claimLeg(redis, host, { id, token, lockMs }),
     );
     this.#worker.onCompleted((leg) => void sendWake(redis, { host, leg }).catch(() => undefined));
     this.#bus.onControl((control) => {
@@ -134,18 +135,15 @@ export class LegConsumer {
     }
   }
 
-  async #process(job: Job<unknown>, ownership: Ownership): Promise<LegResult> {
+  async #process(job: Job<unknown>, ownership: Ownership, claimed: LegClaim): Promise<LegResult> {
     const id = job.id ?? '';
     try {
       const leg = await this.#open(job);
       if (this.#isUrgent !== null && !(await this.#isUrgent(leg))) throw new Postponed();
-      const { redis, host } = this.#options;
-      const [earlier, stop] = await Promise.all([
-        this.#ended.find(id),
-        stopReason(redis, host, id),
-        this.#assertWanted(leg, job, ownership),
-      ]);
+      await this.#assertWanted(leg, job, ownership, claimed);
+      const earlier = await this.#ended.find(id);
       if (earlier !== null) return earlier;
+      const { stop } = claimed;
       const result =
         stop === null ? await this.#runOnce(leg, ownership) : failed(firstStep(leg), cancelled(stop));
       await this.#ended.record(id, result);
@@ -172,10 +170,10 @@ export class LegConsumer {
   }
 
   /** @throws {CmtError} INTERNAL when only a coordinator that has lost the migration asked for it */
-  async #assertWanted(leg: Leg, job: Job<unknown>, ownership: Ownership): Promise<void> {
+  async #assertWanted(leg: Leg, job: Job<unknown>, ownership: Ownership, claimed: LegClaim): Promise<void> {
     const { redis, host } = this.#options;
-    const lease = LegJob.parse(job.data).lease;
-    if (await isWanted(redis, leg, lease, ownership.signal)) return;
+    const { lease } = LegJob.parse(job.data);
+    if (isWanted(claimed, lease) || (await becomesWanted(redis, leg, lease, ownership.signal))) return;
     const reason = 'the coordinator that asked for it has lost the migration';
     throw new CmtError('INTERNAL', { host, step: leg.task, reason });
   }

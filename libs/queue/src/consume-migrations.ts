@@ -36,7 +36,7 @@ import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
 import { EndedNote, openMigration, orderNote, type Opened, type Origin } from './open-migration.ts';
 import { givePlacesBack } from './places.ts';
-import { claimLease, endUnreadable, readSaga, saveSaga } from './store.ts';
+import { claimLease, endUnreadable, readSaga, saveSaga, statusOf } from './store.ts';
 import { span } from './traces.ts';
 import type { Trust } from './trust.ts';
 
@@ -165,11 +165,11 @@ class Coordinator {
 
   async #hold({ request, order, origin }: Opened, ownership: Ownership, token: string): Promise<void> {
     const { redis, name, trust } = this.#options;
-    const number = await obeying(claimLease(redis, token, request.id), ownership.signal);
+    const takenOver = await obeying(claimLease(redis, token, request.id), ownership.signal);
     const dispatcher = this.#dispatcher;
     const lease = new Lease({
       migration: request.id,
-      number,
+      takenOver,
       token,
       ownership,
       redis,
@@ -183,7 +183,7 @@ class Coordinator {
     try {
       await obeying(lease.lookForCancel(), ownership.signal);
       const facts = { 'cmt.migration': request.id, 'cmt.from': request.source, 'cmt.to': request.target };
-      await span('drive the migration', { ...facts, 'cmt.lease': number }, () =>
+      await span('drive the migration', { ...facts, 'cmt.lease': takenOver.number }, () =>
         this.#handler(request, lease, origin),
       );
       lease.assertOwned();
@@ -193,8 +193,8 @@ class Coordinator {
   }
 
   async #assertEnded(id: MigrationId, { signal }: Ownership): Promise<void> {
-    const saga = await obeying(readSaga(this.#options.redis, id), signal);
-    if (saga === null || !isEnd(saga.report.state)) throw new Error(`${id} was left before it had ended`);
+    const status = await obeying(statusOf(this.#options.redis, id), signal);
+    if (status === null || !isEnd(status)) throw new Error(`${id} was left before it had ended`);
   }
 
   /** Its state is left alone; who asked sees why nothing more happens. */
@@ -216,7 +216,9 @@ class Coordinator {
 
   async #letGoOfLegs(id: MigrationId, token: string): Promise<void> {
     const { redis } = this.#options;
-    for (const [host, leg] of await pendingLegs(redis, id)) await this.#dispatcher.withdraw(host, leg);
+    const pending = await pendingLegs(redis, id, token);
+    if (pending.length === 0) return;
+    for (const [host, leg] of pending) await this.#dispatcher.withdraw(host, leg);
     await cutChildrenLoose(redis, id, token);
   }
 

@@ -18,6 +18,7 @@ import { runScript } from './script.ts';
 
 /** Milliseconds. */
 const ANSWER_MS = 2_000;
+const RECENT_MS = 1_000;
 
 const SETTLE = `
 local first = redis.call('GET', KEYS[1])
@@ -26,9 +27,14 @@ redis.call('SET', KEYS[1], ARGV[1])
 return ARGV[1]
 `;
 
+/** What several wait for is not given up because one does. */
+const NEVER = new AbortController().signal;
+const LATE = new Error(`no answer within ${ANSWER_MS} ms`);
+
 export class DecisionRecord {
   readonly #redis: Redis;
   readonly #shown: string;
+  #recent: { readonly at: number; readonly mark: Promise<string | null> } | null = null;
 
   /** Opens a connection of its own: a vote must not wait behind anything. */
   constructor(address: RedisAddress, logger: Logger) {
@@ -78,6 +84,19 @@ export class DecisionRecord {
     });
   }
 
+  /**
+   * The mark as of a second ago or less, for a beginning. One that is old by then is of another run, or of a Redis that keeps less:
+   * `isContinuous` says no to both.
+   */
+  recentMark(signal: AbortSignal): Promise<string | null> {
+    const now = performance.now();
+    if (this.#recent === null || now - this.#recent.at > RECENT_MS)
+      this.#recent = { at: now, mark: this.continuityMark(NEVER) };
+    const { mark } = this.#recent;
+    mark.catch(() => (this.#recent = null));
+    return obeying(mark, signal);
+  }
+
   /** True when Redis has provably lost nothing since it gave `mark`. */
   async isContinuous(mark: string | null, signal: AbortSignal): Promise<boolean> {
     return mark !== null && (await this.continuityMark(signal)) === mark;
@@ -88,15 +107,20 @@ export class DecisionRecord {
   }
 
   async #ask<T>(signal: AbortSignal, question: () => Promise<T>): Promise<T> {
-    const late = AbortSignal.timeout(ANSWER_MS);
-    const either = AbortSignal.any([signal, late]);
+    const late = new AbortController();
+    const stop = () => late.abort(signal.reason);
+    const timer = setTimeout(() => late.abort(LATE), ANSWER_MS);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop);
     try {
-      await becomesReady(this.#redis, either);
-      return await obeying(question(), either);
+      await becomesReady(this.#redis, late.signal);
+      return await obeying(question(), late.signal);
     } catch (error) {
       signal.throwIfAborted();
-      const reason = late.aborted ? `no answer within ${ANSWER_MS} ms` : String(error);
-      throw unreachable(this.#shown, reason);
+      throw unreachable(this.#shown, error === LATE ? LATE.message : String(error));
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
     }
   }
 }

@@ -52,6 +52,17 @@ redis.call('HSET', KEYS[1], 'adopted', ARGV[1])
 return 1
 `;
 
+const LOOK_BEFORE = `return { redis.call('HGET', KEYS[1], 'lease'), redis.call('EXISTS', KEYS[2]) }`;
+
+/** Why a wait for a leg is over: made once, for a reason of its own would cost an error each time. */
+const ENDED = new Error('the leg has ended');
+
+/** @throws {Fenced} */
+function refuseOther(current: string | null, lease: number): void {
+  if (current !== null && Number(current) !== lease)
+    throw new Fenced('another coordinator has taken the migration over');
+}
+
 export class Dispatcher {
   readonly #redis: Redis;
   readonly #bus: Bus;
@@ -70,13 +81,9 @@ export class Dispatcher {
    */
   async dispatch(leg: Leg, claim: Claim, limits: DispatchLimits): Promise<LegResult> {
     const { owned } = claim;
-    // Asked together, answered together.
-    const [, there] = await obeying(
-      Promise.all([this.#assertCurrent(leg, claim.lease), legStatus(this.#redis, leg.host, legId(leg))]),
-      owned,
-    );
-    if (there !== null) await obeying(this.#adopt(leg, claim.lease), owned);
-    return await this.#result(leg, claim, limits, there === null);
+    const isThere = await obeying(this.#lookBefore(leg, claim.lease), owned);
+    if (isThere) await obeying(this.#adopt(leg, claim.lease), owned);
+    return await this.#result(leg, claim, limits, !isThere);
   }
 
   /** Takes a leg that no worker has begun out of its queue. @returns false when one has */
@@ -88,9 +95,16 @@ export class Dispatcher {
 
   /** @throws {Fenced} when another coordinator has taken the migration over */
   async #assertCurrent({ migration }: Leg, lease: number): Promise<void> {
-    const current = await this.#redis.hget(keys.saga(migration), 'lease');
-    if (current !== null && Number(current) !== lease)
-      throw new Fenced('another coordinator has taken the migration over');
+    refuseOther(await this.#redis.hget(keys.saga(migration), 'lease'), lease);
+  }
+
+  /** Whether the leg was asked for already. @throws {Fenced} */
+  async #lookBefore(leg: Leg, lease: number): Promise<boolean> {
+    const job = `${PREFIX}:${hostQueue(leg.host)}:${legId(leg)}`;
+    const answer = await runScript(this.#redis, LOOK_BEFORE, [keys.saga(leg.migration), job], []);
+    const [current, isThere] = answer as [string | null, number];
+    refuseOther(current, lease);
+    return isThere === 1;
   }
 
   async #add(leg: Leg, lease: number): Promise<void> {
@@ -112,13 +126,13 @@ export class Dispatcher {
     const { owned, stop } = claim;
     const watch = new LegWatch(limits, performance.now());
     let ended = new AbortController();
-    const unsubscribe = this.#bus.onWake(leg.host, legId(leg), () => ended.abort());
+    const unsubscribe = this.#bus.onWake(leg.host, legId(leg), () => ended.abort(ENDED));
     let stopped = false;
     try {
       if (isNew) {
         await obeying(this.#add(leg, claim.lease), owned);
         // There is nothing to see yet: the look at it comes with its end, with a wish to stop, or when its time is over.
-        await pause(LOOK_MS, AbortSignal.any([ended.signal, owned, stop]));
+        await pause(LOOK_MS, ended.signal, owned, stop);
       }
       for (;;) {
         // Before the look, so that an end between look and pause is not missed.
@@ -137,8 +151,7 @@ export class Dispatcher {
           await obeying(this.#assertCurrent(leg, claim.lease), owned);
           await obeying(this.#giveUp(leg), owned);
         }
-        const wakers = [ended.signal, owned, ...(stopped ? [] : [stop])];
-        await pause(LOOK_MS, AbortSignal.any(wakers));
+        await pause(LOOK_MS, ended.signal, owned, ...(stopped ? [] : [stop]));
       }
     } finally {
       unsubscribe();

@@ -3,7 +3,7 @@ import { isEnd, keys, MigrationEvent, MigrationState, type MigrationId } from '@
 import type { Redis } from 'ioredis';
 import { obeying } from './bounded.ts';
 
-/** Events that a stream keeps, about; and milliseconds that it lives after the last one: 7 days. */
+/** Events that a stream keeps, about; and milliseconds that it lives after the last step: 7 days. */
 export const EVENTS_KEPT = 2000;
 const LIFETIME_MS = 7 * 24 * 3600 * 1000;
 /** Longest wait for an event before the migration itself is looked at, in milliseconds. */
@@ -13,10 +13,9 @@ const BLOCK_MS = 1000;
 export async function tell(redis: Redis, event: MigrationEvent): Promise<void> {
   const stream = keys.events(event.migration);
   // No pipeline: ioredis copies every script that BullMQ has defined into each of them.
-  await Promise.all([
-    redis.xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', JSON.stringify(event)),
-    redis.pexpire(stream, LIFETIME_MS),
-  ]);
+  const told = redis.xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', JSON.stringify(event));
+  // Every step begins with one: what else is told finds the stream's life long enough.
+  await (event.kind === 'step-started' ? Promise.all([told, redis.pexpire(stream, LIFETIME_MS)]) : told);
 }
 
 /** The newest event of a migration, for `follow`. */

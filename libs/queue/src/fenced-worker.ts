@@ -30,7 +30,15 @@ export interface FencedWorkerOptions {
 }
 
 /** Returns the job's result; a rejection gives the job back to the queue. */
-export type Handle = (job: Job<unknown>, ownership: Ownership, token: string) => Promise<unknown>;
+export type Handle<C = true> = (
+  job: Job<unknown>,
+  ownership: Ownership,
+  token: string,
+  claimed: C,
+) => Promise<unknown>;
+
+/** Renews the lock of a job that was just taken, and may look at more in the same step; null when the lock is lost. */
+export type Claim<C> = (jobId: string, token: string, lockMs: number) => Promise<C | null>;
 
 /** Jobs that a shutdown had better let come to their end. */
 export interface Spared {
@@ -38,6 +46,12 @@ export interface Spared {
   readonly isSpared: (jobId: string) => boolean;
   /** Milliseconds, counted from the end of the grace. */
   readonly ms: number;
+}
+
+interface Taken {
+  readonly job: Job<unknown>;
+  readonly token: string;
+  readonly ownership: Ownership;
 }
 
 interface Run {
@@ -56,20 +70,24 @@ const STALLS = 1_000_000;
 
 const NONE_SPARED: Spared = { isSpared: () => false, ms: 0 };
 
-export class FencedWorker {
+export class FencedWorker<C = true> {
   readonly #worker: Worker<unknown>;
   readonly #running = new Map<string, Run>();
   readonly #options: FencedWorkerOptions;
-  readonly #handle: Handle;
+  readonly #handle: Handle<C>;
+  readonly #claim: Claim<C> | undefined;
   readonly #timing: LockTiming;
   readonly #lostFetches: LostFetches;
   readonly #look: NodeJS.Timeout;
+  readonly #onConnectionLost = (): void => this.#lostFetches.suspect();
   #looking = false;
   #closing: Promise<void> | undefined;
 
-  constructor(options: FencedWorkerOptions, handle: Handle) {
+  /** @param claim where none is given, `claimed` is true */
+  constructor(options: FencedWorkerOptions, handle: Handle<C>, claim?: Claim<C>) {
     this.#options = options;
     this.#handle = handle;
+    this.#claim = claim;
     this.#timing = options.timing ?? LOCK_TIMING;
     this.#worker = new Worker<unknown>(options.queueName, (job, token) => this.#process(job, token ?? ''), {
       connection: options.redis,
@@ -89,6 +107,7 @@ export class FencedWorker {
     const isRunning = (id: string) => this.#running.has(id);
     this.#lostFetches = new LostFetches({ redis, queueName, workerId: this.#worker.id, isRunning });
     this.#look = setInterval(() => void this.#giveBackLost(), LOOK_MS);
+    redis.on('close', this.#onConnectionLost);
     this.#worker.on('error', (error) => this.#onError(error));
     this.#worker.on('stalled', (id) => options.logger.warn({ job: id }, 'a job lost its worker'));
   }
@@ -115,10 +134,16 @@ export class FencedWorker {
 
   async #process(job: Job<unknown>, token: string): Promise<unknown> {
     const id = job.id ?? '';
-    const renew = async () => (await job.extendLock(token, this.#timing.lockMs)) === 1;
-    const ownership = await Ownership.claim(renew, this.#timing);
+    const { lockMs } = this.#timing;
+    const renew = async () => (await job.extendLock(token, lockMs)) === 1;
+    const claim = async () => this.#claim?.(id, token, lockMs) ?? ((await renew()) ? (true as C) : null);
+    let claimed: C | null = null;
+    const ownership = await Ownership.claim(renew, this.#timing, async () => {
+      claimed = await claim();
+      return claimed !== null;
+    });
     const before = this.#running.get(id)?.ended;
-    const result = this.#work(job, token, ownership, before);
+    const result = this.#work({ job, token, ownership }, before?.then(claim) ?? Promise.resolve(claimed));
     const ended = result.then(
       () => undefined,
       () => undefined,
@@ -134,15 +159,11 @@ export class FencedWorker {
     }
   }
 
-  async #work(
-    job: Job<unknown>,
-    token: string,
-    ownership: Ownership,
-    before?: Promise<void>,
-  ): Promise<unknown> {
-    await before;
+  async #work({ job, token, ownership }: Taken, claim: Promise<C | null>): Promise<unknown> {
+    const claimed = await claim;
     ownership.assertOwned();
-    return await this.#handle(job, ownership, token);
+    if (claimed === null) throw new Error('Redis has not answered to its claim');
+    return await this.#handle(job, ownership, token, claimed);
   }
 
   /** Back to the queue, for whoever wants it in a while. */
@@ -169,7 +190,7 @@ export class FencedWorker {
 
   /** One look at a time: while Redis is away it waits, and its successor with it. */
   async #giveBackLost(): Promise<void> {
-    if (this.#looking) return;
+    if (this.#looking || !this.#lostFetches.isDue()) return;
     this.#looking = true;
     try {
       for (const { jobId, token } of await this.#lostFetches.look()) {
@@ -219,6 +240,7 @@ export class FencedWorker {
 
   async #close(graceMs: number, spared: Spared): Promise<void> {
     clearInterval(this.#look);
+    this.#options.redis.off('close', this.#onConnectionLost);
     const closed = this.#worker.close().catch(() => undefined);
     const allEnded = () => Promise.all([...this.#running.values()].map(({ ended }) => ended));
     await within(allEnded(), graceMs, () => undefined);

@@ -57,7 +57,7 @@ export {
   type DrainLease,
   type DrainsOptions,
 } from './drains.ts';
-export { drainedHosts, storedLimits, storeLimits } from './settings.ts';
+export { drainedHosts, isDrained, storedLimits, storeLimits } from './settings.ts';
 export { journalsOf, type JournalsOfMigration } from './recovery.ts';
 export { DecisionRecord } from './decisions.ts';
 export { follow, newestEvent, tell, type EventId } from './events.ts';

@@ -7,7 +7,7 @@
  */
 import {
   keys,
-  Leg,
+  type Leg,
   type LegResult,
   type MigrationEvent,
   type MigrationId,
@@ -25,15 +25,14 @@ import type { Ownership } from './ownership.ts';
 import { takePlaces, type PlacesAnswer, type PlacesAsked } from './places.ts';
 import type { Opener } from './seal.ts';
 import { readTuning } from './tune.ts';
-import { readSaga, saveSaga, type StoredSaga } from './store.ts';
+import { saveSaga, type StoredSaga, type TakenOver } from './store.ts';
 
 /** A leg as the saga wants it; format and time of issue are added here. */
 export type LegDraft = Omit<Leg, 'v' | 'issuedAt' | 'migration'>;
 
 export interface LeaseParts {
   readonly migration: MigrationId;
-  /** How often the migration was taken over, this time included. */
-  readonly number: number;
+  readonly takenOver: TakenOver;
   readonly token: string;
   readonly ownership: Ownership;
   readonly redis: Redis;
@@ -53,12 +52,15 @@ export class Lease {
   readonly #parts: LeaseParts;
   readonly #cancel = new AbortController();
   #onTuned: (tuning: Tuning) => void = () => undefined;
+  /** The migration as it stood when it was taken over. */
+  readonly stored: StoredSaga | null;
   /** A container stands still in this migration: a shutdown waits for it to go on. */
   standsStill = false;
 
   constructor(parts: LeaseParts) {
     this.migration = parts.migration;
     this.#parts = parts;
+    this.stored = parts.takenOver.stored;
   }
 
   /** Aborts when this process may no longer work on the migration: fenced, or shutting down. */
@@ -88,11 +90,6 @@ export class Lease {
     return obeying(takePlaces(redis, queue, { ...asked, migration: this.migration }), this.signal);
   }
 
-  /** The migration as it was stored last. */
-  load(): Promise<StoredSaga | null> {
-    return obeying(readSaga(this.#parts.redis, this.migration), this.signal);
-  }
-
   /** Stores state and report; a change of the report's state is told to watchers in the same step. @throws {Fenced} */
   async save(state: unknown, report: MigrationReport): Promise<void> {
     this.assertOwned();
@@ -108,8 +105,8 @@ export class Lease {
    */
   async dispatch(draft: LegDraft, limits: DispatchLimits, stop: AbortSignal): Promise<LegResult> {
     this.assertOwned();
-    const leg = Leg.parse({ ...draft, v: 1, migration: this.migration, issuedAt: Date.now() });
-    const claim = { lease: this.#parts.number, owned: this.signal, stop };
+    const leg: Leg = { ...draft, v: 1, migration: this.migration, issuedAt: Date.now() };
+    const claim = { lease: this.#parts.takenOver.number, owned: this.signal, stop };
     return await this.#parts.dispatcher.dispatch(leg, claim, limits);
   }
 

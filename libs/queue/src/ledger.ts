@@ -1,6 +1,8 @@
 /**
  * What this machine has already brought to an end, on its own disk: a signed job that is put into the queue once more is
  * recognised, whatever happened to Redis meanwhile.
+ *
+ * INVARIANT: of one directory there is one ledger at a time; it knows the names in it from its first look on.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,9 +14,9 @@ const KEPT_MS = 15 * 24 * 3600 * 1000;
 export class Ledger<T> {
   readonly #dir: string;
   readonly #schema: z.ZodType<T>;
-  #pruned: Promise<void> | undefined;
+  #known: Promise<Set<string>> | undefined;
 
-  /** @param dir made 0700 when something is written */
+  /** @param dir made 0700 at the first look */
   constructor(dir: string, schema: z.ZodType<T>) {
     this.#dir = dir;
     this.#schema = schema;
@@ -22,6 +24,7 @@ export class Ledger<T> {
 
   /** What was written down at the end of `id` (letters, digits, `.`, `_`, `-`), or null. */
   async find(id: string): Promise<T | null> {
+    if (!(await this.#names()).has(id)) return null;
     try {
       return this.#schema.parse(JSON.parse(await readFile(this.#file(id), 'utf8')));
     } catch (error) {
@@ -32,12 +35,11 @@ export class Ledger<T> {
 
   /** Survives the end of this process; a power cut may take the last ones, and then a job is begun once more. */
   async record(id: string, ending: T): Promise<void> {
-    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    const draft = `${this.#file(id)}.new`;
-    await writeFile(draft, JSON.stringify(ending), { mode: 0o600 });
-    await rename(draft, this.#file(id));
-    this.#pruned ??= this.#prune();
-    await this.#pruned;
+    const file = this.#file(id);
+    const names = await this.#names();
+    await writeFile(`${file}.new`, JSON.stringify(ending), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+    names.add(id);
   }
 
   #file(id: string): string {
@@ -45,15 +47,24 @@ export class Ledger<T> {
     return join(this.#dir, `${id}.json`);
   }
 
-  /** Never rejects: what cannot be thrown away stays. Drafts come and go meanwhile. */
-  async #prune(): Promise<void> {
-    for (const name of await readdir(this.#dir).catch(() => [])) {
+  #names(): Promise<Set<string>> {
+    this.#known ??= this.#open().catch((error: unknown) => {
+      this.#known = undefined;
+      throw error;
+    });
+    return this.#known;
+  }
+
+  /** What is too old to be fresh is thrown away; what cannot be thrown away stays. */
+  async #open(): Promise<Set<string>> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    const names = new Set<string>();
+    for (const name of await readdir(this.#dir)) {
       const file = join(this.#dir, name);
-      const age = await stat(file).then(
-        ({ mtimeMs }) => Date.now() - mtimeMs,
-        () => 0,
-      );
-      if (age > KEPT_MS) await rm(file, { force: true }).catch(() => undefined);
+      const { mtimeMs } = await stat(file);
+      if (Date.now() - mtimeMs > KEPT_MS) await rm(file, { force: true }).catch(() => undefined);
+      else if (name.endsWith('.json')) names.add(name.slice(0, -'.json'.length));
     }
+    return names;
   }
 }

@@ -7,12 +7,14 @@ import {
   PREFIX,
   type HostName,
   type Leg,
+  type MigrationId,
   type Sealed,
 } from '@cmt/contracts';
 import { Queue, type JobsOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { obeying, pause } from './bounded.ts';
+import { runScript } from './script.ts';
 import { traced } from './traces.ts';
 
 /** Unique on its host: `<migration>_<task>`. A migration's id has no `_`, and BullMQ wants no `:`. */
@@ -70,15 +72,11 @@ export interface LegStatus {
 /** How a leg stands, or null when there is no such job. */
 export async function legStatus(redis: Redis, host: HostName, id: string): Promise<LegStatus | null> {
   const key = `${PREFIX}:${hostQueue(host)}:${id}`;
-  // Two commands and no pipeline: ioredis copies every script that BullMQ has defined into each of its pipelines.
-  const [fields, lock] = await Promise.all([
-    redis.hmget(key, 'data', 'returnvalue', 'failedReason', 'finishedOn', 'ats'),
-    redis.exists(`${key}:lock`),
-  ]);
-  const [data, returnvalue, failedReason, finishedOn, ats] = fields;
-  if (data == null) return null;
+  const fields = await redis.hmget(key, 'timestamp', 'returnvalue', 'failedReason', 'finishedOn', 'ats');
+  const [added, returnvalue, failedReason, finishedOn, ats] = fields;
+  if (added == null) return null;
   const finished = finishedOn != null;
-  const locked = lock === 1;
+  const locked = !finished && (await redis.exists(`${key}:lock`)) === 1;
   return {
     phase: phaseOf({ finished, returned: returnvalue != null, begun: Number(ats ?? 0) > 0 }),
     starts: Number(ats ?? 0),
@@ -103,19 +101,67 @@ function parseResult(text: string): LegResult | null {
 const ADOPT_MS = 5_000;
 const ADOPT_LOOK_MS = 200;
 
+/** What is known of a leg in the moment in which it is claimed. */
+export interface LegClaim {
+  /** Of the present owner of its migration, and of the last owner that adopted the leg. */
+  readonly current: string | null;
+  readonly adopted: string | null;
+  /** Why somebody wants it stopped, or null. */
+  readonly stop: string | null;
+}
+
+/** Keys of others stand in ARGV: a host's user may read and not write them, and Redis takes every one of KEYS for both. */
+const CLAIM = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('SREM', KEYS[2], ARGV[3])
+return { redis.call('HGET', ARGV[4], 'lease'), redis.call('HGET', KEYS[3], 'adopted'), redis.call('GET', ARGV[5]) }
+`;
+
+/** Renews the lock of a leg that was just taken, as BullMQ's extendLock does, and looks at it in the same step; null when the lock is lost. */
+export async function claimLeg(
+  redis: Redis,
+  host: HostName,
+  { id, token, lockMs }: { readonly id: string; readonly token: string; readonly lockMs: number },
+): Promise<LegClaim | null> {
+  const base = `${PREFIX}:${hostQueue(host)}`;
+  const answer = await runScript(
+    redis,
+    CLAIM,
+    [`${base}:${id}:lock`, `${base}:stalled`, `${base}:${id}`],
+    [token, lockMs, id, keys.saga(migrationOfLeg(id)), keys.stop(host, id)],
+  );
+  if (answer === null) return null;
+  const [current = null, adopted = null, stop = null] = answer as (string | null)[];
+  return { current, adopted, stop };
+}
+
+const migrationOfLeg = (id: string): MigrationId => id.split('_')[0] ?? '';
+
 /** Whether the present owner of the leg's migration asked for it, or has adopted it. */
-export async function isWanted(redis: Redis, leg: Leg, lease: number, signal: AbortSignal): Promise<boolean> {
+export const isWanted = (
+  { current, adopted }: Pick<LegClaim, 'current' | 'adopted'>,
+  lease: number,
+): boolean => current === null || [lease, Number(adopted)].includes(Number(current));
+
+/** The same, of one whose owner has just changed: the new one gets a while to say that it wants it. */
+export async function becomesWanted(
+  redis: Redis,
+  leg: Leg,
+  lease: number,
+  signal: AbortSignal,
+): Promise<boolean> {
   const key = `${PREFIX}:${hostQueue(leg.host)}:${legId(leg)}`;
   const deadline = performance.now() + ADOPT_MS;
-  for (;;) {
+  while (performance.now() < deadline) {
+    await pause(ADOPT_LOOK_MS, signal);
     const [current, adopted] = await obeying(
       Promise.all([redis.hget(keys.saga(leg.migration), 'lease'), redis.hget(key, 'adopted')]),
       signal,
     );
-    if (current === null || [lease, Number(adopted)].includes(Number(current))) return true;
-    if (performance.now() > deadline) return false;
-    await pause(ADOPT_LOOK_MS, signal);
+    if (isWanted({ current, adopted }, lease)) return true;
   }
+  return false;
 }
 
 /** Why somebody wants this leg stopped, or null. */

@@ -4,12 +4,16 @@
  *
  * INVARIANT: a job is given back only when its token was seen twice, and no work on it was begun in between. Fetch, claim and look
  * share one connection, so a fetch that was answered is being worked on by the second look.
+ *
+ * A connection that died is told of; then it is looked often. In between, seldom: for what nobody has thought of.
  */
 import { PREFIX } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 
-/** Milliseconds between looks. */
+/** Milliseconds between turns, turns with a look after a connection has died, and between looks when none has. */
 export const LOOK_MS = 1_500;
+const SUSPICIOUS_TURNS = 4;
+const CALM_TURNS = 20;
 const LOOKED_AT = 200;
 
 export interface Fetcher {
@@ -28,9 +32,24 @@ export interface LostFetch {
 export class LostFetches {
   readonly #fetcher: Fetcher;
   #seen = new Map<string, string>();
+  #turn = 0;
+  #suspicious = 0;
 
   constructor(fetcher: Fetcher) {
     this.#fetcher = fetcher;
+  }
+
+  /** The connection has died. */
+  suspect(): void {
+    this.#suspicious = SUSPICIOUS_TURNS;
+  }
+
+  /** Whether this turn wants a look. What was seen once is looked at again at once. */
+  isDue(): boolean {
+    this.#turn += 1;
+    if (this.#fetcher.redis.status === 'ready' && this.#suspicious > 0) this.#suspicious -= 1;
+    else if (this.#seen.size === 0 && this.#turn % CALM_TURNS !== 0) return false;
+    return true;
   }
 
   /** Those that were seen the last time, too. */

@@ -86,6 +86,11 @@ redis.call('DEL', KEYS[2])
 return 1
 `;
 
+const PENDING = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('SMEMBERS', KEYS[2])
+`;
+
 /**
  * Lets go of legs that nobody waits for: BullMQ fails a job that ends before its children.
  * @throws {Fenced}
@@ -96,11 +101,13 @@ export async function cutChildrenLoose(redis: Redis, id: MigrationId, token: str
   if (done === 0) throw new Fenced('another coordinator has taken the migration over');
 }
 
-/** Legs of a migration that have not ended, as `[host, leg]`. */
-export async function pendingLegs(redis: Redis, id: MigrationId): Promise<[string, string][]> {
-  const children = await redis.smembers(`${migrationJobKey(id)}:dependencies`);
+/** Legs of a migration that have not ended, as `[host, leg]`. @throws {Fenced} */
+export async function pendingLegs(redis: Redis, id: MigrationId, token: string): Promise<[string, string][]> {
+  const key = migrationJobKey(id);
+  const children = await runScript(redis, PENDING, [`${key}:lock`, `${key}:dependencies`], [token]);
+  if (children === 0) throw new Fenced('another coordinator has taken the migration over');
   const start = `${PREFIX}:cmt.host.`;
-  return children
+  return (children as string[])
     .filter((child) => child.startsWith(start))
     .map((child) => child.slice(start.length).split(':') as [string, string]);
 }

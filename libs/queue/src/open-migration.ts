@@ -93,12 +93,13 @@ async function openRequest(
   jobId: string | undefined,
 ): Promise<Opened> {
   if (!isJobOf(jobId, request.id)) throw forged(desk, `it is a copy of migration ${request.id}`);
-  const saga = await readSaga(desk.redis, request.id);
   const note = await desk.ended.find(request.id);
   const hasEnded = note !== null && note.reopened !== true;
+  const stale = staleness(request.requestedAt, MIGRATION_FRESH_MS, Date.now());
+  const saga = hasEnded || stale !== null ? await readSaga(desk.redis, request.id) : null;
   if (hasEnded && !(saga !== null && isEnd(saga.report.state)))
     throw forged(desk, 'this migration has ended');
-  if (saga?.state == null) refuseStale(desk, request.requestedAt, MIGRATION_FRESH_MS);
+  if (stale !== null && saga?.state == null) throw forged(desk, stale);
   return { request, origin: 'asked', order: null, isOver: hasEnded };
 }
 

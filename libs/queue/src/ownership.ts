@@ -70,13 +70,13 @@ export class Ownership {
   }
 
   /**
-   * Confirms the lock and keeps it. `renew` extends it and says whether it was still held.
+   * Confirms the lock and keeps it. `renew` extends it and says whether it was still held; `first` does that the first time.
    * @throws {Fenced} when it was not
    */
-  static async claim(renew: () => Promise<boolean>, timing: LockTiming): Promise<Ownership> {
+  static async claim(renew: () => Promise<boolean>, timing: LockTiming, first = renew): Promise<Ownership> {
     const ownership = new Ownership(renew, timing);
     try {
-      await obeying(ownership.#extend(), ownership.signal);
+      await obeying(ownership.#extend(first), ownership.signal);
       ownership.signal.throwIfAborted();
       return ownership;
     } catch (error) {
@@ -108,12 +108,12 @@ export class Ownership {
     clearTimeout(this.#renewal);
   }
 
-  async #extend(): Promise<void> {
+  async #extend(renew = this.#renew): Promise<void> {
     const sentAt = performance.now();
     const { fenceMs, renewMs } = this.#timing;
     if (this.#fenceAt === 0) this.#expectUntil(sentAt + fenceMs);
     try {
-      if (await this.#renew()) this.#expectUntil(sentAt + fenceMs);
+      if (await renew()) this.#expectUntil(sentAt + fenceMs);
       else this.abort(new Fenced('its lock is gone'));
     } catch {
       // Redis is away: the watchdog decides how long that may last.

@@ -78,13 +78,16 @@ async function enqueue(
   { id, priority }: MigrationRequest,
   order: Sealed | FleetJob | RecoveryOrder,
 ): Promise<void> {
-  const queue = openMigrationsQueue(redis);
-  queue.on('error', () => undefined);
-  try {
-    await addMigration(queue, id, order, priority);
-  } finally {
-    await queue.close();
-  }
+  await addMigration(queueOn(redis), id, order, priority);
+}
+
+const queues = new WeakMap<Redis, ReturnType<typeof openMigrationsQueue>>();
+
+/** The queue of migrations on the caller's connection; it has nothing of its own that would have to be closed. */
+function queueOn(redis: Redis): ReturnType<typeof openMigrationsQueue> {
+  const known = queues.get(redis) ?? openMigrationsQueue(redis).on('error', () => undefined);
+  queues.set(redis, known);
+  return known;
 }
 
 /**
@@ -103,13 +106,7 @@ export async function requestCancel(redis: Redis, id: MigrationId, reason: strin
 
 /** One that waits for a limit is looked at now, not when its turn comes. */
 async function hurry(redis: Redis, id: MigrationId): Promise<void> {
-  const queue = openMigrationsQueue(redis);
-  queue.on('error', () => undefined);
-  try {
-    await call(queue, id);
-  } finally {
-    await queue.close();
-  }
+  await call(queueOn(redis), id);
 }
 
 /** Whether any coordinator takes migrations. */

@@ -13,7 +13,7 @@ import type { Logger } from 'pino';
 import { addMigration, removeEnded } from './migration-job.ts';
 import { firstReport } from './publish.ts';
 import { isOpen, isTidyEnd, ordersOf, requestOfOrder, type RecoveryOrder } from './recovery.ts';
-import { hosts, type SeenHost } from './registry.ts';
+import { hostsWithNotes, type NotedHost } from './registry.ts';
 import { registerForgotten } from './store.ts';
 
 /** Milliseconds between looks; that steps still under way get to write down how they ended; and that a silent host gets to come back. */
@@ -50,7 +50,7 @@ export class Rebuilder {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      const seen = await hosts(this.#redis);
+      const seen = await hostsWithNotes(this.#redis);
       const forgotten = await this.#forgotten(seen);
       this.#note(forgotten);
       for (const order of forgotten) if (this.#isDue(order, seen)) await this.#takeUp(order);
@@ -66,7 +66,7 @@ export class Rebuilder {
    * Not known; or known as refused, which says that nothing was begun, against a journal that says otherwise: somebody asked for
    * it anew in a Redis that had just been emptied.
    */
-  async #forgotten(seen: readonly SeenHost[]): Promise<RecoveryOrder[]> {
+  async #forgotten(seen: readonly NotedHost[]): Promise<RecoveryOrder[]> {
     const orders = ordersOf(seen, Date.now());
     const known = await Promise.all(
       orders.map(({ recover }) => this.#redis.hget(keys.saga(recover), 'status')),
@@ -83,14 +83,14 @@ export class Rebuilder {
     for (const id of missing) if (!this.#missed.has(id)) this.#missed.set(id, now);
   }
 
-  #isDue({ recover, source, target }: RecoveryOrder, seen: readonly SeenHost[]): boolean {
+  #isDue({ recover, source, target }: RecoveryOrder, seen: readonly NotedHost[]): boolean {
     const waited = performance.now() - (this.#missed.get(recover) ?? Infinity);
     const online = (host: string) => seen.some(({ name, state }) => name === host && state === 'online');
     return waited > (online(source) && online(target) ? GRACE_MS : SILENT_MS);
   }
 
   /** Taken up again as it stands; only hosts that are there are asked. */
-  async #tidyUp(seen: readonly SeenHost[]): Promise<void> {
+  async #tidyUp(seen: readonly NotedHost[]): Promise<void> {
     const online = seen.filter(({ state }) => state === 'online');
     const open = ordersOf(seen, Date.now()).filter((order) => isOpen(order, online));
     const ids = new Set(open.map(({ recover }) => recover));

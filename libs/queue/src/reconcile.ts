@@ -3,18 +3,30 @@
  * jobs marked failed (a stall limit never calls the processor), and registered ones without a job
  * (a client that died in between, a queue that somebody cleaned by hand). Those that Redis has forgotten altogether: rebuild.ts.
  */
-import type { MigrationId, Priority } from '@cmt/contracts';
+import { keys, type MigrationId, type Priority } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { addMigration, migrationJobKey, openMigrationsQueue } from './migration-job.ts';
 import { Rebuilder } from './rebuild.ts';
-import { openIds, readOrder, readSaga } from './store.ts';
+import { runScript } from './script.ts';
+import { readOrder, readSaga } from './store.ts';
 
 /** Milliseconds between rounds, and that a client may take from registering to queueing. */
 const ROUND_MS = 5_000;
 const SUBMIT_MS = 10_000;
 const LOOKED_AT = 500;
+
+/** Open migrations that were asked for before a time and have no job. What follows the cursor is for the next round. */
+const WITHOUT_JOB = `
+local answer = redis.call('SSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local lost = {}
+for _, id in ipairs(answer[2]) do
+  local askedAt = redis.call('ZSCORE', KEYS[2], id)
+  if tonumber(askedAt or '0') < tonumber(ARGV[3]) and redis.call('EXISTS', ARGV[4] .. id) == 0 then lost[#lost + 1] = id end
+end
+return { answer[1], lost }
+`;
 
 export class Reconciler {
   readonly #redis: Redis;
@@ -23,6 +35,7 @@ export class Reconciler {
   readonly #rebuilder: Rebuilder;
   readonly #timer: NodeJS.Timeout;
   #busy = false;
+  #cursor = '0';
 
   constructor(redis: Redis, logger: Logger) {
     this.#redis = redis;
@@ -60,11 +73,23 @@ export class Reconciler {
   }
 
   async #requeueLost(): Promise<void> {
-    for (const id of await openIds(this.#redis, Date.now() - SUBMIT_MS)) {
-      if ((await this.#redis.exists(migrationJobKey(id))) > 0) continue;
+    for (const id of await this.#withoutJob()) {
       const { priority } = (await readSaga(this.#redis, id))?.report.request ?? {};
       await this.#requeue(id, priority);
     }
+  }
+
+  /** Some of the open ones in each round, all of a small fleet's: thousands may wait, and each has its job. */
+  async #withoutJob(): Promise<MigrationId[]> {
+    const askedBefore = Date.now() - SUBMIT_MS;
+    const [cursor, lost] = (await runScript(
+      this.#redis,
+      WITHOUT_JOB,
+      [keys.open, keys.sagas],
+      [this.#cursor, LOOKED_AT, askedBefore, migrationJobKey('')],
+    )) as [string, MigrationId[]];
+    this.#cursor = cursor;
+    return lost;
   }
 
   async #requeue(id: MigrationId, priority?: Priority): Promise<void> {

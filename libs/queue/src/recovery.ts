@@ -14,7 +14,7 @@ import {
   type JournalNote,
 } from '@cmt/contracts';
 import { z } from 'zod';
-import type { SeenHost } from './registry.ts';
+import type { NotedHost } from './registry.ts';
 
 /** The job of a migration that was taken up from the journals. */
 export const RecoveryOrder = z.object({
@@ -39,7 +39,7 @@ export interface JournalsOfMigration {
 
 /** What these hosts announce of a migration, each asked only for its own side. */
 export function journalsOf(
-  seen: readonly SeenHost[],
+  seen: readonly NotedHost[],
   { id, source, target }: Pick<MigrationRequest, 'id' | 'source' | 'target'>,
 ): JournalsOfMigration {
   const noteOf = (host: HostName, side: JournalNote['side']): JournalNote | null =>
@@ -50,7 +50,7 @@ export function journalsOf(
 }
 
 /** Whether one of its journals has not closed it. */
-export function isOpen(order: RecoveryOrder, seen: readonly SeenHost[]): boolean {
+export function isOpen(order: RecoveryOrder, seen: readonly NotedHost[]): boolean {
   const { source, target } = journalsOf(seen, { ...order, id: order.recover });
   return [source, target].some((note) => note !== null && !note.closed);
 }
@@ -60,7 +60,7 @@ export const isTidyEnd = (status: string | null): boolean =>
   status === 'done' || status === 'rolled-back' || status === 'cancelled';
 
 /** An order for every migration that online hosts announce. */
-export function ordersOf(seen: readonly SeenHost[], now: number): RecoveryOrder[] {
+export function ordersOf(seen: readonly NotedHost[], now: number): RecoveryOrder[] {
   const orders = new Map<MigrationId, RecoveryOrder>();
   for (const host of seen.filter(({ state }) => state === 'online'))
     for (const note of host.record.journal ?? []) {
@@ -74,7 +74,7 @@ export function ordersOf(seen: readonly SeenHost[], now: number): RecoveryOrder[
 function orderOf(
   host: HostName,
   note: JournalNote,
-  seen: readonly SeenHost[],
+  seen: readonly NotedHost[],
   now: number,
 ): RecoveryOrder | null {
   if (note.peer === host) return null;

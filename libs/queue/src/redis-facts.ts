@@ -16,7 +16,8 @@ export interface RedisFacts {
 
 /** Asks Redis (INFO, CONFIG GET). */
 export async function redisFacts(redis: Redis): Promise<RedisFacts> {
-  const info = parseInfo(await redis.info());
+  const sections = await Promise.all(['server', 'persistence', 'memory'].map((name) => redis.info(name)));
+  const info = parseInfo(sections.join('\n'));
   return {
     version: info.get('redis_version') ?? 'unknown',
     runId: info.get('run_id') ?? '',

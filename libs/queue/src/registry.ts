@@ -2,7 +2,7 @@
  * Who is there: every worker announces its host, everybody can look. Ages are measured on Redis's clock alone, so the
  * clocks of the hosts need not agree.
  */
-import { CmtError, HostRecord, keys, type HostName, type HostState } from '@cmt/contracts';
+import { CmtError, HostRecord, keys, type HostName, type HostState, type JournalNote } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { within } from './bounded.ts';
@@ -83,16 +83,53 @@ export function announce(
 }
 
 /** All hosts that have announced themselves, by name. */
-export const hosts = (redis: Redis): Promise<SeenHost[]> => reaching(redis, readHosts(redis));
+export const hosts = async (redis: Redis): Promise<SeenHost[]> => {
+  const { now, announced } = await reaching(redis, readAnnounced(redis));
+  return announced
+    .map(({ name, text, at }) => seenHost(name, text, at, now))
+    .filter((each) => each !== null)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+};
 
-async function readHosts(redis: Redis): Promise<SeenHost[]> {
+/** What a host announces of its journal. */
+export type NotedHost = Pick<SeenHost, 'name' | 'state'> & { readonly record: Pick<HostRecord, 'journal'> };
+
+/** The same hosts, for who looks every few seconds: nothing but the notes is read, and those only of hosts that have some. */
+export async function hostsWithNotes(redis: Redis): Promise<NotedHost[]> {
+  const { now, announced } = await reaching(redis, readAnnounced(redis));
+  return announced.flatMap(({ name, text, at }) => {
+    const journal = text?.includes('"journal":[{') ? notesIn(text) : [];
+    return text === null || journal === null
+      ? []
+      : [{ name, state: stateAt(Math.max(0, now - at)), record: { journal } }];
+  });
+}
+
+const Notes = HostRecord.pick({ journal: true });
+
+function notesIn(text: string): JournalNote[] | null {
+  const parsed = Notes.safeParse(JSON.parse(text));
+  return parsed.success ? (parsed.data.journal ?? []) : null;
+}
+
+/** Milliseconds since 1970 on the clock of Redis. */
+interface Announcements {
+  readonly now: number;
+  readonly announced: readonly {
+    readonly name: HostName;
+    readonly text: string | null;
+    readonly at: number;
+  }[];
+}
+
+async function readAnnounced(redis: Redis): Promise<Announcements> {
   const [time, scored] = await Promise.all([redis.time(), redis.zrange(keys.hosts, 0, -1, 'WITHSCORES')]);
   const names = scored.filter((_, at) => at % 2 === 0);
-  const records = names.length === 0 ? [] : await redis.mget(names.map((name) => keys.host(name)));
-  const seen = names.map((name, at) =>
-    seenHost(name, records[at] ?? null, Number(scored[2 * at + 1]), millisOf(time)),
-  );
-  return seen.filter((each) => each !== null).sort((a, b) => a.name.localeCompare(b.name));
+  const texts = names.length === 0 ? [] : await redis.mget(names.map((name) => keys.host(name)));
+  return {
+    now: millisOf(time),
+    announced: names.map((name, at) => ({ name, text: texts[at] ?? null, at: Number(scored[2 * at + 1]) })),
+  };
 }
 
 /** One host, read alone: what is asked for every migration must not grow with the fleet. @throws {CmtError} HOST_UNKNOWN */

@@ -20,6 +20,10 @@ export async function storeLimits(
   await reaching(redis, pipeline.exec());
 }
 
+/** Whether a host takes no new container. */
+export const isDrained = async (redis: Redis, host: HostName): Promise<boolean> =>
+  (await reaching(redis, redis.hexists(keys.drained, host))) === 1;
+
 /** Hosts that take no new container, each with the drain that closed it. */
 export const drainedHosts = (redis: Redis): Promise<Record<HostName, string>> =>
   reaching(redis, redis.hgetall(keys.drained));

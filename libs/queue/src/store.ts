@@ -13,6 +13,7 @@ import {
   keys,
   Limits,
   MigrationReport,
+  MigrationState,
   Sealed,
   type MigrationEvent,
   type MigrationId,
@@ -138,18 +139,26 @@ export async function endUnreadable(
 }
 
 const CLAIM = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('HINCRBY', KEYS[2], 'lease', 1)
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
+return { redis.call('HINCRBY', KEYS[2], 'lease', 1), unpack(redis.call('HMGET', KEYS[2], 'report', 'state', 'version')) }
 `;
+
+/** One taking over of a migration, and how it stood then. */
+export interface TakenOver {
+  /** How often the migration was taken over, this time included. */
+  readonly number: number;
+  readonly stored: StoredSaga | null;
+}
 
 /**
  * Counts a coordinator's taking over. Legs of an earlier count that were not adopted by it are refused by workers.
  * @throws {Fenced}
  */
-export async function claimLease(redis: Redis, token: string, id: MigrationId): Promise<number> {
-  const lease = await runScript(redis, CLAIM, [lockKey(id), keys.saga(id)], [token]);
-  if (lease === 0) throw new Fenced('another coordinator has taken the migration over');
-  return Number(lease);
+export async function claimLease(redis: Redis, token: string, id: MigrationId): Promise<TakenOver> {
+  const answer = await runScript(redis, CLAIM, [lockKey(id), keys.saga(id)], [token]);
+  if (answer === null) throw new Fenced('another coordinator has taken the migration over');
+  const [number, ...fields] = answer as [number, ...(string | null)[]];
+  return { number, stored: storedSaga(fields) };
 }
 
 const REGISTER = `
@@ -250,13 +259,19 @@ export async function readOrder(
 
 /** A migration as it stands, or null when nobody knows it. */
 export async function readSaga(redis: Redis, id: MigrationId): Promise<StoredSaga | null> {
-  const [report, state, version] = await reaching(
-    redis,
-    redis.hmget(keys.saga(id), 'report', 'state', 'version'),
-  );
+  return storedSaga(await reaching(redis, redis.hmget(keys.saga(id), 'report', 'state', 'version')));
+}
+
+function storedSaga([report, state, version]: readonly (string | null)[]): StoredSaga | null {
   const parsed = parseReport(report);
   if (parsed === null) return null;
   return { state: state == null ? null : JSON.parse(state), report: parsed, version: Number(version ?? 0) };
+}
+
+/** The state of a migration, read without its report; null when nobody knows it. */
+export async function statusOf(redis: Redis, id: MigrationId): Promise<MigrationState | null> {
+  const status = MigrationState.safeParse(await reaching(redis, redis.hget(keys.saga(id), 'status')));
+  return status.success ? status.data : null;
 }
 
 /** The reports of the migrations that have not ended, in no order. */
@@ -277,14 +292,6 @@ export async function listSagas(redis: Redis, limit: number): Promise<MigrationR
   const gone = ids.filter((_, index) => reports[index] === null);
   if (gone.length > 0) await redis.zrem(keys.sagas, ...gone);
   return reports.map(parseReport).filter((report) => report !== null);
-}
-
-/** Those that have not ended and were asked for before that time (milliseconds since 1970); reads no report. */
-export async function openIds(redis: Redis, askedBefore: number): Promise<MigrationId[]> {
-  const ids = await redis.smembers(keys.open);
-  if (ids.length === 0) return [];
-  const askedAt = await redis.zmscore(keys.sagas, ...ids);
-  return ids.filter((_, at) => Number(askedAt[at] ?? 0) < askedBefore);
 }
 
 function parseReport(text: string | null | undefined): MigrationReport | null {

@@ -62,7 +62,8 @@ export const hookContext = (saga: Saga, hook: HookName): Record<string, unknown>
   failure: saga.failure === null ? null : { code: saga.failure.code, message: messageOf(saga.failure) },
 });
 
-function stateOf(saga: Saga): MigrationState {
+/** How a saga stands, in the word of its report. */
+export function stateOf(saga: Saga): MigrationState {
   if (saga.end !== null) return saga.end;
   if (saga.tidying !== undefined) return saga.tidying.end;
   if (saga.waitsFor !== null && saga.stage === 'look-up') return 'queued';
