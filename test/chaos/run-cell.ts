@@ -25,8 +25,6 @@ import { FORGOTTEN, isAlive, losesConnections, type Seen } from './verdict.ts';
 /** Milliseconds that a migration gets after the fault, and to come to its moment at all. */
 const END_MS = 240_000;
 const ASK_MS = 30_000;
-/** A connection that was silent backs off for as long again. */
-const TALK_MS = 60_000;
 /** Milliseconds that nobody must know of a migration until it counts as forgotten: journals take their time to be read. */
 const FORGET_MS = 30_000;
 const LOOK_MS = 200;
@@ -41,7 +39,13 @@ interface Course {
   error: string | null;
 }
 
-export async function runCell(site: Site, cell: Cell, signal: AbortSignal): Promise<Seen> {
+/** @param tell is told what is being waited for: a check that hangs can be found */
+export async function runCell(
+  site: Site,
+  cell: Cell,
+  signal: AbortSignal,
+  tell: (doing: string) => void,
+): Promise<Seen> {
   const [source, target] = [site.here, otherHost(site)];
   const course: Course = {
     id: newId(),
@@ -51,16 +55,22 @@ export async function runCell(site: Site, cell: Cell, signal: AbortSignal): Prom
     endedAt: Infinity,
     error: null,
   };
+  tell('asking the witness');
   const begun = await site.witness.report();
   const ticks = (await readTicks(site.fleet.lab, source, CONTAINER)).length;
   await forgetHooks(site.hooks);
-  const ended = await migrateUnderFault(site, cell, course, signal);
+  tell('migrating');
+  const ended = await migrateUnderFault(site, cell, course, signal, tell);
   const { state, message } = ended;
   const endedAt = Math.min(course.endedAt, Date.now());
   if (state === 'done') site.here = target;
+  tell('asking the witness where it runs');
   const runs = isSettled(state) && isAlive(await site.witness.report());
+  tell('talking with the container');
   const connections = runs && !losesConnections(cell) ? await brokenConnections(site) : [];
+  tell('comparing ticks');
   const history = runs ? await brokenHistory(site, ticks) : [];
+  tell('looking for leftovers');
   const leftovers = await whatIsLeft(site, runs ? 'all' : 'below');
   const { copies, intervals } = await site.witness.report();
   const known = Math.max(0, begun.intervals.length - 2);
@@ -83,6 +93,7 @@ async function migrateUnderFault(
   cell: Cell,
   course: Course,
   signal: AbortSignal,
+  tell: (doing: string) => void,
 ): Promise<{ state: State; message: string | null }> {
   const over = new AbortController();
   const limit = AbortSignal.any([over.signal, signal]);
@@ -95,6 +106,7 @@ async function migrateUnderFault(
   const watching = watch(site, cell, course, { limit, strikeOnce });
   try {
     await ask(site, cell, course.id, scene);
+    tell('waiting for the end');
     const report = await endOf(site, course.id, signal);
     course.endedAt = Date.now();
     return { state: report === FORGOTTEN ? FORGOTTEN : (report?.state ?? null), message: messageOf(report) };
@@ -104,7 +116,9 @@ async function migrateUnderFault(
     return { state: null, message: null };
   } finally {
     over.abort();
+    tell('ending the watch');
     await Promise.allSettled([watching]);
+    tell('ending the fault');
     await struck;
     if (aimed.lasts === true && struck !== undefined) await aimed.heal();
   }
@@ -186,7 +200,7 @@ async function endOf(
 async function brokenConnections({ peer }: Site): Promise<string[]> {
   const wrong: string[] = [];
   try {
-    const said = await conversationGoesOn(peer, TALK_MS);
+    const said = await conversationGoesOn(peer);
     if (said.connectionsLost > 0) wrong.push(`${said.connectionsLost} connections were lost`);
     if (said.called.wrong > 0) wrong.push(`${said.called.wrong} answers were wrong`);
   } catch (error) {

@@ -43,6 +43,18 @@ test('an entry is read back as it was written, by another process as well', asyn
   expect(await other.read('m2')).toBeNull();
 });
 
+test('who reads while an entry is being written is told when it is on disk', async () => {
+  let isWritten = false;
+  const writing = journal.write(entry).then(() => (isWritten = true));
+  expect(await journal.read('m1')).toEqual(entry);
+  expect(isWritten).toBe(true);
+  await writing;
+  const again = journal.write({ ...entry, closed: true }).then(() => (isWritten = false));
+  expect(await journal.open()).toEqual([]);
+  expect(isWritten).toBe(false);
+  await again;
+});
+
 test('directory and entries are private', async () => {
   await journal.write(entry);
   expect((await stat(directory)).mode & 0o777).toBe(0o700);

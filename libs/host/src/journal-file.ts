@@ -4,10 +4,12 @@
  * INVARIANTS
  * - An entry is replaced by rename, after its bytes are on disk; a torn write leaves the old entry and a `.tmp` nobody reads.
  * - Writes of one migration happen one after the other, and each looks at the epoch on disk first.
+ * - What is read is on disk: a reader waits for the write under way, and whoever opens the journal first makes durable what a
+ *   process that was killed had renamed and not yet synced. Nobody acts on what a power cut could still take back.
  * - An entry that cannot be read is never taken for none: reading, writing and `busyWith` fail with JOURNAL_FAILED.
  */
 import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CmtError, type HostName, type MigrationId } from '@cmt/contracts';
 import { JournalEntry, type Journal } from './journal.ts';
 
@@ -20,7 +22,11 @@ export interface JournalPlace {
 
 /** Opens the journal of this host. @throws CmtError JOURNAL_FAILED when the directory cannot be made. */
 export async function openJournal(place: JournalPlace): Promise<FileJournal> {
-  await durably(place, place.directory, () => mkdir(place.directory, { recursive: true, mode: 0o700 }));
+  await durably(place, place.directory, async () => {
+    await mkdir(place.directory, { recursive: true, mode: 0o700 });
+    await syncDirectory(dirname(place.directory));
+    await syncDirectory(place.directory);
+  });
   return new FileJournal(place);
 }
 
@@ -34,6 +40,11 @@ export class FileJournal implements Journal {
   constructor(private readonly place: JournalPlace) {}
 
   async read(migration: MigrationId): Promise<JournalEntry | null> {
+    await this.lastWrite.get(migration);
+    return await this.onDisk(migration);
+  }
+
+  private async onDisk(migration: MigrationId): Promise<JournalEntry | null> {
     const path = this.path(migration);
     const text = await durably(this.place, path, () => readIfThere(path));
     return text === null ? null : this.parse(path, text);
@@ -105,6 +116,7 @@ export class FileJournal implements Journal {
 
   private async readAll(): Promise<(JournalEntry | CmtError)[]> {
     const { directory } = this.place;
+    await Promise.all(this.lastWrite.values());
     const names = await durably(this.place, directory, () => readdir(directory));
     const outcomes: (JournalEntry | CmtError)[] = [];
     for (const name of names.filter((each) => each.endsWith('.json')).sort()) {
@@ -116,7 +128,7 @@ export class FileJournal implements Journal {
   }
 
   private async replace(entry: JournalEntry): Promise<void> {
-    const current = await this.read(entry.migration);
+    const current = await this.onDisk(entry.migration);
     if (current && current.epoch > entry.epoch) throw this.stale(entry, current);
     const path = this.path(entry.migration);
     await durably(this.place, path, async () => {

@@ -134,7 +134,7 @@ async function resolutionOf(
   entry: JournalEntry,
   context: StepContext,
 ): Promise<Resolution | null | 'unknown'> {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(DECISION_LIMIT_MS)]);
+  const signal = AbortSignal.any([context.signal, context.machine.clock.limit(DECISION_LIMIT_MS)]);
   try {
     return await context.decisions.resolution(entry.migration, signal);
   } catch {

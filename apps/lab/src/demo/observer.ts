@@ -47,6 +47,9 @@ export async function startWitness(lab: Lab, container: string): Promise<Observe
   return witness;
 }
 
+/** Milliseconds for an answer: they answer between two looks, even on a busy machine. */
+const ANSWER_MS = 30_000;
+
 /** Starts such a process; standard output is its answers, one line each, in order. */
 export function startObserver<Report>(argv: readonly string[]): Observer<Report> {
   const [file = '', ...args] = argv;
@@ -62,11 +65,14 @@ export function startObserver<Report>(argv: readonly string[]): Observer<Report>
       for (const resolve of waiting.splice(0)) resolve(undefined);
     });
   const answer = async (ask: () => void): Promise<Report> => {
-    const line = await new Promise<string | undefined>((resolve) => {
+    const late = () => new LabError(`${argv.at(-1) ?? file}: the observer did not answer in ${ANSWER_MS} ms`);
+    let clock: NodeJS.Timeout | undefined;
+    const line = await new Promise<string | undefined>((resolve, reject) => {
       if (ended) return resolve(undefined);
       waiting.push(resolve);
+      clock = setTimeout(() => reject(late()), ANSWER_MS);
       ask();
-    });
+    }).finally(() => clearTimeout(clock));
     if (line === undefined)
       throw new LabError(`${argv.at(-1) ?? file}: the observer ended before it answered`);
     return JSON.parse(line) as Report;

@@ -9,7 +9,6 @@
  */
 import { CmtError, type Resolution } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
-import { gateState } from '../criu/gate.ts';
 import type { JournalEntry } from '../journal.ts';
 import { gateDir } from '../places.ts';
 import { clean } from './clean.ts';
@@ -32,10 +31,10 @@ export async function fencedOff(
 }
 
 /** Whether the copy has been let go: from then on what it wrote is somebody's. */
-async function wasOpened(entry: JournalEntry, { config }: StepContext): Promise<boolean> {
+async function wasOpened(entry: JournalEntry, { config, machine }: StepContext): Promise<boolean> {
   if (entry.phase === 'RUNNING') return true;
   if (entry.phase !== 'COMMITTED') return false;
-  const gate = await gateState(gateDir(config, entry.migration, entry.epoch));
+  const gate = await machine.gates.state(gateDir(config, entry.migration, entry.epoch));
   // After a reboot the gate is gone, and nobody knows any more.
   return gate === 'opened' || gate === 'absent';
 }
@@ -50,7 +49,7 @@ async function runs(entry: JournalEntry, opened: boolean, context: StepContext):
 async function takeAwayTarget(entry: JournalEntry, context: StepContext): Promise<void> {
   const { network } = entry;
   const subject = subjectOf(entry);
-  await context.journal.write({ ...entry, phase: 'DISCARDED', updatedAt: Date.now() });
+  await context.journal.write({ ...entry, phase: 'DISCARDED', updatedAt: context.machine.clock.now() });
   await discard({ subject, network }, context);
   await clean({ side: 'target', subject, network, outcome: 'stayed' }, context);
 }
@@ -58,7 +57,7 @@ async function takeAwayTarget(entry: JournalEntry, context: StepContext): Promis
 async function takeAwaySource(entry: JournalEntry, context: StepContext): Promise<void> {
   const { network } = entry;
   const subject = subjectOf(entry);
-  await context.journal.write({ ...entry, phase: 'RETIRED', updatedAt: Date.now() });
+  await context.journal.write({ ...entry, phase: 'RETIRED', updatedAt: context.machine.clock.now() });
   await retire({ subject, network }, context);
   await clean({ side: 'source', subject, network, outcome: 'moved' }, context);
 }
