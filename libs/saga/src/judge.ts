@@ -99,7 +99,7 @@ const convergence: Rule = ({ options, survey }) =>
     hard(
       'POST_COPY_MISSING',
       survey.facts.name,
-      'this version of cmt has no post-copy to go on with',
+      `this version of cmt has no post-copy to ${survey.facts.name} to go on with`,
       'Use --on-no-convergence switch, or abort.',
     ),
   );

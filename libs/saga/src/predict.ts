@@ -28,7 +28,7 @@ const ASSUMED_FILES_MS = 100;
 export function predictBlackout(measured: Measured): Prediction {
   const remaining = remainingBytes(measured);
   const dumpMs = costOf(dumpLine(measured), remaining);
-  const filesMs = filesCost(measured);
+  const filesMs = filesCost(measured, dumpMs);
   const restoreMs = costOf(fitted(measured.targetCosts.restore, ASSUMED_RESTORE), memoryNow(measured));
   return { totalMs: dumpMs + filesMs + restoreMs, dumpMs, filesMs, restoreMs, remaining };
 }
@@ -69,9 +69,15 @@ function dumpLine({ rounds, sourceCosts }: Measured): Line {
   return sourceCosts.dump.length === 0 ? now : { fixedMs: whole.fixedMs, rate: now.rate };
 }
 
-/** The last look at the files costs what the look before it did. */
-function filesCost({ rounds, sharedFiles, sourceCosts }: Measured): number {
+/**
+ * The last look at the files costs what the look before it did, and goes on beside the dump (steps/files-ahead.ts): what counts is what
+ * is left of it afterwards. That is what earlier moves have measured.
+ */
+function filesCost({ rounds, sharedFiles, sourceCosts }: Measured, dumpMs: number): number {
   if (sharedFiles) return 0;
   const looks = rounds.map(({ filesMs }) => filesMs).filter((ms) => ms !== null);
-  return looks.at(-1) ?? sourceCosts.files.at(-1)?.ms ?? ASSUMED_FILES_MS;
+  const afterDump = (ms: number): number => Math.max(0, ms - dumpMs);
+  const last = looks.at(-1);
+  if (last !== undefined) return afterDump(last);
+  return sourceCosts.files.at(-1)?.ms ?? afterDump(ASSUMED_FILES_MS);
 }

@@ -47,7 +47,9 @@ describe('a migration', () => {
   });
 
   it('runs rounds until the predicted blackout fits the budget', () => {
-    const { saga, asked } = play(request({ maxDowntimeMs: 260 }), { dirtyTracking: true });
+    const { saga, asked } = play(request({ maxDowntimeMs: 160, sharedRootfs: true }), {
+      dirtyTracking: true,
+    });
     expect(saga.rounds.length).toBeGreaterThan(1);
     expect(asked.filter((step) => step === 'alpha:pre-dump')).toHaveLength(saga.rounds.length);
     expect(saga.roundsNote).toContain('fits the budget');
