@@ -99,6 +99,35 @@ describe('who is not the prepared source', () => {
     await hear(dial(), () => Buffer.alloc(0));
     expect(pair.refused).toEqual(['nothing was heard for 50 ms']);
   });
+
+  it('gets no connection for images that nobody waits for, nor with another key', async () => {
+    pair = await startPair();
+    await pair.expect();
+    expect(await codeOf(open({ kind: 'carriage', name: 'final' }))).toBe('TRANSFER_BROKEN');
+    const images = await open({ kind: 'images', name: 'final' });
+    images.send({ type: 'carry' });
+    expect(await expectMessage(images, ImagesToSource, { ms: 2000 })).toMatchObject({ type: 'carriage' });
+    const identity = await loadIdentity(join(pair.directory, 'stranger'));
+    const asker = { host: 'source', identity, migration: 'm1', epoch: 1, route: pair.route() };
+    const carriage = { kind: 'carriage', name: 'final' } as const;
+    expect(await codeOf(openChannel(dial(), asker, carriage, { ms: 2000 }))).toBe('TRANSFER_BROKEN');
+    images.destroy();
+  });
+
+  it('is hung up on when it speaks on a connection that a carrier took over', async () => {
+    pair = await startPair();
+    await pair.expect();
+    const images = await open({ kind: 'images', name: 'final' });
+    images.send({ type: 'carry' });
+    await expectMessage(images, ImagesToSource, { ms: 2000 });
+    const carriage = (await open({ kind: 'carriage', name: 'final' })).detach();
+    expect(await expectMessage(images, ImagesToSource, { ms: 8000 })).toEqual({ type: 'ready' });
+    carriage.write(Buffer.concat([Buffer.from('020000000000000000000004', 'hex'), Buffer.alloc(20)]));
+    const answer = await expectMessage(images, ImagesToSource, { ms: 8000 });
+    expect(answer).toMatchObject({ type: 'failed', failure: { code: 'TRANSFER_BROKEN' } });
+    expect(await readdir(join(pair.inbox, 'final'))).toEqual([]);
+    carriage.destroy();
+  });
 });
 
 describe('who is not the prepared target', () => {
