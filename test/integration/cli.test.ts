@@ -203,6 +203,21 @@ describe('looking', () => {
   });
 });
 
+it('says all of it where its reader is a slow pipe', async () => {
+  const names = Array.from({ length: 400 }, (_, at) => `container-${at}`);
+  const many = ['many1', 'many2'];
+  for (const host of many) await announceOnce(world.connection(), hostRecord(host, '10.0.0.9', names));
+  const { stdout } = await tryRun(
+    'sh',
+    ['-c', `"$0" dist/cli.js ps --json | (sleep 1; cat)`, process.execPath],
+    { timeoutMs: 60_000, env: env() },
+  );
+  const redis = world.connection();
+  for (const host of many) await redis.multi().zrem(keys.hosts, host).del(keys.host(host)).exec();
+  const [answer] = jsonLines(stdout) as { containers: unknown[] }[];
+  expect(answer?.containers).toHaveLength(2 * names.length + 1);
+});
+
 describe('bad input', () => {
   const ends = ['--src', 'host1', '--dst', 'host2'];
 

@@ -10,6 +10,9 @@ process.umask(0o077);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 await run(process.argv);
+// A pipe takes 64 KiB at once, and the rest when its reader has read that.
+for (const stream of [process.stdout, process.stderr])
+  await new Promise<void>((written) => stream.write('', () => written()));
 // Connections that libraries keep are nobody's business any more.
 process.exit();
 
