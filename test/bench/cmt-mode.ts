@@ -12,7 +12,10 @@ export const cmtMode = (name: string, flags: readonly string[]): Mode => ({
     if (flags.length === 0) return null;
     const { stdout } = await run(process.execPath, [CLI, 'migrate', '--help'], { timeoutMs: 20_000 });
     const [flag = '', value = ''] = flags;
-    return stdout.includes(flag) && stdout.includes(value) ? null : `this cmt has no ${flags.join(' ')}`;
+    // The words about one flag end where those about the next begin.
+    const [, about = ''] = stdout.split(`\n  ${flag} `);
+    const [own = ''] = about.split(/\n {2}-/);
+    return own.includes(value) ? null : `this cmt has no ${flags.join(' ')}`;
   },
   async move({ fleet }, from, to) {
     const answer = await answerOf<{ migration?: MigrationReport; error?: { message: string } }>(fleet, [
