@@ -49,6 +49,16 @@ export function machineOf(host: SimHost, who: SimProcess): Machine {
       times: (directory) =>
         gate('times', () => ({ heldAt: null, openedAt: host.gates.get(directory)?.openedAt ?? null })),
     },
+    // No host of this world can do it (sim-facts.ts): every copy is complete when it is held.
+    lazyPages: {
+      arm: () => Promise.reject(new Error('no lazy pages here')),
+      guardCopy: () => Promise.reject(new Error('no lazy pages here')),
+      guardAgain: () => Promise.resolve(),
+      state: () => Promise.resolve('absent'),
+      noteLost: () => Promise.resolve(),
+      whyLost: () => Promise.resolve(''),
+      end: () => Promise.resolve(),
+    },
     criu: {
       dumpStats: () => Promise.reject(new Error('no figures here')),
       lastLogTime: () => Promise.resolve(null),
@@ -153,6 +163,7 @@ export function runtimeOf(host: SimHost, who: SimProcess): Runtime {
     name: 'runc',
     version: () => Promise.resolve('1'),
     list: () => Promise.resolve([]),
+    cgroup: () => Promise.resolve(null),
     state: () => tool('state', () => stateOf(host)),
     pause: (_, signal) =>
       tool(

@@ -37,6 +37,7 @@ export const doneReport: MigrationReport = {
         maxDowntimeMs: 300,
         maxRounds: 8,
         onNoConvergence: 'switch',
+        restore: 'auto',
         tcp: 'established',
         transport: 'ssh',
         sharedRootfs: false,

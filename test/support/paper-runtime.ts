@@ -131,6 +131,11 @@ export class PaperRuntime implements Runtime {
     await this.write(container, plan);
   }
 
+  /** Only a name: the container is one process. */
+  cgroup(container: string): Promise<string> {
+    return Promise.resolve(`/cgroup/${container}`);
+  }
+
   async restore(container: string, plan: RestorePlan): Promise<RestoreUnderWay> {
     await mkdir(this.directory, { recursive: true });
     const image = await readFile(join(plan.images, 'pages-1.img'), 'utf8');

@@ -41,7 +41,7 @@ export const inputs = (source: PaperHost, target: PaperHost) => {
       ...{ route, tcp: 'established', rounds: 0, awaitRestorer: true, carry: true },
     } satisfies StepInput<'freeze-and-dump'>,
     finalSync: { subject: on(source), route, carry: true } satisfies StepInput<'final-sync'>,
-    hold: { ...onTarget, tcp: 'established', rounds: 0 } satisfies StepInput<'restore-and-hold'>,
+    hold: { ...onTarget, tcp: 'established', rounds: 0, lazy: false } satisfies StepInput<'restore-and-hold'>,
   };
 };
 

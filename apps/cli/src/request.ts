@@ -29,6 +29,7 @@ export interface RequestFlags {
   readonly maxRounds?: string;
   readonly timeout?: string;
   readonly onNoConvergence?: string;
+  readonly restore?: string;
   readonly tcp?: string;
   readonly transport?: string;
   readonly bandwidth?: string;
@@ -143,11 +144,11 @@ function checked(
 }
 
 function parseOptions({ flags, validateOnly }: Asked): Record<string, unknown> {
-  const { mode, tcp, transport, sharedRootfs, force, onNoConvergence } = flags;
+  const { mode, restore, tcp, transport, sharedRootfs, force, onNoConvergence } = flags;
   const time = (flag: string, text: string | undefined) =>
     text === undefined ? undefined : parseDuration(flag, text);
   return {
-    ...{ mode, tcp, transport, sharedRootfs, force, onNoConvergence, validateOnly },
+    ...{ mode, restore, tcp, transport, sharedRootfs, force, onNoConvergence, validateOnly },
     bandwidth: flags.bandwidth === undefined ? undefined : parseBandwidth('--bandwidth', flags.bandwidth),
     maxDowntimeMs: time('--max-downtime', flags.maxDowntime),
     timeoutMs: time('--timeout', flags.timeout),

@@ -24,6 +24,13 @@ export type TransportName = z.infer<typeof TransportName>;
 export const Bandwidth = z.int().min(64 * 1024, 'at least 64KiB/s');
 const MaxDowntimeMs = z.int().positive();
 
+/**
+ * How the memory of the copy is filled from images that are complete on the target. `lazy`: while it runs, by `criu lazy-pages`;
+ * `complete`: before it runs. `auto` is lazy for a large container where the target can (saga/restoring.ts).
+ */
+export const RestorePolicy = z.enum(['auto', 'complete', 'lazy']);
+export type RestorePolicy = z.infer<typeof RestorePolicy>;
+
 export const MigrationOptions = z.object({
   mode: Mode.default('auto'),
   /** Milliseconds of blackout that pre-copy aims for. */
@@ -33,6 +40,7 @@ export const MigrationOptions = z.object({
   /** Milliseconds that rounds may take in all: none is begun that would end later. */
   timeoutMs: z.int().min(1000).max(86_400_000).optional(),
   onNoConvergence: OnNoConvergence.default('switch'),
+  restore: RestorePolicy.default('complete'),
   tcp: TcpPolicy.default('established'),
   transport: TransportName.default('ssh'),
   /** Without it as many as go. */

@@ -124,13 +124,22 @@ export const steps = {
   'final-sync': step({ subject: Subject, route: Route, carry: z.boolean() }, { bytes: z.int(), ms }),
   /** Target: restored completely, held behind CRIU's post-restore gate; not one instruction run. */
   'restore-and-hold': step(
-    { subject: Subject, network: ContainerNetwork, tcp: TcpPolicy, rounds: z.int().min(0) },
+    {
+      subject: Subject,
+      network: ContainerNetwork,
+      tcp: TcpPolicy,
+      rounds: z.int().min(0),
+      /** Its memory follows it from the images while it runs; `confirm` waits for the last page. */
+      lazy: z.boolean().default(false),
+    },
     {
       /** From the last image byte to the start of the restore, and from there to the gate. */
       waitMs: ms,
       restoreMs: ms,
       /** CRIU's own share of it (stats-restore). */
       criuMs: ms,
+      /** False also when a lazy restore failed and a complete one followed. */
+      lazy: z.boolean().default(false),
     },
   ),
   /** Target: makes the decision if nobody has, journals it, opens the gate, attaches the network. The blackout ends. */
@@ -149,7 +158,7 @@ export const steps = {
       openMs: ms,
     },
   ),
-  /** Target: it runs, and still runs after `confirmForMs`. */
+  /** Target: it runs, still runs after `confirmForMs`, and every page of its memory is in. */
   confirm: step(
     {
       subject: Subject,

@@ -4,6 +4,7 @@
  */
 import type { CmtError, ContainerId, WorkerConfig } from '@cmt/contracts';
 import type { GateOptions, GateState, Held } from './criu/gate.ts';
+import type { ArmedLazyPages, LazyPagesPlan, LazyPagesState } from './criu/lazy-pages.ts';
 import type { Whose } from './criu/log.ts';
 import type { DumpStats } from './criu/stats.ts';
 import type { ContainerState } from './runtimes/runtime.ts';
@@ -63,6 +64,18 @@ export interface Gates {
   times(directory: string): Promise<{ heldAt: number | null; openedAt: number | null }>;
 }
 
+/** Memory that follows its process, by the directory of its daemon; see criu/lazy-pages.ts. */
+export interface LazyPages {
+  arm(plan: LazyPagesPlan): Promise<ArmedLazyPages>;
+  /** @throws {Error} when pages are lost already, or nobody guards them */
+  guardCopy(directory: string, cgroup: string): Promise<void>;
+  guardAgain(plan: Pick<LazyPagesPlan, 'directory' | 'gate'>): Promise<void>;
+  state(directory: string): Promise<LazyPagesState>;
+  noteLost(directory: string, why: string): Promise<void>;
+  whyLost(directory: string): Promise<string>;
+  end(directory: string): Promise<void>;
+}
+
 /** What CRIU wrote about what it did. */
 export interface CriuRecords {
   /** @throws {Error} when there are none */
@@ -88,6 +101,7 @@ export interface Machine {
   readonly files: Files;
   readonly processes: Processes;
   readonly gates: Gates;
+  readonly lazyPages: LazyPages;
   readonly criu: CriuRecords;
   readonly bundles: Bundles;
 }

@@ -15,6 +15,10 @@ export const imagesDir = (roots: Roots, migration: MigrationId, epoch: Epoch): s
 export const gateDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
   join(volatileDir(roots, migration), `${epoch}-gate`);
 
+/** What the daemon that fills a restored copy's memory, its guard and the worker tell each other. */
+export const lazyDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
+  join(volatileDir(roots, migration), `${epoch}-lazy`);
+
 /** Outputs of finished steps and CRIU configuration files. */
 export const notesDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
   join(volatileDir(roots, migration), `${epoch}-notes`);

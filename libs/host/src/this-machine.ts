@@ -3,6 +3,15 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { abortGate, gateState, gateTimes, openGate, prepareGate, waitHeld } from './criu/gate.ts';
+import {
+  armLazyPages,
+  endLazyPages,
+  guardAgain,
+  guardCopy,
+  lazyPagesState,
+  noteLost,
+  whyLost,
+} from './criu/lazy-pages.ts';
 import { explainRestore } from './criu/log.ts';
 import { lastLogTime } from './criu/log-time.ts';
 import { standsInRestorer } from './criu/restorer.ts';
@@ -45,6 +54,12 @@ export const thisMachine: Machine = {
     abort: abortGate,
     state: gateState,
     times: gateTimes,
+  },
+  lazyPages: {
+    ...{ guardCopy, guardAgain, noteLost, whyLost },
+    arm: armLazyPages,
+    state: lazyPagesState,
+    end: endLazyPages,
   },
   criu: {
     ...{ dumpStats: readDumpStats, lastLogTime, explainRestore, removeRootsYard },

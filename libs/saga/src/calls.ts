@@ -11,6 +11,7 @@ import type {
 } from '@cmt/contracts';
 import { timeLimit } from './limits.ts';
 import { hookContext } from './report.ts';
+import { isLazy } from './restoring.ts';
 import type { Saga } from './state.ts';
 
 type PlainStep = Exclude<StepName, 'hook' | 'clean' | 'doctor'>;
@@ -67,6 +68,7 @@ const inputs: Inputs = {
     network: network(saga),
     tcp: tcp(saga),
     rounds: saga.rounds.length,
+    lazy: isLazy(saga),
   }),
   release: (saga) => ({ subject: onTarget(saga), network: network(saga), ...without('source', saga) }),
   confirm: (saga) => ({

@@ -1,5 +1,6 @@
 /** Judges whether a container can move: facts of both hosts in, findings out. Pure. */
 import type { Finding, HostFacts, Inspection, MigrationOptions, TargetSurvey } from '@cmt/contracts';
+import { lazyFindings } from './restoring.ts';
 
 export interface Evidence {
   readonly options: MigrationOptions;
@@ -13,6 +14,7 @@ export function judge(evidence: Evidence): Finding[] {
   return [
     ...tools(evidence),
     ...convergence(evidence),
+    ...lazyFindings(evidence.options, evidence.inspection, evidence.survey.facts),
     ...versions(evidence),
     ...cpu(evidence),
     ...space(evidence),

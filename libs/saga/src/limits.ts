@@ -1,5 +1,6 @@
 /** How long and how often, in one place. Milliseconds. */
 import type { StepName } from '@cmt/contracts';
+import { isLazy } from './restoring.ts';
 import type { Saga, Stage } from './state.ts';
 
 const SECOND = 1000;
@@ -60,7 +61,8 @@ function ownLimit(step: StepName, saga: Saga): number {
     case 'restore-and-hold':
       return FIXED[step] + (memory + files) / SLOWEST;
     case 'confirm':
-      return FIXED[step] + saga.request.options.confirmForMs;
+      // Of a lazily restored copy it waits for the last page.
+      return FIXED[step] + saga.request.options.confirmForMs + (isLazy(saga) ? memory / SLOWEST : 0);
     default:
       return FIXED[step];
   }

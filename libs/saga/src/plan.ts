@@ -63,7 +63,11 @@ export const plan: readonly Row[] = [
   step('release', 'target', 'makes the decision COMMIT, attaches the network, opens the gate', {
     blackout: true,
   }),
-  step('confirm', 'target', 'the container runs, and still runs after --confirm-for'),
+  step(
+    'confirm',
+    'target',
+    'the container runs, still runs after --confirm-for, and all its memory is there',
+  ),
   hook('post-restore', 'the container runs on the target'),
   step('retire', 'source', 'the frozen copy dies, still cut off from the network'),
   step('clean', 'both', 'images, links, listeners and reservations are gone'),

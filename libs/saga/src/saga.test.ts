@@ -281,6 +281,7 @@ describe('whatever goes wrong', () => {
       'HOST_UNREACHABLE',
       'INTERNAL',
       'CONTAINER_DIED',
+      'LAZY_PAGES_LOST',
     ),
   });
   const options = fc.record({

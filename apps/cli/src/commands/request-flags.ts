@@ -35,6 +35,12 @@ export const withMeans = (command: Command): Command =>
       ]),
     )
     .addOption(
+      new Option(
+        '--restore <way>',
+        'complete: before it runs; lazy: while it runs; auto: lazy for a large container (default: complete)',
+      ).choices(['auto', 'complete', 'lazy']),
+    )
+    .addOption(
       new Option('--tcp <policy>', 'what becomes of established connections (default: established)').choices([
         'established',
         'close',

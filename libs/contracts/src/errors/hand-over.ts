@@ -84,6 +84,11 @@ export const handOverErrors = {
     'The restored copy of {container} on {host} died before it was released.',
     'The full log is kept on {host} in {log}.',
   ),
+  LAZY_PAGES_LOST: entry(
+    'operator',
+    '{container} ran on {host} before all its memory was there, and criu lazy-pages ended ({reason}): it was killed before it could read what was missing.',
+    'It stands frozen on {peer} as it was at the switch: `cmt resolve {migration} --fenced {host}` lets it run on there. What it did on {host} is lost.',
+  ),
   CONTAINER_DIED: entry(
     'operator',
     'Container {container} died on {host} within {ms} ms of its release.',

@@ -1,6 +1,8 @@
 /** What kernel and criu of this host can do together (criu(8), check --feature). */
 import type { HostFacts } from '@cmt/contracts';
 import { tryRun } from '../process.ts';
+import { hasUnifiedCgroups } from '../runtimes/cgroup.ts';
+import { canGuard } from './lazy-pages.ts';
 
 const FEATURE_LIMIT_MS = 10_000;
 
@@ -9,11 +11,14 @@ const FEATURES = { dirtyTracking: 'mem_dirty_track', lazyPages: 'uffd-noncoop' }
 
 /** All false on a host without criu. */
 export async function criuFeatures(signal: AbortSignal): Promise<HostFacts['features']> {
-  const [dirtyTracking, lazyPages] = await Promise.all([
+  const [dirtyTracking, uffd, guard, unified] = await Promise.all([
     hasFeature(FEATURES.dirtyTracking, signal),
     hasFeature(FEATURES.lazyPages, signal),
+    canGuard(signal),
+    hasUnifiedCgroups(),
   ]);
-  return { dirtyTracking, lazyPages };
+  // Without a guard, and a cgroup that it can kill, a container whose daemon died would go on with zeroed pages.
+  return { dirtyTracking, lazyPages: uffd && guard && unified };
 }
 
 async function hasFeature(feature: string, signal: AbortSignal): Promise<boolean> {

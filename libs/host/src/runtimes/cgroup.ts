@@ -29,8 +29,12 @@ export async function defaultCgroup(container: string): Promise<string | null> {
   return own === path || own.startsWith(`${path}/`) ? null : join(UNIFIED, path);
 }
 
+/** Whether cgroup2 is mounted where containers are put: a whole one is frozen and killed at once there. */
+export const hasUnifiedCgroups = async (): Promise<boolean> =>
+  (await statfs(UNIFIED).catch(() => null))?.type === CGROUP2_MAGIC;
+
 async function pathInHierarchy(file: string): Promise<string | null> {
-  if ((await statfs(UNIFIED).catch(() => null))?.type !== CGROUP2_MAGIC) return null;
+  if (!(await hasUnifiedCgroups())) return null;
   const text = await readFile(file, 'utf8').catch(() => '');
   return /^0::(\/.*)$/m.exec(text)?.[1] ?? null;
 }

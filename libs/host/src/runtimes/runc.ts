@@ -78,8 +78,14 @@ export class Runc implements Runtime {
     const finished = await this.#try(['state', container], QUERY_LIMIT_MS, signal);
     if (isMissing(finished)) return null;
     const state = parseState(successOf(finished).stdout);
-    const cgroup = await this.#cgroup(container);
+    const cgroup = await this.cgroup(container);
     return { ...state, cgroup: cgroup !== null && (await isIn(cgroup, state.pid)) ? cgroup : null };
+  }
+
+  /** Null also for a container that is gone or half made. */
+  async cgroup(container: ContainerId): Promise<string | null> {
+    const file = await readFile(join(this.#root, container, 'state.json'), 'utf8').catch(() => null);
+    return file === null ? null : parseCgroup(file);
   }
 
   async pause(container: ContainerId, signal: AbortSignal): Promise<void> {
@@ -116,7 +122,8 @@ export class Runc implements Runtime {
   }
 
   async restore(container: ContainerId, plan: RestorePlan): Promise<RestoreUnderWay> {
-    const args = ['--bundle', plan.bundle, '--detach', ...criuFlags(plan)];
+    const lazy = plan.lazyPages === true ? ['--lazy-pages'] : [];
+    const args = ['--bundle', plan.bundle, '--detach', ...lazy, ...criuFlags(plan)];
     const child = start('unshare', [...OWN_MOUNTS, ...this.#argv('restore', plan.work, args, container)], {
       detached: true,
       stdio: 'ignore',
@@ -144,7 +151,7 @@ export class Runc implements Runtime {
 
   /** Frozen already is fine. By the cgroup alone where there is one: that is all that runc does, and it knows no vfork. */
   async #freeze(container: ContainerId, signal: AbortSignal): Promise<void> {
-    const cgroup = await this.#cgroup(container);
+    const cgroup = await this.cgroup(container);
     if (cgroup === null) return await this.#freezeByRunc(container, signal);
     try {
       await freezeCgroup(cgroup, within(FREEZE_LIMIT_MS, signal));
@@ -160,7 +167,7 @@ export class Runc implements Runtime {
    * leaves it. @returns what says that it went well, what went wrong, or null when the state has to be looked at
    */
   async #thaw(container: ContainerId, signal: AbortSignal): Promise<'thawed' | Finished | null> {
-    const cgroup = await this.#cgroup(container);
+    const cgroup = await this.cgroup(container);
     if (cgroup !== null) {
       await thawCgroup(cgroup, within(FREEZE_LIMIT_MS, signal));
       return null;
@@ -215,12 +222,6 @@ export class Runc implements Runtime {
     const finished = await this.#try(['ps', '-f', 'json', state.id], QUERY_LIMIT_MS, signal);
     if (finished.code !== 0) return;
     for (const pid of parsePids(finished.stdout)) process.kill(pid, 'SIGKILL');
-  }
-
-  /** The container's cgroup2, or null on cgroup v1 and for a container that is gone or half made. */
-  async #cgroup(container: ContainerId): Promise<string | null> {
-    const file = await readFile(join(this.#root, container, 'state.json'), 'utf8').catch(() => null);
-    return file === null ? null : parseCgroup(file);
   }
 
   #argv(command: string, work: string, args: readonly string[], container: ContainerId): string[] {

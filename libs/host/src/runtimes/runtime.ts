@@ -34,6 +34,8 @@ export interface RestorePlan {
   readonly tcp: TcpPolicy;
   /** Names the gate's action script (see criu/gate.ts). */
   readonly criuConfig: string;
+  /** Its memory comes from a daemon that listens in `work` (see criu/lazy-pages.ts). Default false: it is complete at the gate. */
+  readonly lazyPages?: boolean;
 }
 
 /** A restore under way. It goes on, held behind its gate, when this process dies. */
@@ -51,6 +53,8 @@ export interface Runtime {
   list(signal: AbortSignal): Promise<ContainerSummary[]>;
   /** State of one container, or null when there is none of that id. */
   state(container: ContainerId, signal: AbortSignal): Promise<ContainerState | null>;
+  /** The cgroup2 directory of a container that exists, held ones included; null on cgroup v1. Starts no process. */
+  cgroup(container: ContainerId): Promise<string | null>;
   /** Freezes all its processes; returns when they are frozen. Idempotent. */
   pause(container: ContainerId, signal: AbortSignal): Promise<void>;
   /** Lets a paused container run on exactly where it was. Idempotent. */

@@ -1,7 +1,8 @@
 /**
  * Step `clean`: what the migration made on this host and nobody needs any more is gone; only journal entry and logs stay.
  *
- * INVARIANT: images and frozen copies are never cleaned away before the hand-over has ended on this side.
+ * INVARIANT: images and frozen copies are never cleaned away before the hand-over has ended on this side, and images not before the
+ * copy's last page is in.
  */
 import { CmtError, type StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
@@ -9,6 +10,7 @@ import type { JournalEntry, Phase } from '../journal.ts';
 import { volatileDir } from '../places.ts';
 import { discard } from './discard.ts';
 import { newEntry, readEntry, record, stale } from './entry.ts';
+import { memoryComplete } from './memory-complete.ts';
 import type { Step } from './step.ts';
 
 type Input = StepInput<'clean'>;
@@ -16,6 +18,7 @@ type Input = StepInput<'clean'>;
 export const clean: Step<'clean'> = async (input, context) => {
   const entry = await ended(input, context);
   if (entry.closed) return {};
+  if (input.side === 'target' && input.outcome === 'moved') await memoryComplete(entry, context);
   if (input.side === 'source') await context.links.drop(context.migration);
   else await context.receiver.forget(context.migration);
   await context.machine.files.removeTree(volatileDir(context.config, context.migration));

@@ -1,8 +1,9 @@
-/** Step `confirm`: the released container runs, and is the same living process after `confirmForMs`. */
+/** Step `confirm`: the released container runs, is the same living process after `confirmForMs`, and all its memory is there. */
 import { CmtError, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { noteCosts } from '../costs.ts';
 import { requireEntry } from './entry.ts';
+import { memoryComplete } from './memory-complete.ts';
 import { recall } from './outcomes.ts';
 import type { Step } from './step.ts';
 
@@ -17,13 +18,22 @@ export const confirm: Step<'confirm'> = async ({ subject, confirmForMs, memory }
   if (entry.closed) return { pid: 0, ranMs: confirmForMs };
   const state = await context.runtimes.get(subject.runtime).state(subject.container, context.signal);
   const init = state?.status === 'running' ? await processes.named(state.pid) : null;
-  if (init === null) throw died(subject, context, releasedAt);
+  // Killed for the pages it has lost: that is said first.
+  const gone = async (): Promise<never> => {
+    await memoryComplete(entry, context);
+    throw died(subject, context, releasedAt);
+  };
+  if (init === null) return await gone();
 
+  const pages = memoryComplete(entry, context);
+  pages.catch(() => undefined);
   const until = clock.elapsed() + confirmForMs;
   while (clock.elapsed() < until) {
     await clock.wait(Math.min(LOOK_EVERY_MS, until - clock.elapsed()), context.signal);
-    if (!(await processes.isAlive(init))) throw died(subject, context, releasedAt);
+    if (!(await processes.isAlive(init))) return await gone();
   }
+  await pages;
+  if (!(await processes.isAlive(init))) return await gone();
   if (memory !== undefined) await noteRestore(memory, context);
   return { pid: init.pid, ranMs: Math.max(0, clock.now() - releasedAt) };
 };
@@ -31,7 +41,8 @@ export const confirm: Step<'confirm'> = async ({ subject, confirmForMs, memory }
 /** From the last byte to the opened gate. */
 async function noteRestore(bytes: number, context: StepContext): Promise<void> {
   const [held, released] = [await recall(context, 'restore-and-hold'), await recall(context, 'release')];
-  if (held === null || released === null) return;
+  // A lazy restore says nothing about what the memory of the next one will cost.
+  if (held === null || released === null || held.lazy) return;
   const ms = held.waitMs + held.restoreMs + released.decideMs + released.openMs;
   await noteCosts(context, { restore: { bytes, ms } });
 }

@@ -12,7 +12,7 @@ import type { StepContext } from '../context.ts';
 import { GateUnattended } from '../criu/gate.ts';
 import { RESTORE_LOG } from '../criu/log.ts';
 import type { JournalEntry } from '../journal.ts';
-import { gateDir, logDir } from '../places.ts';
+import { gateDir, lazyDir, logDir } from '../places.ts';
 import type { ContainerState } from '../runtimes/runtime.ts';
 import { recall } from './outcomes.ts';
 import { restoreEnded, restoresOf } from './restores.ts';
@@ -90,6 +90,7 @@ export async function removeCopy(entry: JournalEntry, stoppable: StepContext): P
   // Without a state there may still be half of one, left by a runtime that was killed early: it would block the next restore.
   if (state === null || (await isOurs(state, entry, context)))
     await context.runtimes.get(entry.runtime).destroy(entry.container, context.signal);
+  await context.machine.lazyPages.end(lazyDir(context.config, entry.migration, entry.epoch));
   await context.machine.criu.removeRootsYard(restoreLog(entry, context));
 }
 

@@ -4,29 +4,42 @@
  * INVARIANTS
  * - That a restore was ordered, and when, is journalled before CRIU is started: whatever exists afterwards is found again.
  * - A restore that did not come as far as its gate leaves nothing behind.
+ * - A copy whose memory follows it counts as held only when its pages are guarded: whoever loses them kills it first.
  */
 import { join } from 'node:path';
 import type { StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { criuConfigText } from '../criu/config.ts';
 import type { JournalEntry } from '../journal.ts';
-import { gateDir, imagesDir, logDir, notesDir } from '../places.ts';
+import type { ArmedLazyPages } from '../criu/lazy-pages.ts';
+import { gateDir, imagesDir, lazyDir, logDir, notesDir } from '../places.ts';
 import type { RestorePlan, RestoreUnderWay } from '../runtimes/runtime.ts';
 import { removeCopy } from './copy-end.ts';
 import { record } from './entry.ts';
 import { restoresOf } from './restores.ts';
 
+export interface OrderedRestore {
+  readonly entry: JournalEntry;
+  readonly plan: RestorePlan;
+  /** What will fill its memory while it runs; null when the restore itself does. */
+  readonly pages: ArmedLazyPages | null;
+}
+
+type Order = Pick<StepInput<'restore-and-hold'>, 'subject' | 'network' | 'tcp' | 'lazy'>;
+
 /** Makes gate and directories and journals the order. Nothing of it needs to happen inside the blackout. */
 export async function orderRestore(
   entry: JournalEntry,
-  { subject, network, tcp }: Omit<StepInput<'restore-and-hold'>, 'rounds'>,
+  { subject, network, tcp, lazy }: Order,
   context: StepContext,
-): Promise<{ entry: JournalEntry; plan: RestorePlan }> {
+): Promise<OrderedRestore> {
   const { config, migration, epoch, machine } = context;
   const { files, gates, clock } = machine;
   const gate = gateDir(config, migration, epoch);
   const work = logDir(config, migration, epoch, 'restore');
-  await Promise.all([files.removeTree(gate), files.removeTree(work)]);
+  const directory = lazyDir(config, migration, epoch);
+  // Also what an earlier restore said about its pages: this one's are others.
+  await Promise.all([gate, work, directory].map((path) => files.removeTree(path)));
   await Promise.all([files.makeDirectory(gate), files.makeDirectory(work)]);
   const criuConfig = join(notesDir(config, migration, epoch), 'restore.conf');
   const { actionScript } = await gates.prepare(gate, {
@@ -36,7 +49,9 @@ export async function orderRestore(
   await files.writeText(criuConfig, text);
   const images = join(imagesDir(config, migration, epoch), 'final');
   const ordered = await record('restore-and-hold', context, { ...entry, restoreOrderedAt: clock.now() });
-  return { entry: ordered, plan: { bundle: subject.bundle, images, work, tcp, criuConfig } };
+  const plan = { bundle: subject.bundle, images, work, tcp, criuConfig, lazyPages: lazy };
+  const pages = lazy ? await machine.lazyPages.arm({ directory, gate, images, work }) : null;
+  return { entry: ordered, plan, pages };
 }
 
 /**
@@ -44,22 +59,30 @@ export async function orderRestore(
  * @throws CmtError RESTORE_FAILED, RESTORE_REFUSED; nothing of the copy is left then
  */
 export async function restoreUntilHeld(
-  entry: JournalEntry,
-  plan: RestorePlan,
+  { entry, plan, pages }: OrderedRestore,
   context: StepContext,
 ): Promise<JournalEntry> {
   const runtime = context.runtimes.get(entry.runtime);
-  const restore = await runtime.restore(entry.container, plan);
-  restoresOf(context.journal).set(entry.migration, restore);
-  const started = { ...entry, restore: { pid: restore.pid, startTime: restore.startTime } };
+  let started = entry;
   try {
+    await pages?.serve();
+    const restore = await runtime.restore(entry.container, plan);
+    restoresOf(context.journal).set(entry.migration, restore);
+    started = { ...entry, restore: { pid: restore.pid, startTime: restore.startTime } };
     const held = heldOrFailed(started, restore, plan, context);
     const [known] = await Promise.all([record('restore-and-hold', context, started), held]);
+    if (pages !== null) await guardPages(entry, context);
     return known;
   } catch (error) {
     await removeCopy(started, context);
     throw error;
   }
+}
+
+async function guardPages(entry: JournalEntry, { config, machine, runtimes }: StepContext): Promise<void> {
+  const cgroup = await runtimes.get(entry.runtime).cgroup(entry.container);
+  if (cgroup === null) throw new Error(`${entry.container} has no cgroup2 that could be killed as one`);
+  await machine.lazyPages.guardCopy(lazyDir(config, entry.migration, entry.epoch), cgroup);
 }
 
 async function heldOrFailed(
@@ -93,5 +116,7 @@ async function heldOrFailed(
 export async function isHeld(entry: JournalEntry, { config, machine }: StepContext): Promise<boolean> {
   const { processes, gates } = machine;
   if (entry.restore === null || !(await processes.isAlive(entry.restore))) return false;
+  const pages = await machine.lazyPages.state(lazyDir(config, entry.migration, entry.epoch));
+  if (pages === 'lost' || pages === 'abandoned') return false;
   return (await gates.state(gateDir(config, entry.migration, entry.epoch))) === 'held';
 }

@@ -137,8 +137,8 @@ async function restoreAgain(entry: JournalEntry, context: StepContext): Promise<
     });
   if (plan === null) throw lost();
   const subject = { runtime, container, bundle };
-  const again = await orderRestore(entry, { subject, network, tcp: plan.tcp }, context);
-  const releasedAt = await letGo(await restoreUntilHeld(again.entry, again.plan, context), context);
+  const again = await orderRestore(entry, { subject, network, tcp: plan.tcp, lazy: false }, context);
+  const releasedAt = await letGo(await restoreUntilHeld(again, context), context);
   if (releasedAt === null) throw lost();
   return releasedAt;
 }

@@ -5,6 +5,7 @@
  * - The restorer is armed only when gate, directories and the order in the journal are ready: the source freezes on that word.
  * - HELD is journalled before this step answers, and so before anybody can vote on it.
  * - A copy that was held and has died is reported, never silently restored again before the decision.
+ * - A restore whose pages would follow it and that fails before it is held is made once more, complete: nothing has run yet.
  */
 import { join } from 'node:path';
 import { CmtError, type StepInput, type StepOutput } from '@cmt/contracts';
@@ -12,7 +13,7 @@ import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import { logDir } from '../places.ts';
 import { removeCopy } from './copy-end.ts';
-import { isHeld, orderRestore, restoreUntilHeld } from './copy.ts';
+import { isHeld, orderRestore, restoreUntilHeld, type OrderedRestore } from './copy.ts';
 import { record, requireEntry } from './entry.ts';
 import { recall, remember } from './outcomes.ts';
 import { keepPlan } from './restore-plan.ts';
@@ -25,7 +26,7 @@ export const restoreAndHold: Step<'restore-and-hold'> = async (input, context) =
   const entry = await requireEntry(NAME, context, ['PREPARED', 'HELD', 'COMMITTED', 'RUNNING']);
   if (entry.phase === 'PREPARED') return await restore(entry, input, context);
   if (entry.phase === 'HELD' && !(await isHeld(entry, context))) throw heldCopyDied(entry, context);
-  return (await recall(context, NAME)) ?? { waitMs: 0, restoreMs: 0, criuMs: 0 };
+  return (await recall(context, NAME)) ?? { waitMs: 0, restoreMs: 0, criuMs: 0, lazy: input.lazy };
 };
 
 async function restore(
@@ -37,21 +38,42 @@ async function restore(
   const session = receiver.session(migration, epoch);
   if (session === null) throw new CmtError('SESSION_LOST', { host: config.name, migration });
   await removeCopy(entry, context);
-  const { entry: ordered, plan } = await orderRestore(entry, input, context);
-  await keepPlan(plan, context);
+  const ordered = await orderRestore(entry, input, context);
+  await keepPlan(ordered.plan, context);
   session.arm();
 
   const { lastByteAt } = await session.complete(signal);
   const startedAt = machine.clock.now();
   const started = machine.clock.elapsed();
-  const held = await restoreUntilHeld(ordered, plan, context);
+  const { held, lazy } = await lazilyOrComplete(ordered, input, context);
   const restoreMs = machine.clock.elapsed() - started;
   const [criuMs] = await Promise.all([
-    machine.criu.lastLogTime(join(plan.work, 'restore.log')),
+    machine.criu.lastLogTime(join(ordered.plan.work, 'restore.log')),
     record(NAME, context, { ...held, phase: 'HELD' }).then((entry) => noteHeld(entry, context)),
   ]);
-  const output = { waitMs: Math.max(0, startedAt - lastByteAt), restoreMs, criuMs: criuMs ?? restoreMs };
+  const output = {
+    waitMs: Math.max(0, startedAt - lastByteAt),
+    restoreMs,
+    criuMs: criuMs ?? restoreMs,
+    lazy,
+  };
   return await remember(context, NAME, output);
+}
+
+async function lazilyOrComplete(
+  ordered: OrderedRestore,
+  input: StepInput<'restore-and-hold'>,
+  context: StepContext,
+): Promise<{ held: JournalEntry; lazy: boolean }> {
+  try {
+    return { held: await restoreUntilHeld(ordered, context), lazy: input.lazy };
+  } catch (error) {
+    if (!input.lazy || context.signal.aborted) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    context.tell({ kind: 'warning', text: `the lazy restore failed, a complete one follows: ${reason}` });
+    const again = await orderRestore(ordered.entry, { ...input, lazy: false }, context);
+    return { held: await restoreUntilHeld(again, context), lazy: false };
+  }
 }
 
 /** A copy that was held is gone before it was released. */

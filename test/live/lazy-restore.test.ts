@@ -1,0 +1,106 @@
+/** Large containers run before their memory is there: it is complete in the end. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { labExec } from '@cmt/lab';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { removeContainer } from '../../apps/lab/src/demo/container.ts';
+import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
+import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
+import { shadow, type Mend } from '../support/broken-tools.ts';
+import { expectOneCopy, expectOneHistory, expectOnlyMoved, lookAtHosts } from '../support/expectations.ts';
+import type { Before } from '../support/expectations.ts';
+import { atStartOf, migrate, migrateAnd, newId, startFleet, type Fleet } from '../support/fleet.ts';
+import { ask, startWorkload } from '../support/workloads.ts';
+
+const LIMIT = { timeout: 240_000 };
+/** 1 GiB: the last page is a second or more behind the first. */
+const PAGES = 262_144;
+const VERIFY_MS = 90_000;
+const id = 'large';
+let fleet: Fleet;
+let witness: Observer<CopiesReport>;
+let before: Before;
+let mend: Mend | undefined;
+
+beforeAll(async () => {
+  fleet = await startFleet('lazy');
+}, 300_000);
+afterAll(() => fleet.stop(), 60_000);
+
+beforeEach(async () => {
+  const { lab } = fleet;
+  await startWorkload(lab, 'host1', { id, program: 'memory', net: { kind: 'none' }, args: [String(PAGES)] });
+  before = await lookAtHosts(lab);
+  witness = await startWitness(lab, id);
+}, 60_000);
+
+afterEach(async () => {
+  await letDaemonGoOn();
+  await mend?.();
+  mend = undefined;
+  witness.kill();
+  for (const { name } of fleet.lab.hosts) await removeContainer(fleet.lab, name, id);
+});
+
+const move = (...flags: string[]) => ({ id: newId(), container: id, from: 'host1', to: 'host2', flags });
+
+async function inHost2(script: string): Promise<string> {
+  return (await labExec(fleet.lab, 'host2', ['sh', '-c', script])).stdout.trim();
+}
+
+/** The processes that fill memory: `criu lazy-pages`, or its guard. */
+const pidsOf = (who: 'lazy-pages' | 'guard.pl'): Promise<string> =>
+  inHost2(`pgrep -f '^[^ ]*${who === 'guard.pl' ? 'perl [^ ]*guard.pl' : 'criu lazy-pages'} '`);
+
+/** Has the daemon in a cgroup of its own, in which it can be made to stand still: the guard lets no signal do that. */
+async function daemonCanBeStopped(): Promise<void> {
+  const enter = 'mkdir -p /sys/fs/cgroup/daemon; echo $$ > /sys/fs/cgroup/daemon/cgroup.procs';
+  mend = await shadow(fleet.lab, 'host2', 'criu', `[ "$1" != lazy-pages ] || { ${enter}; }`);
+}
+
+/** From here on pages are missing, and stay so. */
+async function stopDaemon(): Promise<void> {
+  await inHost2('echo 1 > /sys/fs/cgroup/daemon/cgroup.freeze');
+  expect(await pidsOf('lazy-pages')).toMatch(/^\d+$/);
+}
+const letDaemonGoOn = (): Promise<string> => inHost2('echo 0 > /sys/fs/cgroup/daemon/cgroup.freeze');
+
+async function expectAllMemory(host: string): Promise<void> {
+  const verified = await ask(fleet.lab, host, id, 'verify', VERIFY_MS);
+  expect(verified).toMatchObject({ pages: PAGES, bad: 0 });
+}
+
+async function expectMoved(): Promise<void> {
+  await expectAllMemory('host2');
+  await expectOneHistory(fleet.lab, id, 'host2');
+  await expectOneCopy(witness);
+  expect(await pidsOf('lazy-pages')).toBe('');
+  expect(await pidsOf('guard.pl')).toBe('');
+  await inHost2('rmdir /sys/fs/cgroup/daemon');
+  await expectOnlyMoved(fleet.lab, before);
+}
+
+const outcomeOf = ({ state, failure }: { state: string; failure: { code: string } | null }) => [
+  state,
+  failure?.code ?? null,
+];
+
+describe('a container of 1 GiB that rewrites its memory all along', () => {
+  test('runs before its pages are in, and has them all in the end', LIMIT, async () => {
+    await daemonCanBeStopped();
+    const report = await migrateAnd(fleet, move('--restore', 'lazy'), atStartOf('confirm'), async () => {
+      await stopDaemon();
+      await pause(2000);
+      expect(await pidsOf('guard.pl')).toMatch(/^\d+$/);
+      await letDaemonGoOn();
+    });
+    expect(outcomeOf(report)).toEqual(['done', null]);
+    await expectMoved();
+  });
+
+  test('is restored complete where that was asked for', LIMIT, async () => {
+    mend = await shadow(fleet.lab, 'host2', 'criu', '[ "$1" != lazy-pages ] || exit 1');
+    const { migration } = await migrate(fleet, move('--restore', 'complete'));
+    expect(outcomeOf(migration)).toEqual(['done', null]);
+    await expectMoved();
+  });
+});
