@@ -141,7 +141,7 @@ const entryOf = (environment: string, name: string): string | undefined =>
 const textIn = async (path: string): Promise<string> => await readFile(path, 'utf8').catch(() => '');
 
 /** Gone already is as good. */
-function send(pid: number, signal: 'SIGKILL' | 'SIGCONT'): void {
+export function send(pid: number, signal: 'SIGKILL' | 'SIGCONT'): void {
   try {
     process.kill(pid, signal);
   } catch (error) {

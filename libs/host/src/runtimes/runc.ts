@@ -20,7 +20,7 @@ import { startTimeOf } from '../proc.ts';
 import { ProcessError, run, start, tryRun, type Finished } from '../process.ts';
 import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup, thawCgroup } from './cgroup.ts';
 import { unmountWithin } from './leftover-mounts.ts';
-import { endGently, endOperation, isOrphan, operationsOn, startedByThisProcess } from './operations.ts';
+import { endGently, endOperation, isOrphan, operationsOn, send, startedByThisProcess } from './operations.ts';
 import { parseCgroup, parseList, parsePids, parseState, parseVersion } from './runc-output.ts';
 import type { ContainerState, DumpPlan, RestorePlan, RestoreUnderWay, Runtime } from './runtime.ts';
 
@@ -221,7 +221,7 @@ export class Runc implements Runtime {
     if (state.cgroup !== null) return await killCgroup(state.cgroup, within(DESTROY_LIMIT_MS, signal));
     const finished = await this.#try(['ps', '-f', 'json', state.id], QUERY_LIMIT_MS, signal);
     if (finished.code !== 0) return;
-    for (const pid of parsePids(finished.stdout)) process.kill(pid, 'SIGKILL');
+    for (const pid of parsePids(finished.stdout)) send(pid, 'SIGKILL');
   }
 
   #argv(command: string, work: string, args: readonly string[], container: ContainerId): string[] {
