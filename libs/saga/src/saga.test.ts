@@ -47,7 +47,7 @@ describe('a migration', () => {
   });
 
   it('runs rounds until the predicted blackout fits the budget', () => {
-    const { saga, asked } = play(request({ maxDowntimeMs: 160, sharedRootfs: true }), {
+    const { saga, asked } = play(request({ maxDowntimeMs: 160 }), {
       dirtyTracking: true,
     });
     expect(saga.rounds.length).toBeGreaterThan(1);

@@ -231,7 +231,8 @@ class Player implements Played {
         openMs: 1,
       };
     if (step === 'discard') return { decision: this.#vote('ABORT') };
-    if (step === 'pre-dump') return { figures: roundFigures(2000 / 4 ** this.saga.rounds.length, this.#at) };
+    if (step === 'pre-dump')
+      return { figures: { ...roundFigures(2000 / 4 ** this.saga.rounds.length, this.#at), filesMs: 1 } };
     if (step === 'inspect')
       return { inspection, facts: facts('alpha', this.#world.dirtyTracking), findings: [] };
     return outputs[step];
