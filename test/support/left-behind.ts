@@ -10,8 +10,11 @@ import { differences, holdingsOf, isUsual, together, type Difference, type Holdi
 /** Both hosts as they were. */
 export type Before = ReadonlyMap<string, Holdings>;
 
-/** How long what a migration made may take to go away once it has ended, e.g. a connection's sshd. Milliseconds. */
-const SETTLE_MS = patient(10_000);
+/**
+ * How long what a migration made may take to go away once it has ended. Milliseconds. The sshd of a connection that was cut hears
+ * of its end with TCP's next try, which may be as far away again as the cut was long.
+ */
+const SETTLE_MS = patient(30_000);
 /** Between two looks: each costs a tenth of a second of a core, which what is waited for may need. */
 const REST_MS = 100;
 

@@ -40,11 +40,15 @@ export async function startRedis(spec: RedisSpec, signal?: AbortSignal): Promise
   await chmod(spec.dir, 0o700);
   const config = join(spec.dir, 'redis.conf');
   if (!(await isRedisRunning(spec.dir))) await writeFile(config, configText(spec), { mode: 0o600 });
-  const { ended, logFile } = await startDaemon({
-    ...{ dir: spec.dir, name: 'redis', argv: ['redis-server', config], env: { LC_ALL: 'C' } },
-    ...(spec.argvPrefix ? { argvPrefix: spec.argvPrefix } : {}),
-  });
-  await answering(spec, { ended, signal, failed: (code) => startError(url, code, logFile) });
+  const deadline = performance.now() + START_MS;
+  for (;;) {
+    const { ended, logFile } = await startDaemon({
+      ...{ dir: spec.dir, name: 'redis', argv: ['redis-server', config], env: { LC_ALL: 'C' } },
+      ...(spec.argvPrefix ? { argvPrefix: spec.argvPrefix } : {}),
+    });
+    const failed = (code: number | null) => startError(url, code, logFile);
+    if (await answers(spec, { ended, signal, deadline, failed })) return;
+  }
 }
 
 /** Ends Redis, its data on disk. @returns false when it was not running. */
@@ -60,22 +64,24 @@ export async function isRedisRunning(dir: string): Promise<boolean> {
 interface Waiting {
   readonly ended: Promise<number | null>;
   readonly signal: AbortSignal | undefined;
+  /** On performance.now()'s clock. */
+  readonly deadline: number;
   readonly failed: (code: number | null) => Promise<CmtError>;
 }
 
-async function answering(spec: RedisSpec, { ended, signal, failed }: Waiting): Promise<void> {
+/** False when the one that ran already has ended: it was dying, and held its lock until then. */
+async function answers(spec: RedisSpec, { ended, signal, deadline, failed }: Waiting): Promise<boolean> {
   let gone: { code: number | null } | undefined;
-  void ended.then((code) => {
-    if (code !== ALREADY_RUNS) gone = { code };
-  });
-  const deadline = performance.now() + START_MS;
+  void ended.then((code) => (gone = { code }));
   while (!(await answersPing(spec.socket, spec.tcp?.password))) {
     signal?.throwIfAborted();
-    if (gone) throw await failed(gone.code);
+    if (gone && gone.code !== ALREADY_RUNS) throw await failed(gone.code);
     if (performance.now() > deadline) throw await failed(null);
+    if (gone && !(await isRedisRunning(spec.dir))) return false;
     // Redis announces its readiness to nobody but systemd.
     await pause(10);
   }
+  return true;
 }
 
 async function startError(url: string, code: number | null, logFile: string): Promise<CmtError> {
