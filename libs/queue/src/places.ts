@@ -188,7 +188,6 @@ export async function call(queue: Queue, migration: MigrationId): Promise<boolea
 /** Tries, and milliseconds between them: who stands first may be just about to lie down. */
 const CALLS = 5;
 const AGAIN_MS = 100;
-const NEVER = new AbortController().signal;
 
 /** In the background: nobody has to wait for it, and what goes wrong costs a moment. */
 function callNext(redis: Redis, queue: Queue, places: readonly string[]): void {
@@ -200,7 +199,7 @@ async function callFirst(redis: Redis, queue: Queue, place: string): Promise<voi
   if (first === undefined) return;
   for (let tries = CALLS; tries > 0; tries -= 1) {
     if (await call(queue, first)) return;
-    await pause(AGAIN_MS, NEVER);
+    await pause(AGAIN_MS);
   }
 }
 
