@@ -192,6 +192,7 @@ const flat = (pairs: Readonly<Record<string, Row['lagP99Ms']>>): Record<string, 
 try {
   const rows = await measure();
   if (values.json) process.stdout.write(`${JSON.stringify(rows)}\n`);
+  // eslint-disable-next-line no-console -- Node's one way to draw a table
   else console.table(rows.map(({ lagP99Ms, rssMiB, ...row }) => ({ ...row, ...flat({ lagP99Ms, rssMiB }) })));
 } finally {
   await labDown({ name });

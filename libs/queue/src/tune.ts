@@ -5,7 +5,7 @@
  * - Nothing is believed that nobody trusted has signed for this very migration.
  * - Each field has the order that set it last; an order about one leaves the others as they are.
  */
-import { CmtError, isEnd, keys, Tuning, TuneOrder, type MigrationId } from '@cmt/contracts';
+import { CmtError, isEnd, keys, TuneOrder, type MigrationId, type Tuning } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { sendControl } from './bus.ts';
 import { reaching } from './connection.ts';

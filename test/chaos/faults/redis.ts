@@ -25,7 +25,7 @@ export const killRedis =
       heal: async () => {
         await pause(outageMs);
         // On a busy machine a killed process takes its time to die, and holds its lock until then.
-        while (await isAlive(redis)) await pause(LOOK_MS);
+        while (isAlive(redis)) await pause(LOOK_MS);
         if (!keepsData) await rm(join(dir, 'appendonlydir'), { recursive: true });
         await ensureRedis(stateDir);
       },

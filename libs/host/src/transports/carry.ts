@@ -5,7 +5,7 @@
  * INVARIANT: nothing of the images is sent before the target's carrier has the connection. Whatever goes wrong until then, the channel
  * can carry them as well.
  */
-import { connect, Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { SenderWord } from './carrier/messages.ts';
 import { Carrier } from './carrier/process.ts';
 import { ChannelError } from './channel.ts';

@@ -15,7 +15,7 @@ import type { Identity } from '../identity.ts';
 import { Channel } from './channel.ts';
 import { openTcpDoor, openUnixDoor, openWideDoor } from './doors.ts';
 import type { Door } from './doors.ts';
-import { serveCarriage } from './carriages.ts';
+import { serveCarriage } from './carried-images.ts';
 import { challenge } from './handshake.ts';
 import type { Asked } from './handshake.ts';
 import { DEFAULT_TIMINGS, within } from './limits.ts';

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { CmtError } from '@cmt/contracts';
 import type { HostName } from '@cmt/contracts';
-import { CarriedImages } from './carriages.ts';
+import { CarriedImages } from './carried-images.ts';
 import type { Channel } from './channel.ts';
 import { errnoOf } from './errno.ts';
 import { expectMessage } from './handshake.ts';

@@ -5,7 +5,6 @@
  * - The connection belongs to the carrier alone: this process closes its own descriptor at once.
  * - A carrier that is not needed any more is killed; it has nothing to tidy up.
  */
-import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
@@ -23,7 +22,7 @@ const MALLOC = {
 const LAST_WORDS = 2000;
 
 export class Carrier<Word> {
-  readonly #child: ChildProcess;
+  readonly #child: ReturnType<typeof startOn>;
   readonly #orders: Writable;
   #lastWords = '';
   /** Resolves when the process has ended, with what is known about why. Never rejects. */
