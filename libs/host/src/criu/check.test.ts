@@ -1,12 +1,14 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { checkCpuinfo, criuProblem, criuVersion, dumpCpuinfo } from './check.ts';
+import { tryRun } from '../process.ts';
 import { criuFeatures } from './features.ts';
 
 const standIns = join(import.meta.dirname, '../../../../test/bin');
 const signal = new AbortController().signal;
+const unified = (): Promise<boolean> => Promise.resolve(true);
 let fake: string;
 
 beforeEach(async () => {
@@ -23,9 +25,25 @@ describe('a host with criu', () => {
   test('tells version, no problem, and features', async () => {
     expect(await criuVersion(signal)).toBe('4.2.1');
     expect(await criuProblem(signal)).toBeNull();
-    expect(await criuFeatures(signal)).toEqual({ dirtyTracking: false, lazyPages: true });
+    expect(await criuFeatures(signal, unified)).toEqual({ dirtyTracking: false, lazyPages: true });
     await writeFile(join(fake, 'criu-features'), 'mem_dirty_track\n');
-    expect(await criuFeatures(signal)).toEqual({ dirtyTracking: true, lazyPages: false });
+    expect(await criuFeatures(signal, unified)).toEqual({ dirtyTracking: true, lazyPages: false });
+  });
+
+  test('has no lazy pages where a container cannot be killed as a whole', async () => {
+    const features = await criuFeatures(signal, () => Promise.resolve(false));
+    expect(features.lazyPages).toBe(false);
+  });
+
+  test('takes away what a killed worker left, and nothing that is in use', async () => {
+    const [left, mine] = [`cmt-criu-${await idOfTheDead()}-x`, `cmt-criu-${process.pid}-y`];
+    const [abandoned, used] = [join(fake, left), join(fake, mine)];
+    vi.stubEnv('TMPDIR', fake);
+    await Promise.all([mkdir(abandoned), mkdir(used)]);
+    await dumpCpuinfo(signal);
+    const names = await readdir(fake);
+    expect(names).not.toContain(left);
+    expect(names).toContain(mine);
   });
 
   test('names the first problem without its place in the source', async () => {
@@ -49,3 +67,9 @@ test('a host without criu has no version and no features', async () => {
   expect(await criuVersion(signal)).toBeNull();
   expect(await criuFeatures(signal)).toEqual({ dirtyTracking: false, lazyPages: false });
 });
+
+/** The id of a process that has ended. */
+async function idOfTheDead(): Promise<string> {
+  const { stdout } = await tryRun('sh', ['-c', 'echo $$'], { timeoutMs: 5_000 });
+  return stdout.trim();
+}

@@ -1,7 +1,8 @@
 /** What this host's criu says about itself and about the machine (criu(8): check, cpuinfo). */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startTimeOf } from '../proc.ts';
 import { ProcessError, run, tryRun, type Finished } from '../process.ts';
 
 /** `criu check` forks, and leaves its child behind when it is ended alone. */
@@ -10,6 +11,9 @@ const asOne = (timeoutMs: number, signal: AbortSignal) => ({ timeoutMs, signal, 
 const VERSION_LIMIT_MS = 5_000;
 const CHECK_LIMIT_MS = 20_000;
 const CPUINFO_IMAGE = 'cpuinfo.img';
+/** Names of private directories: with the process that made them. */
+const PRIVATE = 'cmt-criu-';
+const OWNER = new RegExp(`^${PRIVATE}(\\d+)-`);
 
 /** The version (`4.2.1`), or null when there is no criu. */
 export async function criuVersion(signal: AbortSignal): Promise<string | null> {
@@ -54,10 +58,26 @@ function problemOf({ code, stdout, stderr, timedOut }: Finished, signal: AbortSi
 }
 
 async function inPrivateDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await mkdtemp(join(tmpdir(), 'cmt-criu-'));
+  await removeAbandoned();
+  const directory = await mkdtemp(join(tmpdir(), `${PRIVATE}${process.pid}-`));
   try {
     return await work(directory);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** What a worker that was killed has left of these. Nothing depends on it, and what another user put there stays. */
+async function removeAbandoned(): Promise<void> {
+  const names = await readdir(tmpdir()).catch(() => []);
+  for (const name of names) {
+    const owner = OWNER.exec(name)?.[1];
+    if (owner !== undefined && (await startTimeOf(Number(owner))) === null)
+      await removeOwn(join(tmpdir(), name)).catch(() => undefined);
+  }
+}
+
+async function removeOwn(directory: string): Promise<void> {
+  const { uid } = await lstat(directory);
+  if (uid === process.geteuid?.()) await rm(directory, { recursive: true, force: true });
 }

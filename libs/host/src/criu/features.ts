@@ -9,13 +9,19 @@ const FEATURE_LIMIT_MS = 10_000;
 /** CRIU's names: pages that changed since the last round, and memory that follows its process. */
 const FEATURES = { dirtyTracking: 'mem_dirty_track', lazyPages: 'uffd-noncoop' } as const;
 
-/** All false on a host without criu. */
-export async function criuFeatures(signal: AbortSignal): Promise<HostFacts['features']> {
+/**
+ * All false on a host without criu.
+ * @param isUnified whether containers have cgroup2 here
+ */
+export async function criuFeatures(
+  signal: AbortSignal,
+  isUnified: () => Promise<boolean> = hasUnifiedCgroups,
+): Promise<HostFacts['features']> {
   const [dirtyTracking, uffd, guard, unified] = await Promise.all([
     hasFeature(FEATURES.dirtyTracking, signal),
     hasFeature(FEATURES.lazyPages, signal),
     canGuard(signal),
-    hasUnifiedCgroups(),
+    isUnified(),
   ]);
   // Without a guard, and a cgroup that it can kill, a container whose daemon died would go on with zeroed pages.
   return { dirtyTracking, lazyPages: uffd && guard && unified };
