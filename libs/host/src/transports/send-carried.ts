@@ -1,6 +1,5 @@
 /** Source: one directory of images, sent by a carrier while CRIU still writes it; the channel brings the target's answer. */
 import { CmtError } from '@cmt/contracts';
-import type { Bandwidth } from './bandwidth.ts';
 import type { SenderOrder, SenderWord } from './carrier/messages.ts';
 import type { Carriage } from './carry.ts';
 import { ChannelError } from './channel.ts';
@@ -8,20 +7,12 @@ import type { Channel } from './channel.ts';
 import { expectMessage } from './handshake.ts';
 import { abortFailure, within } from './limits.ts';
 import { ImagesToSource } from './messages.ts';
+import type { SendingOptions } from './send-images.ts';
 import type { ImageSending } from './transport.ts';
 
-export interface CarriedOptions {
-  readonly channel: Channel;
+/** The carrier speaks all the time unless the target takes nothing: `stallMs` is how long it may be silent. */
+export interface CarriedOptions extends SendingOptions {
   readonly carriage: Carriage;
-  readonly directory: string;
-  readonly bandwidth: Bandwidth;
-  readonly signal: AbortSignal;
-  /** Milliseconds without a word of the carrier, which speaks all the time unless the target takes nothing. */
-  readonly stallMs: number;
-  /** Told about bytes that left. */
-  readonly onBytes: (count: number) => void;
-  /** Turns what went wrong into what `finish` rejects with. */
-  readonly explain: (error: unknown) => unknown;
 }
 
 interface Sent {
