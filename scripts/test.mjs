@@ -5,11 +5,13 @@
  * - What is in one lane runs one after the other, lanes run side by side; nothing else decides what meets what.
  * - The output of each job appears whole, when the job has ended.
  * - A job that ends badly counts as a failure, whatever its report says; so does one without a report.
+ * - What failed is told once more at the end, where somebody who sees only the last lines finds it.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capture, killAll } from './test/capture.mjs';
+import { countsOf, failuresOf } from './test/report.mjs';
 import { CHECKS, LANES, SUITES, vitestArgs, whyNot } from './test/suites.mjs';
 
 const asked = process.argv.slice(2);
@@ -22,6 +24,7 @@ if (unknown.length > 0) {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupted(signal));
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
 const add = (counts) => Object.keys(total).forEach((key) => (total[key] += counts[key]));
 const one = (key) => ({ passed: 0, failed: 0, skipped: 0, [key]: 1 });
 
@@ -30,6 +33,7 @@ await Promise.all(
     for (const name of lane.filter(wanted)) await (name === 'verify' ? verify() : suite(name));
   }),
 );
+for (const text of failures) console.log(`\nFAILED: ${text}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
 
@@ -39,6 +43,7 @@ async function verify() {
     const { ok, text, seconds } = await capture(command);
     tell(name, seconds, text);
     add(one(ok ? 'passed' : 'failed'));
+    if (!ok) failures.push(name);
   }
 }
 
@@ -54,27 +59,16 @@ async function suite(name) {
   try {
     const { ok, text, seconds } = await capture(['npx', 'vitest', 'run', ...vitestArgs(name, report)]);
     tell(name, seconds, text);
-    add(await counts(report, ok));
+    const said = JSON.parse(await readFile(report, 'utf8'));
+    const failed = failuresOf(said);
+    add(countsOf(said, ok));
+    failures.push(...(ok || failed.length > 0 ? failed : [`the ${name} suite ended badly`]));
   } catch (error) {
-    console.log(`the ${name} suite left no report: ${error.message}`);
+    failures.push(`the ${name} suite left no report: ${error.message}`);
     add(one('failed'));
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-/** Files that broke before their first test count as one failure each. */
-async function counts(report, ok) {
-  const counted = JSON.parse(await readFile(report, 'utf8'));
-  const broken = counted.testResults.filter(
-    (file) => file.status === 'failed' && file.assertionResults.length === 0,
-  );
-  const failed = counted.numFailedTests + broken.length;
-  return {
-    passed: counted.numPassedTests,
-    failed: ok ? failed : Math.max(1, failed),
-    skipped: counted.numPendingTests + counted.numTodoTests,
-  };
 }
 
 function tell(name, seconds, text) {
