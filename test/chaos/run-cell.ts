@@ -20,7 +20,7 @@ import { faults } from './faults/index.ts';
 import { NothingStruck, type Aimed } from './faults/fault.ts';
 import { flagsOf, forgetHooks, hookRuns, isMoment } from './moments.ts';
 import { CONTAINER, otherHost, type Site } from './site.ts';
-import { FORGOTTEN, isAlive, losesConnections, type Seen } from './verdict.ts';
+import { FORGOTTEN, isAlive, mayLoseConnections, type Seen } from './verdict.ts';
 
 /** Milliseconds that a migration gets after the fault, and to come to its moment at all. */
 const END_MS = 240_000;
@@ -67,7 +67,7 @@ export async function runCell(
   tell('asking the witness where it runs');
   const runs = isSettled(state) && isAlive(await site.witness.report());
   tell('talking with the container');
-  const connections = runs && !losesConnections(cell) ? await brokenConnections(site) : [];
+  const connections = runs && !mayLoseConnections(cell, course) ? await brokenConnections(site) : [];
   tell('comparing ticks');
   const history = runs ? await brokenHistory(site, ticks) : [];
   tell('looking for leftovers');

@@ -3,7 +3,8 @@
  *
  * INVARIANTS
  * - Each lab runs one cell at a time; cells are handed out in order.
- * - After a cell that failed, or after which the container is lost or waits for an operator, the lab is made anew.
+ * - After a cell that failed, that may have cost connections, or after which the container is lost or waits for an operator,
+ *   the lab is made anew.
  * - Every lab is down when this settles, also after an abort.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -11,7 +12,7 @@ import type { Cell } from './cells.ts';
 import { passed, type Outcome } from './report.ts';
 import { runCell } from './run-cell.ts';
 import { openSite, otherHost, type Site } from './site.ts';
-import { judge, type Seen } from './verdict.ts';
+import { judge, mayLoseConnections, type Seen } from './verdict.ts';
 
 export interface RunOptions {
   /** How many at the same time. */
@@ -93,8 +94,9 @@ async function inSite(site: Site, cell: Cell, signal: AbortSignal): Promise<Outc
   return { cell, seen, verdict: judge(cell, seen), ms: performance.now() - begun };
 }
 
-/** One container, which was there all along, and nothing that waits for an operator. */
-const isAsItWas = ({ verdict: { end }, seen }: Outcome): boolean =>
+/** One container, which was there all along, with its connections, and nothing that waits for an operator. */
+const isAsItWas = ({ cell, verdict: { end }, seen }: Outcome): boolean =>
   seen.copies.minRunnable > 0 &&
+  !mayLoseConnections(cell, seen) &&
   end !== null &&
   ['done', 'rolled-back', 'refused', 'cancelled'].includes(end);

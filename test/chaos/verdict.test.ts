@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { MigrationEvent } from '@cmt/contracts';
 import type { CopyState, Interval } from '../../apps/lab/src/demo/copies.ts';
 import { cells } from './cells.ts';
-import { FORGOTTEN, LOST, judge, type Seen } from './verdict.ts';
+import { FORGOTTEN, LOST, judge, mayLoseConnections, type Seen } from './verdict.ts';
 
 const cellNamed = (name: string) => {
   const cell = cells.find((each) => each.name === name);
@@ -129,5 +129,34 @@ describe('a container that is gone', () => {
     expect(judge(late, { ...frozenToo, events: [event(95, 'step-ended', 'confirm')] })).toMatchObject({
       lost: false,
     });
+  });
+});
+
+describe('connections', () => {
+  const restoring = cellNamed('kill-target-criu:restore-and-hold:during');
+
+  test.each([
+    [
+      'are lost to a CRIU killed while it dumps',
+      cellNamed('kill-source-criu:freeze-and-dump:during'),
+      moved,
+      true,
+    ],
+    ['outlive any other fault', kill, moved, false],
+    ['outlive a CRIU killed behind the gate', restoring, moved, false],
+    [
+      'need not when it was struck late, after the gate was opened',
+      restoring,
+      { ...moved, events: [event(95, 'step-started', 'release')] },
+      true,
+    ],
+    [
+      'outlive one that was killed before',
+      restoring,
+      { ...moved, events: [event(105, 'step-started', 'release')] },
+      false,
+    ],
+  ])('%s', (_, cell, seen, may) => {
+    expect(mayLoseConnections(cell, seen)).toBe(may);
   });
 });
