@@ -97,6 +97,9 @@ async function cancelAt(asked: Move, row: string) {
   };
   return {
     report,
+    story: told
+      .map(({ at, host, kind, text, step }) => `${at - cancelledAt} ms ${host} ${kind} ${step} ${text}`)
+      .join('\n'),
     undoBegan: after(({ kind, text }) => kind === 'state' && /rolling-back|cancelled/.test(text)),
     stopped: after(({ kind, step }) => kind === 'step-ended' && step === row),
     resumed: after(({ kind, step }) => kind === 'step-ended' && step === 'resume'),
@@ -131,14 +134,14 @@ describe('cmt cancel takes effect at once', () => {
   test.each(rows)('in %s %j', LIMIT, async (row, flags, prepare) => {
     await prepare?.();
     const took = await cancelAt(move(...flags), row);
-    measured(`cancel in ${row} ${flags.join(' ')}`, { ...took, report: undefined });
+    measured(`cancel in ${row} ${flags.join(' ')}`, { ...took, report: undefined, story: undefined });
     // A short row may have made way for the decision before the cancel was there.
     if (took.report.state === 'done') here = there();
     else {
       expect(took.report.state, JSON.stringify(took.report.failure)).toBe('cancelled');
-      expect(took.undoBegan).toBeLessThan(EFFECT_MS);
-      expect(took.stopped ?? 0).toBeLessThan(EFFECT_MS);
-      expect(took.resumed ?? 0).toBeLessThan(RESUME_MS);
+      expect(took.undoBegan, took.story).toBeLessThan(EFFECT_MS);
+      expect(took.stopped ?? 0, took.story).toBeLessThan(EFFECT_MS);
+      expect(took.resumed ?? 0, took.story).toBeLessThan(RESUME_MS);
     }
     for (const mend of mends.splice(0)) await mend();
     await expectWell();

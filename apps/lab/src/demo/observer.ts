@@ -1,6 +1,7 @@
 /** Processes that watch while others act: asked by a line, answering with a line of JSON. */
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import { start } from '@cmt/host';
 import { fabricExecArgv } from '../exec.ts';
 import type { Lab } from '../lab.ts';
@@ -17,6 +18,10 @@ export interface Observer<Report> {
   kill(): void;
 }
 
+/** Milliseconds for an answer: a busy machine needs seconds for its first. */
+const ANSWER_MS = 30_000;
+const LOOK_MS = 10;
+
 /** A client in the fabric that counts with INCR over one connection, without pause unless told. Resolves when it has its first answer. */
 export async function startCountingClient(
   lab: Lab,
@@ -30,13 +35,17 @@ export async function startCountingClient(
     `${server.pauseMs ?? 0}`,
   ];
   const client = startObserver<CountReport>(fabricExecArgv(lab, argv));
-  for (let tries = 0; tries < 500; tries += 1) {
+  const deadline = performance.now() + ANSWER_MS;
+  while (performance.now() < deadline) {
     const { operations, lostBecause } = await client.report();
     if (lostBecause !== null) throw new LabError(`the client got no connection: ${lostBecause}`);
     if (operations > 0) return client;
+    await pause(LOOK_MS);
   }
   client.kill();
-  throw new LabError(`${server.address}:${server.port} accepts connections but does not answer`);
+  throw new LabError(
+    `${server.address}:${server.port} accepts connections but has not answered in ${ANSWER_MS} ms`,
+  );
 }
 
 /** Watches the copies of a container on all hosts of a lab, from the machine. */
@@ -46,9 +55,6 @@ export async function startWitness(lab: Lab, container: string): Promise<Observe
   await witness.report();
   return witness;
 }
-
-/** Milliseconds for an answer: they answer between two looks, even on a busy machine. */
-const ANSWER_MS = 30_000;
 
 /** Starts such a process; standard output is its answers, one line each, in order. */
 export function startObserver<Report>(argv: readonly string[]): Observer<Report> {
