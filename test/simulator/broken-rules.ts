@@ -1,10 +1,11 @@
 /** Rules with one deliberate fault each: a simulator that does not catch every one of them proves nothing. */
-import type { StepName, StepOutput } from '@cmt/contracts';
+import type { Side, StepName, StepOutput } from '@cmt/contracts';
 import type { StepContext } from '../../libs/host/src/context.ts';
 import type { Journal, JournalEntry } from '../../libs/host/src/journal.ts';
 import { CONTAINER } from './sim-host.ts';
 import { realRules, type Rules } from './rules.ts';
 import type { SimProcess } from './sim-process.ts';
+import { migrationKey, type MigrationJob } from './sim-queue.ts';
 
 /** A variant, and the promises of which at least one must be seen broken. */
 export interface BrokenRules {
@@ -52,8 +53,30 @@ export const brokenRules: readonly BrokenRules[] = [
   }),
   variant('the journal is not made durable', ['H4', 'H7', 'one copy', 'end'], { syncsJournal: false }),
   variant('the source is retired without asking', ['one copy', 'memory'], { step: retiresEarly }),
+  variant('a fenced host does not ask whether it is', ['H8', 'one copy'], {
+    decisions: (decisions, who) => ({
+      ...decisions,
+      resolution: async (migration, signal) => {
+        const word = await decisions.resolution(migration, signal);
+        return word !== null && sideOf(who, migration) === word.fenced ? null : word;
+      },
+    }),
+  }),
+  variant('a fenced copy is thrown away before the other runs', ['one copy', 'H4', 'end'], {
+    decisions: (decisions) => ({
+      ...decisions,
+      resolution: async (migration, signal) => {
+        const word = await decisions.resolution(migration, signal);
+        return word === null ? null : { ...word, over: true };
+      },
+    }),
+  }),
   variant('nothing is cleaned up', ['H7'], { step: cleansNothing }),
 ];
+
+/** The side that the host of a process is on. */
+const sideOf = ({ world, role }: SimProcess, migration: string): Side =>
+  world.redis.get<MigrationJob>(migrationKey(migration))?.request.source === role ? 'source' : 'target';
 
 type AnyStep = (input: unknown, context: StepContext) => Promise<unknown>;
 

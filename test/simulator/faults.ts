@@ -1,10 +1,13 @@
-/** What goes wrong in a simulated run, and when: drawn from the seed, and small enough to be printed and shrunk. */
-import { Random as Dice, type Random } from './virtual-time.ts';
+/** What goes wrong in a simulated run, and when: small enough to be printed and shrunk. */
 import type { HostNode, Node, Role } from './world.ts';
 
-/** At the n-th await of a process of that role, before it takes place or when its answer is on the way; or at a time. */
+/**
+ * At the n-th await of a process of that role, or the first one for that, before it takes place or when its answer is on the way;
+ * or at a time.
+ */
 export type Trigger =
   | { readonly role: Role; readonly nth: number; readonly when: 'before' | 'after' }
+  | { readonly role: Role; readonly first: string; readonly when: 'before' | 'after' }
   | { readonly atMs: number };
 
 export type Deed =
@@ -26,6 +29,8 @@ export type Deed =
   /** It comes back with nothing in it. */
   | { readonly kind: 'redis-emptied'; readonly downMs: number }
   | { readonly kind: 'cancel' }
+  /** An operator looks, and gives his word about the side on that host if a migration waits for one. */
+  | { readonly kind: 'resolve'; readonly word: Word }
   /** Somebody asks for the container to be moved once more, there or back. */
   | { readonly kind: 'again'; readonly from: HostNode }
   /** The queue delivers what is under way a second time. */
@@ -40,6 +45,21 @@ export type Deed =
   /** No answer until the caller gives up. */
   | { readonly kind: 'hang' };
 
+/**
+ * An operator's word that a host is fenced, and what he has done to it before: switched it off or, where its copy stood still,
+ * taken it off the network; or nothing, though he says so. Later somebody brings it back.
+ */
+export interface Word {
+  readonly host: HostNode;
+  readonly by: 'power' | 'network' | 'nothing';
+  readonly backAfterMs: number;
+}
+
+/** One who looks at what waits for him, so long after it has begun to. */
+export interface Operator extends Word {
+  readonly afterMs: number;
+}
+
 export interface Fault {
   readonly trigger: Trigger;
   readonly deed: Deed;
@@ -51,157 +71,16 @@ export interface Scenario {
   readonly redisKeepsEveryWrite: boolean;
   readonly preRestoreHook: boolean;
   readonly coordinators: 1 | 2;
+  /** Null: nobody looks. */
+  readonly operator: Operator | null;
   readonly faults: readonly Fault[];
-}
-
-/** Awaits of each role in a run without faults. */
-export type Awaits = Readonly<Record<Role, number>>;
-
-const ROLES: readonly Role[] = ['alpha', 'beta', 'coordinator'];
-const MOST_FAULTS = 4;
-/** Milliseconds in which an undisturbed run has ended. */
-const RUN_MS = 2_500;
-
-/** The scenario of a seed. @param awaitsOf how many awaits there are to choose from */
-export function draw(seed: number, random: Random, awaitsOf: (scenario: Scenario) => Awaits): Scenario {
-  const setting: Scenario = {
-    seed,
-    redisKeepsEveryWrite: random.chance(0.5),
-    preRestoreHook: random.chance(0.3),
-    coordinators: random.chance(0.3) ? 2 : 1,
-    faults: [],
-  };
-  const awaits = awaitsOf(setting);
-  // Of dice of its own: what other seeds mean stays as it was.
-  const gone = new Dice(seed ^ 0x2c1b3c6d);
-  if (gone.chance(0.06)) return { ...setting, faults: drawClientGone(gone, awaits) };
-  if (random.chance(0.15)) return { ...setting, faults: drawTwoAtOnce(random, awaits) };
-  if (random.chance(0.08)) return { ...setting, faults: drawLateCommand(random) };
-  const count = random.chance(0.4) ? 1 : random.whole(2, MOST_FAULTS);
-  return { ...setting, faults: Array.from({ length: count }, () => drawFault(random, awaits)) };
-}
-
-/** The client's machine vanishes; once in three times something else has gone wrong before. */
-function drawClientGone(random: Random, awaits: Awaits): Fault[] {
-  const role = random.pick(['alpha', 'beta'] as const);
-  // Most of what can happen here happens in the blackout.
-  const nth = random.whole(Math.floor(0.4 * awaits[role]), Math.floor(0.97 * awaits[role]));
-  const when = random.chance(0.5) ? 'before' : 'after';
-  const gone: Fault = { trigger: { role, nth, when }, deed: { kind: 'client-gone' } };
-  return random.chance(0.33) ? [drawFault(random, awaits), gone] : [gone];
-}
-
-/** Redis forgets, and who has just been answered is not there to say it again. */
-function drawTwoAtOnce(random: Random, awaits: Awaits): Fault[] {
-  const role = random.pick(['alpha', 'beta'] as const);
-  const trigger: Trigger = { role, nth: random.whole(1, Math.floor(0.97 * awaits[role])), when: 'after' };
-  const losesMs = Math.round(random.between(5, 1_000));
-  const gone: Deed = random.chance(0.5)
-    ? { kind: 'kill', role, backAfterMs: duration(random) }
-    : { kind: 'cut', from: role, to: 'redis', bothWays: true, forMs: duration(random) };
-  const crash: Deed = { kind: 'redis-crash', losesMs, downMs: Math.round(random.between(50, 2_000)) };
-  return [
-    { trigger, deed: crash },
-    { trigger, deed: gone },
-  ];
-}
-
-/** A switch is undone, and a command of its epoch comes when the next one is under way or all is over. */
-function drawLateCommand(random: Random): Fault[] {
-  const late: Deed = { kind: 'replay', host: drawHost(random), share: random.next() };
-  return [
-    { trigger: { atMs: 0 }, deed: { kind: 'restore-fails', host: drawHost(random) } },
-    { trigger: { atMs: Math.round(random.between(200, RUN_MS)) }, deed: late },
-  ];
-}
-
-function drawFault(random: Random, awaits: Awaits): Fault {
-  const role = random.pick(ROLES);
-  const nth = random.whole(1, Math.floor(0.97 * awaits[role]));
-  const when = random.chance(0.5) ? 'before' : 'after';
-  const atThatAwait: Trigger = { role, nth, when };
-  const anywhere: Trigger = random.chance(0.7)
-    ? atThatAwait
-    : { atMs: Math.round(random.between(0, RUN_MS)) };
-  switch (random.whole(0, 15)) {
-    case 0:
-    case 1:
-    case 2:
-    case 3:
-      return { trigger: atThatAwait, deed: { kind: 'kill', role, backAfterMs: duration(random) } };
-    case 4:
-      return {
-        trigger: anywhere,
-        deed: { kind: 'kill', role: random.pick(ROLES), backAfterMs: duration(random) },
-      };
-    case 5:
-      return { trigger: anywhere, deed: { kind: 'stop', role: random.pick(ROLES), forMs: duration(random) } };
-    case 6:
-      return { trigger: anywhere, deed: { kind: 'power', host: drawHost(random), forMs: duration(random) } };
-    case 7:
-      return { trigger: anywhere, deed: drawCut(random) };
-    case 8:
-      return { trigger: anywhere, deed: drawRedis(random) };
-    case 9:
-      return { trigger: anywhere, deed: { kind: 'cancel' } };
-    case 10:
-      return { trigger: anywhere, deed: { kind: 'again', from: drawHost(random) } };
-    case 11:
-      return { trigger: anywhere, deed: { kind: 'duplicate', host: drawHost(random) } };
-    case 12:
-      return { trigger: anywhere, deed: { kind: 'replay', host: drawHost(random), share: random.next() } };
-    case 13:
-      return { trigger: anywhere, deed: { kind: 'restore-fails', host: drawHost(random) } };
-    case 14:
-      return { trigger: { role, nth, when: 'after' }, deed: { kind: 'lose-answer' } };
-    default:
-      return { trigger: { role, nth, when: 'before' }, deed: { kind: random.chance(0.5) ? 'fail' : 'hang' } };
-  }
 }
 
 /** The same fault at an earlier moment. */
 export function sooner({ trigger, deed }: Fault): Fault {
   if ('atMs' in trigger) return { deed, trigger: { atMs: Math.floor(trigger.atMs / 2) } };
+  if ('first' in trigger) return { deed, trigger };
+  // Of several processes none may be answered before another has begun to wait.
+  if (trigger.nth === 1) return { deed, trigger: { ...trigger, when: 'before' } };
   return { deed, trigger: { ...trigger, nth: Math.ceil(trigger.nth / 2) } };
-}
-
-const drawHost = (random: Random): HostNode => random.pick(['alpha', 'beta'] as const);
-
-/** Short ones, ones about as long as a lock, and long ones. */
-function duration(random: Random): number {
-  const [low, high] = random.pick([
-    [50, 2_000],
-    [5_000, 16_000],
-    [16_000, 70_000],
-  ] as const);
-  return Math.round(random.between(low, high));
-}
-
-function drawCut(random: Random): Deed {
-  const [from, to] = random.pick([
-    ['alpha', 'beta'],
-    ['alpha', 'redis'],
-    ['beta', 'redis'],
-    ['control', 'redis'],
-  ] as const);
-  const reversed = random.chance(0.5);
-  return {
-    kind: 'cut',
-    from: reversed ? to : from,
-    to: reversed ? from : to,
-    bothWays: random.chance(0.6),
-    forMs: duration(random),
-  };
-}
-
-function drawRedis(random: Random): Deed {
-  const ms = duration(random);
-  switch (random.whole(0, 4)) {
-    case 0:
-      return { kind: 'redis-emptied', downMs: ms };
-    case 1:
-      return { kind: 'redis-stop', forMs: ms };
-    default:
-      return { kind: 'redis-crash', losesMs: Math.round(random.between(0, 1_000)), downMs: ms };
-  }
 }

@@ -12,7 +12,7 @@ import { calibrate, playSeed } from './simulate.ts';
 const HELP = `Usage: npm run simulate -- [--runs N] [--seed S] [--json]
 
 Plays N migrations (default 10000) with faults drawn from the seeds S, S+1, … (default 1) in a simulated world: the real saga,
-steps and settlement, with hosts, queue and links that fail. After every event the promises H1 to H7 are checked.
+steps and settlement, with hosts, queue and links that fail. After every event the promises H1 to H8 are checked.
 
 Examples:
   npm run simulate -- --runs 100000 --json
@@ -45,7 +45,7 @@ async function main(runs: number, seed: number): Promise<number> {
   const { crashPoints, failing, ...figures } = tally;
   const said = { ...figures, crashPoints: crashPoints.length, perSecond };
   process.stdout.write(values.json ? `${JSON.stringify(said)}\n` : `${textOf(said)}\n`);
-  if (failing[0] !== undefined) await explain(failing[0]);
+  if (failing[0] !== undefined) await explain(failing[0], failing);
   return tally.violations === 0 ? 0 : 1;
 }
 
@@ -58,11 +58,11 @@ function textOf(figures: object): string {
     .join('\n');
 }
 
-/** The failing run, as small as it gets. */
-async function explain(seed: number): Promise<void> {
+/** The failing run, as small as it gets, and which others fail. */
+async function explain(seed: number, failing: readonly number[]): Promise<void> {
   await calibrate();
   const run = await shrink(await playSeed(seed), realRules);
-  const told = { seed, violations: run.violations, scenario: run.scenario, notes: run.notes };
+  const told = { failing, seed, violations: run.violations, scenario: run.scenario, notes: run.notes };
   process.stderr.write(`${JSON.stringify(told, null, 2)}\n`);
 }
 

@@ -1,8 +1,8 @@
 /**
- * What must hold after every event (docs/lifecycle.md, H1 to H7), looked at from outside: at the copies themselves, at what is
+ * What must hold after every event (docs/lifecycle.md, H1 to H8), looked at from outside: at the copies themselves, at what is
  * durable on the hosts, and at every vote that was ever counted, also one that Redis has forgotten since.
  */
-import type { Decision } from '@cmt/contracts';
+import type { Decision, Side } from '@cmt/contracts';
 import type { JournalEntry, Phase } from '../../libs/host/src/journal.ts';
 import { BUNDLE, IMAGES_DIR, type Copy, type SimHost } from './sim-host.ts';
 import type { World } from './world.ts';
@@ -19,6 +19,9 @@ export class Promises {
   readonly #world: World;
   readonly #votes = new Map<string, Set<Decision>>();
   readonly #held = new Set<string>();
+  /** `<migration> <side>` of which an operator's word that it is fenced was ever on record; and what is the word now. */
+  readonly #everFenced = new Set<string>();
+  readonly #fenced = new Map<string, Side | null>();
   /** Epochs whose source has run on without ABORT on record. */
   readonly #ranOnAlone = new Set<string>();
   readonly #ranOn = new Set<string>(['alpha']);
@@ -34,7 +37,7 @@ export class Promises {
   /** After every event. */
   check(): void {
     const running = this.#world.hosts.filter(({ copy }) => copy?.status === 'running');
-    if (running.length > 1) this.#broken('one copy', 'two copies run');
+    if (running.length > 1 && !this.#world.operator.hasErred) this.#broken('one copy', 'two copies run');
     if (!this.lostWithHost && !this.#isAnyRunnable()) this.#broken('one copy', 'no copy can run any more');
     for (const host of this.#world.hosts) if (host.copy?.status === 'held') this.#noteHeld(host);
   }
@@ -46,17 +49,25 @@ export class Promises {
       this.#broken('H3', `COMMIT and ABORT of ${migration} ${epoch}`);
   }
 
+  /** An operator's word is on record, or (null) was taken back. */
+  fenced(migration: string, side: Side | null): void {
+    if (side !== null) this.#everFenced.add(`${migration} ${side}`);
+    this.#fenced.set(migration, side);
+  }
+
   /** The gate of that directory was opened. */
   released(host: SimHost, gate: string): void {
     const [, migration = '', epoch = ''] = /([^/]+)\/(\d+)-gate$/.exec(gate) ?? [];
     const entry = host.journal.get(migration);
-    if (!this.#wasDecided(migration, Number(epoch), 'COMMIT'))
+    const goesOnAlone = this.#everFenced.has(`${migration} source`);
+    if (this.#isFenced(migration, 'target')) this.#runsFenced(migration, 'target');
+    if (!goesOnAlone && !this.#wasDecided(migration, Number(epoch), 'COMMIT'))
       this.#broken('H1', `the gate of ${migration} ${epoch} opens without COMMIT`);
     if (entry?.epoch !== Number(epoch) || (entry.phase !== 'COMMITTED' && entry.phase !== 'RUNNING'))
       this.#broken('H4', `the gate of ${migration} ${epoch} opens while the journal says ${said(entry)}`);
     const content = host.bundles.get(BUNDLE);
     if (host.copy !== null) {
-      if (host.copy.generation !== this.#generation)
+      if (host.copy.generation !== this.#generation && !goesOnAlone)
         this.#broken('memory', 'an older state of the container runs');
       if (content?.generation !== host.copy.generation || !content.whileFrozen)
         this.#broken('files', 'the files are older than the memory');
@@ -78,9 +89,12 @@ export class Promises {
   resumed(host: SimHost): void {
     const entry = this.#newest(host, 'source');
     if (entry?.phase !== 'RESUMED') this.#broken('H4', `resumed while the journal says ${said(entry)}`);
-    if (entry !== null) this.#mayResume(host, entry);
+    const goesOnAlone = entry !== null && this.#everFenced.has(`${entry.migration} target`);
+    if (entry !== null && this.#isFenced(entry.migration, 'source') && !this.#isAlone(host, entry))
+      this.#runsFenced(entry.migration, 'source');
+    if (entry !== null && !goesOnAlone) this.#mayResume(host, entry);
     if (host.copy === null) return;
-    if (host.copy.generation !== this.#generation)
+    if (host.copy.generation !== this.#generation && !goesOnAlone)
       this.#broken('memory', 'an older state of the container runs on');
     this.#letRun(host, host.copy);
   }
@@ -88,6 +102,7 @@ export class Promises {
   /** A copy is about to be destroyed. */
   ending(host: SimHost, copy: Copy): void {
     if (copy.status === 'held') return;
+    if (copy.status === 'running') this.#broken('one copy', `${host.name}: a running copy is killed`);
     const entry = this.#newest(host, 'source');
     if (entry?.phase !== 'RETIRED')
       this.#broken('H4', `a ${copy.status} copy dies while the journal says ${said(entry)}`);
@@ -114,8 +129,10 @@ export class Promises {
       if (end === 'needs-operator' && reason === null)
         this.#broken('end', `${id} needs an operator, and says not why`);
     if (this.lostWithHost || migrations.some(({ end }) => end === 'needs-operator')) return;
-    if (!this.#world.hosts.some(({ copy }) => copy?.status === 'running'))
-      this.#broken('end', 'the container does not run');
+    const running = this.#world.hosts.filter(({ copy }) => copy?.status === 'running');
+    if (running.length === 0) this.#broken('end', 'the container does not run');
+    // An operator has erred: both copies are kept, and reported.
+    if (running.length > 1) return;
     for (const host of this.#world.hosts) this.#nothingLeft(host);
   }
 
@@ -150,21 +167,36 @@ export class Promises {
       this.#broken('H7', `${host.name}: a bundle is left`);
   }
 
-  #mayResume(host: SimHost, { migration, epoch, saidGo }: JournalEntry): void {
-    const target = this.#world.hosts.find((other) => other !== host);
-    const there = target?.journal.get(migration);
-    const isDiscarded = there?.phase === 'DISCARDED' && there.epoch >= epoch;
+  #isFenced = (migration: string, side: Side): boolean =>
+    this.#fenced.get(migration) === side && !this.#world.redisHasLost;
+
+  #runsFenced = (migration: string, side: Side): void =>
+    this.#broken('H8', `${migration}: the ${side} runs, and was declared fenced`);
+
+  /** The target never held the copy that this source holds. */
+  #isUnheld = ({ migration, epoch, saidGo }: JournalEntry): boolean =>
+    saidGo !== true && !this.#held.has(`${migration} ${epoch}`);
+
+  /** The target has written down that it will not run it. */
+  #isGivenUp(source: SimHost, { migration, epoch }: JournalEntry): boolean {
+    const there = this.#world.other(source).journal.get(migration);
+    return there?.phase === 'DISCARDED' && there.epoch >= epoch;
+  }
+
+  #isAlone = (source: SimHost, entry: JournalEntry): boolean =>
+    this.#isUnheld(entry) || this.#isGivenUp(source, entry);
+
+  #mayResume(host: SimHost, entry: JournalEntry): void {
+    const { migration, epoch } = entry;
     const key = `${migration} ${epoch}`;
-    const isUnheld = saidGo !== true && !this.#held.has(key);
     if (!this.#wasDecided(migration, epoch, 'ABORT')) {
-      if (!isDiscarded && !isUnheld) this.#broken('H2', `${key} runs on at ${host.name} without ABORT`);
+      if (!this.#isAlone(host, entry)) this.#broken('H2', `${key} runs on at ${host.name} without ABORT`);
       this.#ranOnAlone.add(key);
     }
-    if (this.#held.has(`${migration} ${epoch}`) && !isDiscarded && this.#world.redisHasLost)
-      this.#broken(
-        'H6',
-        `${migration} ${epoch} runs on, the target says ${said(there)}, and Redis has lost writes`,
-      );
+    if (this.#held.has(key) && !this.#isGivenUp(host, entry) && this.#world.redisHasLost) {
+      const there = said(this.#world.other(host).journal.get(migration));
+      this.#broken('H6', `${key} runs on, the target says ${there}, and Redis has lost writes`);
+    }
   }
 
   #letRun(host: SimHost, copy: Copy): void {

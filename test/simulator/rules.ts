@@ -9,7 +9,7 @@ import type { SimProcess } from './sim-process.ts';
 
 export interface Rules {
   readonly journal: (journal: Journal, who: SimProcess) => Journal;
-  readonly decisions: (decisions: Decisions) => Decisions;
+  readonly decisions: (decisions: Decisions, who: SimProcess) => Decisions;
   readonly context: (context: StepContext) => StepContext;
   readonly step: <N extends StepName>(name: N, step: Step<N>) => Step<N>;
   /** The target's answer to a source that asks without Redis. */
@@ -21,6 +21,8 @@ export interface Rules {
   /** Whether an entry of the journal is on disk when its write is answered. */
   readonly syncsJournal: boolean;
   readonly checksTokens: boolean;
+  /** Whether a worker makes durable at its start what the one before it had not. */
+  readonly syncsAtStart: boolean;
   /** Whether the journal itself refuses to go back to an older epoch. */
   readonly checksEpoch: boolean;
 }
@@ -36,5 +38,6 @@ export const realRules: Rules = {
   firstVoteWins: true,
   syncsJournal: true,
   checksTokens: true,
+  syncsAtStart: true,
   checksEpoch: true,
 };

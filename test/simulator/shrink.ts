@@ -23,6 +23,7 @@ function* smallerOnes(scenario: Scenario): Generator<Scenario> {
   const { faults } = scenario;
   for (const [index] of faults.entries())
     yield { ...scenario, faults: faults.filter((_, other) => other !== index) };
+  if (scenario.operator !== null) yield { ...scenario, operator: null };
   if (scenario.coordinators === 2) yield { ...scenario, coordinators: 1 };
   if (scenario.preRestoreHook) yield { ...scenario, preRestoreHook: false };
   for (const [index, fault] of faults.entries())

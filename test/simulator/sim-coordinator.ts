@@ -1,6 +1,6 @@
 /** A coordinator of the simulated world: takes migrations and drives them with the real `runMigration`. */
 import { CmtError, type Decision, type Leg, type LegResult } from '@cmt/contracts';
-import type { Saga } from '@cmt/saga';
+import type { Saga, SagaEvent } from '@cmt/saga';
 import type { LegOrder, Ports } from '../../apps/coordinator/src/ports.ts';
 import { runMigration } from '../../apps/coordinator/src/run-migration.ts';
 import { takeUp } from '../../apps/coordinator/src/take-up.ts';
@@ -63,9 +63,10 @@ export class SimCoordinator {
       const ports = this.#ports(job, token, ownership);
       const announced = () => this.#untilAnswered(ownership.signal, () => this.#rebuilder.announced(request));
       const begun = await takeUp({ request, origin, stored, announced }, ports, ownership.signal);
-      if (begun.end === null) await runMigration(begun, ports, ownership.signal);
+      const word = wordOf(job, begun, this.process.clock.now());
+      if (begun.end === null || word !== null) await runMigration(begun, ports, ownership.signal, word);
       ownership.assertOwned();
-      await this.#queue.saveMigration(id, token, { isDone: true, lock: null });
+      await this.#queue.saveMigration(id, token, { isDone: true, lock: null, word: null });
     } catch (error) {
       if (!(error instanceof Fenced)) this.#world.note(this.process, `lets go of ${id}: ${String(error)}`);
       await this.#queue.saveMigration(id, token, { lock: null }).catch(() => false);
@@ -207,6 +208,12 @@ export class SimCoordinator {
     }
   }
 }
+
+/** What an operator has said to a migration that had ended for want of it. */
+const wordOf = ({ word, state }: MigrationJob, begun: Saga, at: number): SagaEvent | null =>
+  word !== null && state?.end === 'needs-operator' && begun.end !== null
+    ? { kind: 'resolve', fenced: word, at }
+    : null;
 
 const cancelled = ({ calls }: LegOrder): LegResult => ({
   v: 1,

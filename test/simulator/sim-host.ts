@@ -48,7 +48,9 @@ export class SimHost {
   #pids = 100;
   copy: Copy | null = null;
   isUp = true;
+  /** As every process sees it; `#unsynced` has what a power cut may still make of an entry. */
   readonly journal = new Map<string, JournalEntry>();
+  readonly #unsynced = new Map<string, JournalEntry | null>();
   /** Results of legs that have ended here; written, but not fsynced. */
   readonly ledger = new Map<string, LegResult>();
   readonly texts = new Map<string, string>();
@@ -70,6 +72,22 @@ export class SimHost {
   /** An entry is about to take the place of another. */
   journalled(before: JournalEntry | null, after: JournalEntry): void {
     this.#world.promises.journalled(this, before, after);
+  }
+
+  /** An entry takes the place of another in its directory. */
+  rename(entry: JournalEntry): void {
+    const { migration } = entry;
+    if (!this.#unsynced.has(migration)) this.#unsynced.set(migration, this.journal.get(migration) ?? null);
+    this.journal.set(migration, entry);
+  }
+
+  /** What stands in the journal of that migration, or of all, is durable now. */
+  sync(migration: string): void {
+    if (this.#world.rules.syncsJournal) this.#unsynced.delete(migration);
+  }
+
+  syncJournal(): void {
+    for (const migration of [...this.#unsynced.keys()]) this.sync(migration);
   }
 
   /** A container as its user started it. */
@@ -177,13 +195,18 @@ export class SimHost {
     this.removeTree(IMAGES_DIR);
     Object.assign(this.network, { built: false, attached: false, fenced: false });
     for (const leg of [...this.ledger.keys()]) if (this.#world.random.chance(0.5)) this.ledger.delete(leg);
-    if (!this.#world.rules.syncsJournal) this.#loseUnsynced();
+    this.#loseUnsynced();
     this.isUp = false;
   }
 
   #loseUnsynced(): void {
-    for (const [id, { updatedAt }] of this.journal)
-      if (updatedAt > this.#world.time.now - UNSYNCED_MS) this.journal.delete(id);
+    for (const [id, before] of this.#unsynced) {
+      const updatedAt = this.journal.get(id)?.updatedAt ?? 0;
+      if (updatedAt <= this.#world.time.now - UNSYNCED_MS || this.#world.random.chance(0.5)) continue;
+      if (before === null) this.journal.delete(id);
+      else this.journal.set(id, before);
+    }
+    this.#unsynced.clear();
   }
 
   #newProcess(): ProcessName & { beganAt: number } {

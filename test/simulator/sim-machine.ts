@@ -101,8 +101,12 @@ function explained(host: SimHost, work: string, container: string): CmtError {
   return new CmtError('RESTORE_FAILED', { host: host.name, container, reason });
 }
 
-/** The journal on the host's disk: an entry is durable from the instant of its write. */
+/** Milliseconds from the rename of an entry to its being durable. */
+const SYNC_MS = 1;
+
+/** The journal on the host's disk: an entry is seen from the instant of its rename, and durable when its write is answered. */
 export function journalOf(host: SimHost, who: SimProcess, checksEpoch = true): Journal {
+  const { time } = who.world;
   const all = () => [...host.journal.values()];
   return {
     read: (migration) => who.effect('journal read', () => host.journal.get(migration) ?? null),
@@ -115,7 +119,13 @@ export function journalOf(host: SimHost, who: SimProcess, checksEpoch = true): J
             current: current.epoch,
           });
         host.journalled(current ?? null, entry);
-        host.journal.set(entry.migration, entry);
+        host.rename(entry);
+        return new Promise<void>((resolve) =>
+          time.after(SYNC_MS, () => {
+            if (who.isAlive) host.sync(entry.migration);
+            resolve();
+          }),
+        );
       }),
     open: () => who.effect('journal open', () => all().filter(({ closed }) => !closed)),
     unreadable: () => Promise.resolve([]),

@@ -7,6 +7,7 @@ import {
   type LegResult,
   type MigrationRequest,
   type Resolution,
+  type Side,
 } from '@cmt/contracts';
 import type { Saga } from '@cmt/saga';
 import type { Decisions } from '../../libs/host/src/context.ts';
@@ -26,6 +27,8 @@ export interface MigrationJob {
   readonly lease: number;
   readonly lock: Lock | null;
   readonly isDone: boolean;
+  /** Side of which an operator has said that it is fenced, until a coordinator has obeyed. */
+  readonly word: Side | null;
 }
 
 export interface LegJob {
@@ -75,7 +78,10 @@ export class SimQueue {
 
   /** An operator's word about a migration, or that there is none any more. */
   resolve = (id: string, resolution: Resolution | null): Promise<void> =>
-    this.#call('resolve', () => this.#redis.set(resolutionKey(id), resolution));
+    this.#call('resolve', () => {
+      this.#redis.set(resolutionKey(id), resolution);
+      this.#who.world.promises.fenced(id, resolution?.fenced ?? null);
+    });
 
   continuityMark = (): Promise<string | null> => this.#call('mark', () => this.#redis.continuityMark);
 

@@ -114,6 +114,7 @@ export class SimRebuilder {
         lease,
         lock: null,
         isDone: false,
+        word: null,
       };
       this.#redis.set(key, job);
     });

@@ -5,7 +5,7 @@ import { runLeg } from '../../apps/worker/src/run-step.ts';
 import type { StepContext } from '../../libs/host/src/context.ts';
 import type { Journal, JournalEntry } from '../../libs/host/src/journal.ts';
 import { PEER_LOOK_MS, PeerSettler } from '../../libs/host/src/peer-settlement.ts';
-import { settle } from '../../libs/host/src/settle.ts';
+import { settle, settleFencedSides } from '../../libs/host/src/settle.ts';
 import { steps } from '../../libs/host/src/steps/index.ts';
 import type { Verdict } from '../../libs/host/src/transports/transport.ts';
 import { ANNOUNCE_MS } from '../../libs/queue/src/registry.ts';
@@ -24,6 +24,7 @@ const LOOK_MS = 3_000;
 const ADOPT_MS = 5_000;
 const ADOPT_LOOK_MS = 200;
 const STOP_LOOK_MS = 2_000;
+const FENCED_LOOK_MS = 5_000;
 const SETTLE_LIMIT_MS = 60_000;
 
 export class SimWorker {
@@ -55,7 +56,7 @@ export class SimWorker {
       endpoint,
       machine: machineOf(host, this.process),
       journal: rules.journal(journalOf(host, this.process, rules.checksEpoch), this.process),
-      decisions: rules.decisions(this.#queue.decisions()),
+      decisions: rules.decisions(this.#queue.decisions(), this.process),
       runtimes: { get: () => runtime, all: () => [runtime] },
       network: networkOf(host, this.process),
       links: linksOf(host, this.process),
@@ -73,14 +74,18 @@ export class SimWorker {
   }
 
   async start(): Promise<void> {
-    await settle(this.journal, (entry) => this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS)));
+    if (this.#world.rules.syncsAtStart)
+      await this.process.effect('journal sync', () => this.#host.syncJournal());
+    await settle(this.journal, this.#settling);
     this.#announce();
     this.#look();
     this.#lookForStops();
-    const limited = (entry: JournalEntry) =>
-      this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS));
-    this.#settleWithPeers(new PeerSettler(this.journal, limited));
+    this.#lookForFenced();
+    this.#settleWithPeers(new PeerSettler(this.journal, this.#settling));
   }
+
+  readonly #settling = (entry: JournalEntry): StepContext =>
+    this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS));
 
   /** As apps/worker does it. */
   #settleWithPeers(peers: PeerSettler): void {
@@ -88,16 +93,21 @@ export class SimWorker {
     peers.look().then(again, again);
   }
 
+  /** As apps/worker does it. */
+  #lookForFenced(): void {
+    const again = () => this.process.after(FENCED_LOOK_MS, () => this.#lookForFenced());
+    settleFencedSides(this.journal, this.#settling).then(again, again);
+  }
+
   /** The other host's source asks. */
   async withdraw(migration: string, epoch: number): Promise<Verdict> {
     const entry = await this.journal.read(migration);
     if (entry === null) return 'UNKNOWN';
-    const limited = () => this.#contextOf(entry, this.process.clock.limit(SETTLE_LIMIT_MS));
-    const verdict = await this.#world.rules.withdraw(epoch, limited());
+    const verdict = await this.#world.rules.withdraw(epoch, this.#settling(entry));
     const { runtime, container, bundle, network } = entry;
     if (verdict === 'ABORT')
       void steps
-        .discard({ subject: { runtime, container, bundle }, network }, limited())
+        .discard({ subject: { runtime, container, bundle }, network }, this.#settling(entry))
         .catch(() => undefined);
     return verdict;
   }
@@ -166,31 +176,36 @@ export class SimWorker {
     await this.#queue.completeLeg(this.#host.name, id, token, result, ownership.signal);
   }
 
+  /** As libs/queue/src/consume-legs.ts: what is refused, or stopped before it begins, has that as its result. */
   async #resultOf(id: string, job: LegJob, ownership: SimOwnership): Promise<LegResult> {
-    const earlier = await this.process.effect('ledger read', () => this.#host.ledger.get(id) ?? null);
-    if (!(await this.#isWanted(id, job, ownership.signal)))
-      return failed(
-        job.leg,
-        new CmtError('INTERNAL', { host: this.#host.name, step: id, reason: 'not wanted' }),
-      );
-    if (earlier !== null) return earlier;
-    const stop = await this.#queue.stopReason(this.#host.name, id);
-    this.#world.begunLegs.push(job.leg);
-    const result =
-      stop === null
-        ? await this.#run(job.leg, ownership.signal)
-        : failed(job.leg, new CmtError('CANCELLED', { reason: stop }));
-    if (ownership.isHandedBack && !isComplete(job.leg, result)) throw ownership.signal.reason as Error;
-    await this.process.effect('ledger write', () => void this.#host.ledger.set(id, result));
-    return result;
+    try {
+      await this.#assertWanted(id, job, ownership.signal);
+      const earlier = await this.process.effect('ledger read', () => this.#host.ledger.get(id) ?? null);
+      if (earlier !== null) return earlier;
+      const stop = await this.#queue.stopReason(this.#host.name, id);
+      this.#world.begunLegs.push(job.leg);
+      const result =
+        stop === null
+          ? await this.#run(job.leg, ownership.signal)
+          : failed(job.leg, new CmtError('CANCELLED', { reason: stop }));
+      if (ownership.isHandedBack && !isComplete(job.leg, result)) throw ownership.signal.reason as Error;
+      await this.process.effect('ledger write', () => void this.#host.ledger.set(id, result));
+      return result;
+    } catch (error) {
+      // What Redis does not answer, it cannot be told either: the leg is begun again.
+      if (!(error instanceof CmtError) || error.failure.code === 'REDIS_UNREACHABLE') throw error;
+      return failed(job.leg, error);
+    }
   }
 
-  async #isWanted(id: string, job: LegJob, signal: AbortSignal): Promise<boolean> {
+  async #assertWanted(id: string, job: LegJob, signal: AbortSignal): Promise<void> {
     const { clock } = this.process;
     for (const deadline = clock.elapsed() + ADOPT_MS; ; await clock.wait(ADOPT_LOOK_MS, signal)) {
-      if (await this.#queue.isWanted(this.#host.name, id, job)) return true;
-      if (clock.elapsed() > deadline) return this.#world.rules.obeysStaleCoordinators;
+      if (await this.#queue.isWanted(this.#host.name, id, job)) return;
+      if (clock.elapsed() > deadline) break;
     }
+    if (!this.#world.rules.obeysStaleCoordinators)
+      throw new CmtError('INTERNAL', { host: this.#host.name, step: id, reason: 'not wanted' });
   }
 
   #run(leg: Leg, signal: AbortSignal): Promise<LegResult> {

@@ -1,5 +1,6 @@
 /** One run of the simulated world, from its seed to its verdict. */
-import { draw, sooner, type Awaits, type Scenario } from './faults.ts';
+import { draw, type Awaits } from './draw.ts';
+import { sooner, type Scenario } from './faults.ts';
 import type { Violation } from './promises.ts';
 import { realRules, type Rules } from './rules.ts';
 import { Random } from './virtual-time.ts';
@@ -20,6 +21,8 @@ export interface Run {
 /** Milliseconds of the world's own time: by then every migration must have ended, and what is left be at rest. */
 const END_MS = 40 * 60_000;
 const REST_MS = 25_000;
+/** The same where nothing is left that anybody might still act on. */
+const SETTLED_REST_MS = 5_000;
 
 /** Runs a scenario to its end. */
 export async function play(scenario: Scenario, rules: Rules = realRules): Promise<Run> {
@@ -32,7 +35,8 @@ export async function play(scenario: Scenario, rules: Rules = realRules): Promis
     if (promises.violations.length > 0 || time.elapsed > END_MS) return false;
     const atRest = !world.goesOn;
     if (!atRest) awaits = { ...world.awaits };
-    restUntil = atRest ? Math.min(restUntil, time.elapsed + REST_MS) : Infinity;
+    const restMs = world.isSettled ? SETTLED_REST_MS : REST_MS;
+    restUntil = atRest ? Math.min(restUntil, time.elapsed + restMs) : Infinity;
     return time.elapsed < restUntil;
   };
   await time.run(goesOn, () => promises.check());
@@ -50,7 +54,8 @@ export async function calibrate(): Promise<void> {
   for (const redisKeepsEveryWrite of [true, false])
     for (const preRestoreHook of [true, false])
       for (const coordinators of [1, 2] as const) {
-        const scenario = { seed: 1, redisKeepsEveryWrite, preRestoreHook, coordinators, faults: [] };
+        const setting = { seed: 1, redisKeepsEveryWrite, preRestoreHook, coordinators };
+        const scenario = { ...setting, operator: null, faults: [] };
         const { awaits, violations, ends } = await play(scenario);
         if (violations.length > 0 || ends[0] !== 'done')
           throw new Error(`an undisturbed run ends ${ends[0]}: ${JSON.stringify(violations)}`);

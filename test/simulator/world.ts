@@ -1,38 +1,22 @@
 /** The simulated world: two hosts with a worker each, one or two coordinators, Redis, the links between them, and what goes wrong. */
-import { CmtError, MigrationRequest, type Leg, type MigrationState } from '@cmt/contracts';
+import { MigrationRequest, type Leg, type MigrationState } from '@cmt/contracts';
+import { CutLinks } from './cut-links.ts';
 import type { Deed, Fault, Scenario } from './faults.ts';
 import { Promises } from './promises.ts';
 import type { Rules } from './rules.ts';
 import { SimCoordinator } from './sim-coordinator.ts';
 import { CONTAINER, SimHost } from './sim-host.ts';
+import { SimOperator } from './sim-operator.ts';
 import type { SimProcess } from './sim-process.ts';
-import { cancelKey, migrationKey, type MigrationJob } from './sim-queue.ts';
+import { cancelKey, migrationKey, type LegJob, type MigrationJob } from './sim-queue.ts';
 import { SimRedis } from './sim-redis.ts';
 import { SimWorker } from './sim-worker.ts';
+import { spoiledBy, type Spoiled } from './spoiled.ts';
 import { Random, VirtualTime } from './virtual-time.ts';
 
 export type HostNode = 'alpha' | 'beta';
 export type Node = HostNode | 'redis' | 'control';
 export type Role = HostNode | 'coordinator';
-
-/** What a fault makes of one effect. */
-export type Spoiled =
-  | { readonly kind: 'lose-answer'; readonly error: Error }
-  | { readonly kind: 'fail'; readonly error: Error }
-  | { readonly kind: 'hang' };
-
-/** Which node does not hear which other. */
-export class CutLinks {
-  readonly #cuts = new Map<string, number>();
-
-  cut(from: Node, to: Node, change: 1 | -1): void {
-    const key = `${from} ${to}`;
-    this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + change);
-  }
-
-  isCut = (from: Node, to: Node): boolean => (this.#cuts.get(`${from} ${to}`) ?? 0) > 0;
-  isCutEitherWay = (a: Node, b: Node): boolean => this.isCut(a, b) || this.isCut(b, a);
-}
 
 /** Migrations at most, so that operators who ask again come to an end. */
 const MOST_MIGRATIONS = 4;
@@ -47,6 +31,7 @@ export class World {
   readonly promises: Promises;
   readonly redis: SimRedis;
   readonly rules: Rules;
+  readonly operator = new SimOperator(this);
   readonly hosts: readonly SimHost[];
   /** Ids of the migrations that somebody asked for. */
   readonly asked: string[] = [];
@@ -81,7 +66,7 @@ export class World {
   }
 
   get faultCount(): number {
-    return this.#scenario.faults.length;
+    return this.#scenario.faults.length + this.operator.words;
   }
 
   begin(): void {
@@ -91,6 +76,7 @@ export class World {
     this.ask('alpha');
     for (const fault of this.#pending)
       if ('atMs' in fault.trigger) this.time.after(fault.trigger.atMs, () => this.#fire(fault));
+    if (this.#scenario.operator !== null) this.operator.watch(this.#scenario.operator);
   }
 
   /** Whether something is still going on, or will. */
@@ -101,6 +87,15 @@ export class World {
     if (this.asked.some((id) => this.migration(id).end === null)) return true;
     const isAtWork = ({ process, isBusy }: SimWorker | SimCoordinator) => process.isAlive && isBusy;
     return this.#coordinators.some(isAtWork) || [...this.#workers.values()].some(isAtWork);
+  }
+
+  /** Every hand-over is closed, every leg has its result, and everybody is there. */
+  get isSettled(): boolean {
+    if (this.clientIsGone || [...this.#workers.values()].some(({ process }) => !process.isAlive))
+      return false;
+    if (this.hosts.some(({ journal }) => [...journal.values()].some(({ closed }) => !closed))) return false;
+    const legs = this.redis.keysFrom('leg:').map((key) => this.redis.get<LegJob>(key));
+    return legs.every((leg) => leg?.phase === 'completed');
   }
 
   /** How a migration stands. One that Redis has forgotten, and no host has begun, is over: who asked is told that nobody knows it. */
@@ -119,6 +114,7 @@ export class World {
   }
 
   host = (name: HostNode): SimHost => this.hosts[name === 'alpha' ? 0 : 1]!;
+  other = ({ name }: SimHost): SimHost => this.host(name === 'alpha' ? 'beta' : 'alpha');
   worker = (name: HostNode): SimWorker | undefined => this.#workers.get(name);
   latency = (): number => this.random.between(0.2, 2);
   nextToken = (): string => `token ${(this.#tokens += 1)}`;
@@ -149,7 +145,9 @@ export class World {
       options: { confirmForMs: 100, hooks },
       requestedAt: Math.floor(this.time.now),
     });
-    const job: MigrationJob = { request, origin: 'asked', state: null, lease: 0, lock: null, isDone: false };
+    const job: MigrationJob = {
+      ...{ request, origin: 'asked', state: null, lease: 0, lock: null, isDone: false, word: null },
+    };
     this.asked.push(id);
     this.redis.set(migrationKey(id), job);
   }
@@ -169,7 +167,10 @@ export class World {
     const nth = this.awaits[who.role];
     const due = this.#pending.filter(
       ({ trigger }) =>
-        'role' in trigger && trigger.role === who.role && trigger.nth === nth && trigger.when === when,
+        'role' in trigger &&
+        trigger.role === who.role &&
+        trigger.when === when &&
+        ('first' in trigger ? trigger.first === label : trigger.nth === nth),
     );
     if (due.length === 0) return null;
     for (const fault of due) this.#meet(fault, who, `${label} ${when}`);
@@ -204,29 +205,31 @@ export class World {
       case 'stop':
         for (const process of this.#processes(deed.role)) {
           process.stop();
-          this.#later(deed.forMs, () => process.goOn());
+          this.later(deed.forMs, () => process.goOn());
         }
         return;
       case 'power':
-        return this.#power(deed.host, deed.forMs);
+        return this.power(deed.host, deed.forMs);
       case 'cut':
         return this.#cut(deed);
       case 'redis-crash':
         if (!this.redis.keepsEveryWrite) this.redisHasLost = true;
         this.redis.crash(deed.losesMs, deed.downMs);
-        return this.#later(deed.downMs, () => undefined);
+        return this.later(deed.downMs, () => undefined);
       case 'redis-emptied':
         this.redisHasLost = true;
         this.redis.empty(deed.downMs);
-        return this.#later(deed.downMs, () => undefined);
+        return this.later(deed.downMs, () => undefined);
       case 'client-gone':
         return this.#loseClient();
       case 'redis-stop':
         this.redis.stop(deed.forMs);
-        return this.#later(deed.forMs, () => undefined);
+        return this.later(deed.forMs, () => undefined);
       case 'cancel':
         if (this.redis.isUp) this.redis.set(cancelKey(this.asked.at(-1) ?? ''), 'somebody asked');
         return;
+      case 'resolve':
+        return this.operator.resolve(deed.word);
       case 'again':
         return this.ask(deed.from);
       case 'duplicate':
@@ -242,12 +245,18 @@ export class World {
     }
   }
 
+  /** Takes a host off the network. */
+  unplug(host: HostNode, forMs: number): void {
+    for (const to of ['redis', host === 'alpha' ? 'beta' : 'alpha'] as const)
+      this.#cut({ kind: 'cut', from: host, to, bothWays: true, forMs });
+  }
+
   /** Redis and every coordinator, for ever. What the hosts then do by themselves, they have done within a minute. */
   #loseClient(): void {
     this.clientIsGone = true;
     this.redis.vanish();
     for (const { process } of this.#coordinators) process.kill();
-    this.#later(SETTLED_MS, () => undefined);
+    this.later(SETTLED_MS, () => undefined);
   }
 
   #cut({ from, to, bothWays, forMs }: Extract<Deed, { kind: 'cut' }>): void {
@@ -256,17 +265,17 @@ export class World {
       if (bothWays) this.links.cut(to, from, by);
     };
     change(1);
-    this.#later(forMs, () => change(-1));
+    this.later(forMs, () => change(-1));
   }
 
-  #power(name: HostNode, forMs: number): void {
+  power(name: HostNode, forMs: number): void {
     const host = this.host(name);
     if (!host.isUp) return;
     this.worker(name)?.process.kill();
     const { copy } = host;
     host.losePower();
     this.promises.powerLost(copy);
-    this.#later(forMs, () => {
+    this.later(forMs, () => {
       host.isUp = true;
       this.#startWorker(name);
     });
@@ -282,14 +291,14 @@ export class World {
     if (!process.isAlive) return;
     process.kill();
     const { role } = process;
-    this.#later(backAfterMs + RESTART_MS, () => {
+    this.later(backAfterMs + RESTART_MS, () => {
       if (role === 'coordinator') {
         if (!this.clientIsGone) this.#startCoordinator();
       } else if (this.host(role).isUp && this.worker(role)?.process.isAlive !== true) this.#startWorker(role);
     });
   }
 
-  #later(ms: number, act: () => void): void {
+  later(ms: number, act: () => void): void {
     this.#lasting += 1;
     this.time.after(ms, () => {
       this.#lasting -= 1;
@@ -309,24 +318,4 @@ export class World {
     this.#coordinators.push(coordinator);
     coordinator.start();
   }
-}
-
-function spoiledBy(deed: Deed, label: string, { node }: SimProcess): Spoiled | null {
-  if (deed.kind === 'hang') return deed;
-  if (deed.kind !== 'fail' && deed.kind !== 'lose-answer') return null;
-  return { kind: deed.kind, error: errorAt(label, node) };
-}
-
-/** As the real thing would say it. */
-function errorAt(label: string, host: string): Error {
-  const reason = 'simulated';
-  const [part] = label.split(' ');
-  if (part === 'redis') return new CmtError('REDIS_UNREACHABLE', { url: 'redis://sim', reason });
-  if (part === 'journal') return new CmtError('JOURNAL_FAILED', { host, path: '/journal', reason });
-  if (part === 'link') return new CmtError('TRANSFER_BROKEN', { host, peer: 'peer', bytes: 0, reason });
-  if (part === 'network')
-    return new CmtError('NETWORK_FAILED', { host, container: CONTAINER, bridge: 'br0', reason });
-  if (label === 'runtime dump') return new CmtError('DUMP_FAILED', { host, container: CONTAINER, reason });
-  if (label === 'runtime pause') return new CmtError('FREEZE_FAILED', { host, container: CONTAINER, reason });
-  return new Error(`${label}: ${reason}`);
 }

@@ -6,6 +6,7 @@
  * - Before the target was told that everything is there it cannot hold a copy, and after RESUMED it is never told (final-sync.ts).
  * - Otherwise the target's journal decides (withdraw.ts). Without an answer the copy stays frozen (lifecycle H5).
  * - RESUMED is journalled before anything runs (H4).
+ * - An operator's word that this side is fenced cannot be read, and need not be: only a target with a copy could follow it (H8).
  */
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
