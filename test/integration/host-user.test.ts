@@ -9,6 +9,7 @@ import {
   openConnection,
   parseRedisUrl,
   raiseAlarm,
+  requestTuning,
   setHostUser,
   submitMigration,
   tell,
@@ -17,6 +18,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
+  aborted,
   draftOf,
   hostRecordOf,
   LIMITS,
@@ -62,13 +64,19 @@ it('is enough for all that a worker does', async () => {
     return resultOf(leg);
   });
   world.coordinator(async (request, lease) => {
+    if (request.id === 'tuned') await lease.save({}, reportOf(request, 'running'));
+    if (request.id === 'tuned') await aborted(lease.signal);
     await lease.dispatch(draftOf('alpha'), LIMITS, new AbortController().signal);
     await lease.save({}, reportOf(request, 'done'));
   });
+  await submitMigration(world.connection(), requestOf('tuned'), world.keys);
   await submitMigration(world.connection(), requestOf('m1'), world.keys);
   await expect
     .poll(async () => world.connection().hget(keys.saga('m1'), 'status'), { timeout: 15_000 })
     .toBe('done');
+  const heard = new Promise<unknown>((resolve) => worker.onTuned((id, tuning) => resolve({ id, tuning })));
+  await requestTuning(world.connection(), { id: 'tuned', tuning: { bandwidth: 70_000 } }, world.keys);
+  expect(await heard).toEqual({ id: 'tuned', tuning: { bandwidth: 70_000 } });
   await worker.close(0);
   expect(ran).toEqual(['inspect.1.1']);
   expect(await world.connection().get(keys.decision('m1', 1))).toBe('COMMIT');

@@ -1,5 +1,6 @@
 /** A container's files on their way to another host: real rsync on both ends. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { link, mkdir, readlink, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@cmt/host';
@@ -42,6 +43,29 @@ describe('files', () => {
     const { bytes } = await connection.syncFiles(pair.outbox, NEVER);
     expect(readFileSync(there('rootfs/etc/a file'), 'utf8')).toBe('other');
     expect(bytes).toBeGreaterThan(0);
+  });
+
+  it('keep to a bandwidth, and to another one from the moment it holds', async () => {
+    pair = await startPair();
+    await pair.expect();
+    const whole = 8_000_000;
+    await writeFile(join(pair.outbox, 'large'), randomBytes(whole));
+    const connection = await pair.links.get('m1', 1, pair.route(), NEVER);
+    connection.bandwidth = 2_000_000;
+    const began = performance.now();
+    const syncing = connection.syncFiles(pair.outbox, NEVER);
+    const arrived = () =>
+      readdirSync(pair.bundle).reduce((sum, name) => sum + statSync(join(pair.bundle, name)).size, 0);
+    await until(() => arrived() >= 2_000_000);
+    const slow = (performance.now() - began) / 1000;
+    connection.share = 40_000_000;
+    connection.bandwidth = null;
+    await syncing;
+    const all = (performance.now() - began) / 1000;
+    expect(slow).toBeGreaterThan(0.95);
+    // The rest would take three more seconds at the first rate, whatever the machine is busy with.
+    expect(all - slow).toBeLessThan(2.8);
+    expect(statSync(join(pair.bundle, 'large')).size).toBe(whole);
   });
 
   it('are refused where something is mounted below the bundle, and what is mounted there stays', async () => {

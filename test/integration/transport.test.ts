@@ -67,17 +67,19 @@ describe('over tcp', () => {
   it.each([
     ['on a connection of their own', null],
     ['through the worker', 'as where no port is reached'],
-  ])('images keep to a bandwidth %s, also to one that changes', async (_way, uncarried) => {
+  ])('images keep to a bandwidth and a share %s, also to those that change', async (_way, uncarried) => {
     pair = await startPair();
     await pair.expect();
     await writeImages(pair.outbox, { 'pages-1.img': 6_000_000 });
     const connection = await pair.links.get('m1', 1, pair.route(), NEVER);
     Object.assign(connection, { uncarried });
     await connection.warmUp(NEVER);
-    connection.bandwidth = 2_000_000;
+    connection.bandwidth = 50_000_000;
+    connection.share = 2_000_000;
     const began = performance.now();
     const sending = connection.sendImages('final', pair.outbox, NEVER);
     await until(() => sending.bytesSent >= 2_000_000);
+    connection.share = 90_000_000;
     connection.bandwidth = 8_000_000;
     const { bytesSent } = await sending.finish();
     const seconds = (performance.now() - began) / 1000;

@@ -2,14 +2,16 @@
  * A fleet of three real hosts: `--dst auto` chooses and refuses for the right reasons, and a host is emptied, two containers at a time,
  * under the eyes of a client of one of them.
  */
-import type { DrainReport } from '@cmt/contracts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { keys, type DrainReport } from '@cmt/contracts';
 import { labExec } from '@cmt/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
 import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
+import { bytesSent } from '../support/broken-tools.ts';
 import { expectOneCopy, expectOneHistory } from '../support/expectations.ts';
-import { answerOf, startFleet, type Fleet } from '../support/fleet.ts';
+import { answerOf, migrate, newId, startFleet, type Fleet } from '../support/fleet.ts';
 import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
 import { ask, startWorkload } from '../support/workloads.ts';
 
@@ -85,6 +87,59 @@ describe('a fleet of three', LIMIT, () => {
     expect(await peer.report()).toMatchObject({ connectionsLost: 0, called: { wrong: 0 } });
     for (const id of FIVE) expect(await ask(fleet.lab, 'host1', id, 'state')).toBeTruthy();
   });
+});
+
+describe('a link with a limit', LIMIT, () => {
+  const MIB = 2 ** 20;
+  const LIMIT_RATE = 16 * MIB;
+  const BALLAST = 48 * MIB;
+  const TWO = ['a', 'b'] as const;
+
+  /** Milliseconds, and the bytes that have left host1 by then. */
+  const look = async () => ({ bytes: await bytesSent(fleet.lab, 'host1'), at: performance.now() });
+
+  it('is shared evenly by those who leave, carries no more in any second, and all of it goes to who is left', async () => {
+    expect((await fleet.cmt(['limits', 'set', 'bandwidth=16MiB/s'], 30_000)).ok).toBe(true);
+    for (const id of TWO)
+      await labExec(fleet.lab, 'host1', [
+        ...['sh', '-c', `head -c ${BALLAST} /dev/urandom > ${bundleOf(id)}/rootfs/data/ballast`],
+      ]);
+    const moving = Promise.all(
+      TWO.map((id, at) => migrate(fleet, { id: newId(), container: id, from: 'host1', to: `host${at + 2}` })),
+    );
+    let over = false;
+    void moving.finally(() => (over = true)).catch(() => undefined);
+    const looks = [await look()];
+    while (!over) {
+      await pause(100);
+      looks.push(await look());
+    }
+    const reports = (await moving).map(({ migration }) => migration);
+    expect(reports.map(({ state, message }) => [state, message])).toEqual([
+      ['done', null],
+      ['done', null],
+    ]);
+    const rates = looks.flatMap((from) => {
+      const to = looks.find(({ at }) => at - from.at >= 1000);
+      return to === undefined ? [] : [((to.bytes - from.bytes) * 1000) / (to.at - from.at)];
+    });
+    // Headers of the wire come on top, and what the others still have in hand when somebody begins.
+    expect(Math.max(...rates)).toBeLessThan(LIMIT_RATE * 1.2);
+    expect((looks.at(-1)?.bytes ?? 0) - (looks[0]?.bytes ?? 0)).toBeGreaterThan(2 * BALLAST);
+    for (const { id, steps } of reports) {
+      const told = await toldOf(id);
+      expect(told).toContain('its share of the links between its hosts is 8.4 MB/s');
+      // Alone it could not have been quicker than that.
+      expect(steps.find(({ name }) => name === 'sync-files')?.ms).toBeGreaterThan(
+        (0.95 * 1000 * BALLAST) / LIMIT_RATE,
+      );
+    }
+    const all = (await Promise.all(reports.map(({ id }) => toldOf(id)))).join('');
+    expect(all).toContain('its share of the links between its hosts is 16.8 MB/s');
+  });
+
+  const toldOf = async (id: string): Promise<string> =>
+    JSON.stringify(await fleet.redis.xrange(keys.events(id), '-', '+'));
 });
 
 const whereIs = ({ moves }: DrainReport, id: string): string =>

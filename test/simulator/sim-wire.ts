@@ -204,6 +204,7 @@ class SimLink implements Link {
   readonly way = 'direct';
   readonly uncarried = null;
   bandwidth = null;
+  share = null;
   readonly #ends: Ends;
   readonly #receiver: SimReceiver;
   readonly #session: SimSession;

@@ -45,7 +45,8 @@ export async function untilSent(lab: Lab, host: string, bytes: number): Promise<
   while ((await bytesSent(lab, host)) < start + bytes) await pause(2);
 }
 
-async function bytesSent(lab: Lab, host: string): Promise<number> {
+/** Bytes that have left a host by its cable so far. */
+export async function bytesSent(lab: Lab, host: string): Promise<number> {
   const devices = await readFile(`/proc/${hostOf(lab, host).init?.pid ?? 0}/net/dev`, 'utf8');
   const [, counters = ''] = /^\s*eth0:(.*)$/m.exec(devices) ?? [];
   return Number(counters.trim().split(/\s+/)[8]);

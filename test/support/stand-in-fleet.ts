@@ -49,6 +49,8 @@ export interface StandInFleet {
   readonly most: { readonly out: Map<string, number>; readonly in: Map<string, number> };
   /** Migrations in the order in which they were begun. */
   readonly begun: string[];
+  /** What each migration was given of its links, as a worker was told last. */
+  readonly shares: ReadonlyMap<string, number | null>;
   cmt(...args: string[]): ReturnType<typeof cmt>;
   json(...args: string[]): Promise<Record<string, unknown> & { readonly code: number | null }>;
   stateOf(id: string): Promise<string | undefined>;
@@ -95,6 +97,9 @@ class Host implements StandInHost {
       },
       (leg) => this.#run(leg),
     );
+    worker.onTuned((migration, { share }) => {
+      if (share !== undefined) this.fleet.shares.set(migration, share);
+    });
     this.#close = () => worker.close(0);
   }
 
@@ -189,6 +194,7 @@ class Host implements StandInHost {
 class Traffic {
   readonly most = { out: new Map<string, number>(), in: new Map<string, number>() };
   readonly begun: string[] = [];
+  readonly shares = new Map<string, number | null>();
   readonly sizes = new Map<string, number>();
   readonly #under = new Map<string, { source: string; target: string }>();
 
@@ -255,7 +261,7 @@ export async function startStandInFleet(
     await until(() => coordinatorAlive(redis));
   };
   const fleet: StandInFleet = {
-    ...{ world, redis, hosts, most: traffic.most, begun: traffic.begun, cmt: run },
+    ...{ world, redis, hosts, most: traffic.most, begun: traffic.begun, shares: traffic.shares, cmt: run },
     json: async (...args) => {
       const { code, stdout, stderr } = await run(...args, '--json');
       const [answer] = jsonLines(stdout);

@@ -1,5 +1,5 @@
 /** The ports of a running migration on top of its lease: BullMQ, Redis and hooks behind the saga's words. */
-import { CmtError, type MigrationRequest } from '@cmt/contracts';
+import { CmtError, type MigrationReport, type MigrationRequest } from '@cmt/contracts';
 import { runHook, thisClock } from '@cmt/host';
 import {
   host,
@@ -21,12 +21,14 @@ export interface PortParts {
   readonly decisions: DecisionRecord;
   readonly allowedHooks: 'any' | readonly string[];
   readonly name: string;
+  /** Told of what was stored. */
+  readonly saved: (saga: Saga, report: MigrationReport) => void;
 }
 
 /** Milliseconds between tries while Redis is away. */
 const AGAIN_MS = 200;
 
-export function leasePorts({ redis, lease, decisions, allowedHooks, name }: PortParts): Ports {
+export function leasePorts({ redis, lease, decisions, allowedHooks, name, saved }: PortParts): Ports {
   const { signal } = lease;
   return {
     now: () => thisClock.now(),
@@ -51,6 +53,7 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name }: Port
     save: async (saga, report) => {
       lease.standsStill = standsStill(saga);
       await lease.save(saga, report);
+      saved(saga, report);
     },
     onCancel: (asked) => onAbort(lease.cancelled, (reason) => asked(String(reason))),
     onTuned: (changed) => lease.onTuned(changed),

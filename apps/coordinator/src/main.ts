@@ -23,6 +23,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { runDrain } from './drain.ts';
 import { announcedJournals, leasePorts } from './lease-ports.ts';
+import { LinkShares } from './link-shares.ts';
 import { runMigration } from './run-migration.ts';
 import { workStarter } from './scheduled-work.ts';
 import { takeUp } from './take-up.ts';
@@ -45,13 +46,17 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   const redis = openConnection(address, 'worker', logger);
   const decisions = new DecisionRecord(address, logger);
   const keys = await loadKeyPair(config.stateDir);
+  const shares = new LinkShares({ redis, keys, logger });
   const under = new Set<string>();
 
   const drive: MigrationHandler = async (request, lease, origin) => {
     const log = forMigration(logger, request.id);
     under.add(request.id);
     try {
-      const ports = leasePorts({ redis, lease, decisions, allowedHooks: config.hooks, name });
+      const ports = leasePorts({
+        ...{ redis, lease, decisions, allowedHooks: config.hooks, name },
+        saved: ({ tuning }, { id, state }) => shares.saw(id, state, tuning?.share ?? null),
+      });
       const stored = lease.stored?.state as Saga | null | undefined;
       const announced = () => announcedJournals(redis, request);
       const found = { request, origin, stored: stored ?? null, announced };
@@ -67,6 +72,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
       throw error;
     } finally {
       under.delete(request.id);
+      shares.letGo(request.id);
     }
   };
 
@@ -74,7 +80,13 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   const own = { redis, trust, keys, name, logger };
   const { concurrency, stateDir } = config;
   const consumer = consumeMigrations(
-    { ...own, concurrency, ledgerDir: join(stateDir, 'ledger'), isUnderOrder },
+    {
+      ...own,
+      concurrency,
+      ledgerDir: join(stateDir, 'ledger'),
+      isUnderOrder,
+      onFlowsChanged: () => shares.look(),
+    },
     drive,
   );
   const starter = workStarter(redis, keys);
@@ -92,6 +104,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
 
   await told;
   logger.info('told to stop');
+  shares.close();
   await Promise.all([consumer.close(GRACE_MS), orders.close(GRACE_MS), drains.close(0)]);
   await Promise.all([health.close(), place.close()]);
   decisions.close();

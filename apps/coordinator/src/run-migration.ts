@@ -179,10 +179,17 @@ function announcePlacing(before: Saga, after: Saga, ports: Ports): void {
     ports.tell('note', `waits: ${after.waitsFor}`, 'look-up');
 }
 
+const shareWords = (share: number | null): string =>
+  share === null
+    ? 'the links between its hosts have no limit any more'
+    : `its share of the links between its hosts is ${(share / 1e6).toFixed(1)} MB/s`;
+
 function announce(before: Saga, after: Saga, ports: Ports): void {
   if (after.failure !== null && after.failure !== before.failure)
     ports.tell('warning', messageOf(after.failure), before.stage);
   announcePlacing(before, after, ports);
+  const share = after.tuning?.share ?? null;
+  if (share !== (before.tuning?.share ?? null)) ports.tell('note', shareWords(share), after.stage);
   if (after.roundsNote !== null && before.roundsNote === null)
     ports.tell('note', after.roundsNote, 'pre-dump');
   for (const hook of after.hooks.slice(before.hooks.length))

@@ -76,7 +76,10 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       return result;
     },
   );
-  consumer.onTuned((migration, { bandwidth }) => host.links.tune(migration, bandwidth));
+  consumer.onTuned(
+    (migration, rates) => host.links.tune(migration, rates),
+    (migration) => host.links.peek(migration) !== null,
+  );
   return {
     settleAlone: () => desk.settleAlone(),
     health: () => ({

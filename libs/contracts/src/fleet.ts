@@ -1,5 +1,6 @@
 /** What a fleet is asked for beyond one migration: a target that fits, limits, and hosts that are emptied. */
 import { z } from 'zod';
+import { Bandwidth } from './bandwidth.ts';
 import { Failure } from './failure.ts';
 import { ContainerId, HostName, MigrationId } from './names.ts';
 import { RuntimeName } from './runtime.ts';
@@ -29,9 +30,13 @@ export const Priority = z.enum(['high', 'normal', 'low']);
 export type Priority = z.infer<typeof Priority>;
 
 const atOnce = z.int().min(1).max(100_000);
-const HostLimits = z.object({ out: atOnce.optional(), in: atOnce.optional() });
+const HostLimits = z.object({
+  out: atOnce.optional(),
+  in: atOnce.optional(),
+  bandwidth: Bandwidth.optional(),
+});
 
-/** How many migrations at the same time. Defaults protect: what a host sends or receives shares its disks and its network. */
+/** How many migrations at the same time, and what they may take of the network. Defaults protect: what a host sends or receives shares its disks and its network. */
 export const Limits = z.object({
   /** Leaving one host. */
   out: atOnce.default(2),
@@ -41,6 +46,8 @@ export const Limits = z.object({
   fleet: atOnce.default(256),
   /** Open migrations, those that wait included; one more is refused. */
   queue: atOnce.default(20_000),
+  /** Bytes per second that migrations may take together of a host's link to the network, each way; null: as many as go. */
+  bandwidth: Bandwidth.nullable().default(null),
   /** Hosts with limits of their own. */
   hosts: z.record(HostName, HostLimits).default({}),
 });

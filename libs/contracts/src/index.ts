@@ -1,3 +1,4 @@
+export * from './bandwidth.ts';
 export * from './config.ts';
 export * from './doctor.ts';
 export * from './errors.ts';

@@ -1,5 +1,6 @@
 /** What a user asks for: one container, from one host to another. */
 import { z } from 'zod';
+import { Bandwidth } from './bandwidth.ts';
 import { Place, Priority } from './fleet.ts';
 import { Hook } from './hooks.ts';
 import { AbsolutePath, ContainerId, HostName, MigrationId } from './names.ts';
@@ -20,8 +21,6 @@ export type TcpPolicy = z.infer<typeof TcpPolicy>;
 export const TransportName = z.enum(['ssh', 'tcp']);
 export type TransportName = z.infer<typeof TransportName>;
 
-/** Bytes per second that images, and files, may take. */
-export const Bandwidth = z.int().min(64 * 1024, 'at least 64KiB/s');
 const MaxDowntimeMs = z.int().positive();
 
 /**
@@ -88,10 +87,12 @@ export const Tuning = z.object({
   /** Null: as many as go. */
   bandwidth: Bandwidth.nullable().optional(),
   maxDowntimeMs: MaxDowntimeMs.optional(),
+  /** What its coordinator gives it of the links that it shares with others, beside `bandwidth`; null: those links have no limit. */
+  share: Bandwidth.nullable().optional(),
 });
 export type Tuning = z.infer<typeof Tuning>;
 
-/** A client's wish to change that (`cmt tune`). */
+/** A client's wish to change that (`cmt tune`), or a coordinator's word about the share. */
 export const TuneOrder = z.object({
   v: z.literal(1),
   kind: z.literal('tune'),

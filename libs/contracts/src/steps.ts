@@ -24,6 +24,8 @@ export const Route = z.object({
   endpoint: HostEndpoint,
   /** Bytes per second that images, and files, may take; without it as many as go. */
   bandwidth: z.int().positive().optional(),
+  /** The same, of the links that it shares with other migrations: the lower one counts. */
+  share: z.int().positive().optional(),
 });
 export type Route = z.infer<typeof Route>;
 

@@ -4,4 +4,5 @@ export { needsOf, verdictOn, type Candidate, type Needs, type Reason, type Verdi
 export { advanceDrain, beginDrain, requestOfMove, type DrainView } from './drain.ts';
 export { rebalance, type Proposal } from './rebalance.ts';
 export { isUnderOrder } from './under-order.ts';
-export { limitKeys, parseLimits, placesOf, type PlaceWanted } from './limits.ts';
+export { hasLinkLimits, sharesOf, type Flow, type Shares } from './shares.ts';
+export { isRate, limitKeys, parseLimits, placesOf, type PlaceWanted } from './limits.ts';

@@ -25,9 +25,18 @@ describe('limits', () => {
     ['fleet', true],
     ['queue', true],
     ['fleet@host1', false],
-    ['bandwidth', false],
+    ['bandwidth', true],
+    ['bandwidth@host1', true],
+    ['queue@host1', false],
     ['out@', false],
   ])('%s can be set: %s', (name, known) => expect(limitKeys(name)).toBe(known));
+
+  it('are bytes per second where they are about links', () => {
+    expect(parseLimits({ bandwidth: '50000000', 'bandwidth@a': '1000000' })).toMatchObject({
+      ...{ bandwidth: 50_000_000, hosts: { a: { bandwidth: 1_000_000 } } },
+    });
+    expect(parseLimits({ bandwidth: '1000' }).bandwidth).toBeNull();
+  });
 
   it('become the places that a migration takes up', () => {
     const limits = parseLimits({ 'out@a': '1', fleet: '9' });

@@ -1,5 +1,5 @@
-/** Which places a migration takes up, and how many there are. Pure. */
-import { Limits, type HostName } from '@cmt/contracts';
+/** What operators have set, and which places a migration takes up. Pure. */
+import { Bandwidth, Limits, type HostName } from '@cmt/contracts';
 
 /** One place wanted: the limit's key, what it allows, and the limit in words. */
 export interface PlaceWanted {
@@ -19,27 +19,32 @@ export const placesOf = (limits: Limits, source: HostName, target: HostName): Pl
   ];
 };
 
-const NUMBERS = ['out', 'in', 'fleet', 'queue'] as const;
-const OF_HOST = /^(out|in)@(.+)$/;
+const NAMES = ['out', 'in', 'fleet', 'queue', 'bandwidth'] as const;
+const OF_HOST = /^(out|in|bandwidth)@(.+)$/;
 
-/** Whether a name can be set: `out`, `in`, `fleet`, `queue`, `out@HOST`, `in@HOST`. */
+/** Whether a name can be set: `out`, `in`, `fleet`, `queue`, `bandwidth`, and `out`, `in`, `bandwidth` with `@HOST`. */
 export const limitKeys = (name: string): boolean =>
-  NUMBERS.some((known) => known === name) || OF_HOST.test(name);
+  NAMES.some((known) => known === name) || OF_HOST.test(name);
+
+/** Whether a limit is bytes per second; the others are counts. */
+export const isRate = (name: string): boolean => name.split('@')[0] === 'bandwidth';
 
 /** Limits from the flat form in which they are stored; what is not understood is left out, and the default holds. */
 export function parseLimits(stored: Readonly<Record<string, string>>): Limits {
   const plain = Object.fromEntries(
-    NUMBERS.filter((name) => isCount(stored[name])).map((name) => [name, Number(stored[name])]),
+    NAMES.filter((name) => isLimit(name, stored[name])).map((name) => [name, Number(stored[name])]),
   );
   const hosts: Record<string, Record<string, number>> = {};
   for (const [name, value] of Object.entries(stored)) {
     const [, way, host] = OF_HOST.exec(name) ?? [];
-    if (way !== undefined && host !== undefined && isCount(value))
+    if (way !== undefined && host !== undefined && isLimit(way, value))
       hosts[host] = { ...hosts[host], [way]: Number(value) };
   }
   const parsed = Limits.safeParse({ ...plain, hosts });
   return parsed.success ? parsed.data : Limits.parse({});
 }
 
-const isCount = (text: string | undefined): text is string =>
-  text !== undefined && /^[1-9]\d{0,5}$/.test(text) && Number(text) <= 100_000;
+const isLimit = (name: string, text: string | undefined): boolean => {
+  if (text === undefined || !/^[1-9]\d{0,14}$/.test(text)) return false;
+  return isRate(name) ? Bandwidth.safeParse(Number(text)).success : Number(text) <= 100_000;
+};

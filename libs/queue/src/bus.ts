@@ -8,10 +8,14 @@ import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 
-/** To coordinators: somebody wants the end of a migration. To them and to workers: it was tuned. To a worker: stop this leg. */
+/**
+ * To coordinators: somebody wants the end of a migration; the links are shared by others than before. To them and to workers: a migration
+ * was tuned. To a worker: stop this leg.
+ */
 export const Control = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('cancel'), migration: MigrationId }),
   z.object({ kind: z.literal('tune'), migration: MigrationId }),
+  z.object({ kind: z.literal('flows') }),
   z.object({ kind: z.literal('stop'), host: HostName, leg: z.string(), reason: z.string() }),
 ]);
 export type Control = z.infer<typeof Control>;

@@ -73,6 +73,7 @@ export class LegConsumer {
   readonly #ended: Ledger<LegResult>;
   readonly #stopLook: NodeJS.Timeout;
   #onTuned: (migration: MigrationId, tuning: Tuning) => void = () => undefined;
+  #isTunable: (migration: MigrationId) => boolean = () => false;
   #isUrgent: ((leg: Leg) => Promise<boolean>) | null = null;
 
   constructor(options: WorkerOptions, run: LegRunner) {
@@ -99,9 +100,16 @@ export class LegConsumer {
     this.#isUrgent = isUrgent;
   }
 
-  /** Calls back when a migration was tuned, whosever it is. Legs that begin later have it in their input. */
-  onTuned(listener: (migration: MigrationId, tuning: Tuning) => void): void {
+  /**
+   * Calls back when a migration was tuned, whosever it is. Legs that begin later have it in their input.
+   * @param isTunable which ones are worth a look: all others cost nothing
+   */
+  onTuned(
+    listener: (migration: MigrationId, tuning: Tuning) => void,
+    isTunable: (migration: MigrationId) => boolean = () => true,
+  ): void {
     this.#onTuned = listener;
+    this.#isTunable = isTunable;
   }
 
   /** Ids of the legs under way. */
@@ -127,11 +135,13 @@ export class LegConsumer {
   }
 
   async #tune(migration: MigrationId): Promise<void> {
+    if (!this.#isTunable(migration)) return;
     const { redis, trust, host, logger } = this.#options;
+    const refuse = (error: unknown) => logger.warn({ err: error, migration }, 'a tuning is refused');
     try {
-      this.#onTuned(migration, await readTuning(redis, migration, { trust, host }));
+      this.#onTuned(migration, await readTuning(redis, migration, { trust, host }, refuse));
     } catch (error) {
-      logger.warn({ err: error, migration }, 'a tuning is refused');
+      logger.warn({ err: error, migration }, 'what was tuned cannot be read');
     }
   }
 

@@ -54,6 +54,8 @@ export interface CoordinatorOptions {
   /** Directory of its own below the state directory: what has ended here. */
   readonly ledgerDir: string;
   readonly timing?: LockTiming;
+  /** Told when migrations have begun or stopped sending bytes, here or elsewhere, or links have got other limits; may be missed. */
+  readonly onFlowsChanged?: () => void;
   /** Whether a migration is part of a signed order about a host; without it none is. */
   readonly isUnderOrder?: (request: MigrationRequest, order: FleetOrder) => boolean;
 }
@@ -109,6 +111,7 @@ class Coordinator {
     this.#bus.onControl((control) => {
       if (control.kind === 'cancel') lookForCancel(this.#leases.get(control.migration));
       if (control.kind === 'tune') this.#lookForTuning(this.#leases.get(control.migration));
+      if (control.kind === 'flows') options.onFlowsChanged?.();
     });
     this.#heart = setInterval(() => this.#beat(), ALIVE_MS);
     this.#beat();
@@ -237,11 +240,9 @@ class Coordinator {
   }
 
   #lookForTuning(lease: Lease | undefined): void {
-    const refused = (error: unknown) => {
-      if (error instanceof CmtError)
-        this.#options.logger.warn({ err: error, migration: lease?.migration }, 'a tuning is refused');
-    };
-    void lease?.lookForTuning().catch(refused);
+    const refuse = (error: CmtError) =>
+      this.#options.logger.warn({ err: error, migration: lease?.migration }, 'a tuning is refused');
+    void lease?.lookForTuning(refuse).catch(() => undefined);
   }
 }
 

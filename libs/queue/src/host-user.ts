@@ -20,12 +20,13 @@ const written = (host: HostName): string[] => [
   ...[`${PREFIX}:decision:*`, `${PREFIX}:resolution:*`, `${PREFIX}:events:*`, `${PREFIX}:alarms:*`],
   ...[keys.host(host), keys.hosts, `${PREFIX}:doctor:*`],
 ];
-/** What is only looked at: whose migration it is, who is there, what is to be stopped. */
+/** What is only looked at: whose migration it is, who is there, what is to be stopped, what was changed under way. */
 const read = (host: HostName): string[] => [
   `${PREFIX}:saga:*`,
   `${PREFIX}:host:*`,
   `${PREFIX}:stop:${host}:*`,
   `${PREFIX}:cancel:*`,
+  `${PREFIX}:tuning:*`,
 ];
 const COMMANDS = [
   '+@all',

@@ -14,7 +14,8 @@ export { lookBeforeJoining, type Joining } from './join.ts';
 export { loadKeyPair, type KeyPair } from './key-pair.ts';
 export { trustIn, type Trust } from './trust.ts';
 export { openSealed, seal, type Opener } from './seal.ts';
-export { readTuning, requestTuning } from './tune.ts';
+export { readTuning, repeatTuning, requestTuning } from './tune.ts';
+export { flowsUnderWay, tellFlowsChanged, type FlowUnderWay } from './flows.ts';
 export { coordinatorAlive, requestCancel, submitMigration, submitUnder, type Submitted } from './publish.ts';
 export {
   consumeMigrations,

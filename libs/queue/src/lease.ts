@@ -7,6 +7,7 @@
  */
 import {
   keys,
+  type CmtError,
   type Leg,
   type LegResult,
   type MigrationEvent,
@@ -122,10 +123,10 @@ export class Lease {
     this.#onTuned = listener;
   }
 
-  /** Looks whether somebody has changed something. @throws {CmtError} REQUEST_FORGED, REQUEST_NEWER, REQUEST_INVALID */
-  async lookForTuning(): Promise<void> {
+  /** Looks whether somebody has changed something. @param refuse told of what is not obeyed */
+  async lookForTuning(refuse: (error: CmtError) => void): Promise<void> {
     const { redis, opener } = this.#parts;
-    this.#onTuned(await obeying(readTuning(redis, this.migration, opener), this.signal));
+    this.#onTuned(await obeying(readTuning(redis, this.migration, opener, refuse), this.signal));
   }
 
   /** Looks whether somebody has asked for the end. */

@@ -2,8 +2,9 @@
 import { keys, type HostName } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
+import { tellFlowsChanged } from './flows.ts';
 
-/** Limits as they were set, by name; what is not there has its default. Read anew for every migration. */
+/** Limits as they were set, by name; what is not there has its default. Read anew for every migration; those of links count for all under way. */
 export const storedLimits = (redis: Redis): Promise<Record<string, string>> =>
   reaching(redis, redis.hgetall(keys.limits));
 
@@ -18,6 +19,7 @@ export async function storeLimits(
     else pipeline.hset(keys.limits, name, value);
   }
   await reaching(redis, pipeline.exec());
+  await tellFlowsChanged(redis);
 }
 
 /** Whether a host takes no new container. */

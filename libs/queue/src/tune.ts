@@ -2,7 +2,7 @@
  * What is changed about a migration that is under way: signed orders beside it, read by its coordinator, and at once by the workers.
  *
  * INVARIANTS
- * - Nothing is believed that nobody trusted has signed for this very migration.
+ * - Nothing is believed that nobody trusted has signed for this very migration; one order that is refused leaves the others in force.
  * - Each field has the order that set it last; an order about one leaves the others as they are.
  */
 import { CmtError, isEnd, keys, TuneOrder, type MigrationId, type Tuning } from '@cmt/contracts';
@@ -18,7 +18,7 @@ const SCOPE = 'cmt.tuning';
 /** Seconds: longer than any migration runs. */
 const KEPT_S = 7 * 24 * 3600;
 
-const FIELDS = ['bandwidth', 'maxDowntimeMs'] as const satisfies readonly (keyof Tuning)[];
+const FIELDS = ['bandwidth', 'maxDowntimeMs', 'share'] as const satisfies readonly (keyof Tuning)[];
 
 /**
  * Changes what is named, from now on.
@@ -48,23 +48,40 @@ export async function requestTuning(
   await reaching(redis, sendControl(redis, { kind: 'tune', migration: id }));
 }
 
-/** What was changed so far. @throws {CmtError} REQUEST_FORGED, REQUEST_NEWER, REQUEST_INVALID */
-export async function readTuning(redis: Redis, id: MigrationId, opener: Opener): Promise<Tuning> {
+/** Says once more that a migration was tuned, to those who were not listening yet. */
+export const repeatTuning = (redis: Redis, migration: MigrationId): Promise<void> =>
+  reaching(redis, sendControl(redis, { kind: 'tune', migration }));
+
+/**
+ * What was changed so far.
+ * @param refuse told of each order that is not obeyed: REQUEST_FORGED, REQUEST_NEWER, REQUEST_INVALID
+ */
+export async function readTuning(
+  redis: Redis,
+  id: MigrationId,
+  opener: Opener,
+  refuse: (error: CmtError) => void,
+): Promise<Tuning> {
   const stored = await redis.hgetall(keys.tuning(id));
   let tuning: Tuning = {};
   for (const field of FIELDS) {
     const sealed = stored[field];
     if (sealed === undefined) continue;
-    const order = await openSealed(SCOPE, parsed(sealed), TuneOrder, opener);
-    if (order.migration !== id)
-      throw new CmtError('REQUEST_FORGED', {
-        queue: SCOPE,
-        host: opener.host,
-        problem: `it is about ${order.migration}`,
-      });
-    tuning = { ...tuning, [field]: order.tuning[field] };
+    try {
+      tuning = { ...tuning, [field]: (await openOrder(sealed, id, opener)).tuning[field] };
+    } catch (error) {
+      if (!(error instanceof CmtError)) throw error;
+      refuse(error);
+    }
   }
   return tuning;
+}
+
+async function openOrder(sealed: string, id: MigrationId, opener: Opener): Promise<TuneOrder> {
+  const order = await openSealed(SCOPE, parsed(sealed), TuneOrder, opener);
+  if (order.migration === id) return order;
+  const problem = `it is about ${order.migration}`;
+  throw new CmtError('REQUEST_FORGED', { queue: SCOPE, host: opener.host, problem });
 }
 
 function parsed(text: string): unknown {

@@ -10,6 +10,7 @@ import type {
   Subject,
 } from '@cmt/contracts';
 import { timeLimit } from './limits.ts';
+import { ratesOf } from './rates.ts';
 import { hookContext } from './report.ts';
 import { isLazy } from './restoring.ts';
 import type { Saga } from './state.ts';
@@ -121,17 +122,11 @@ const network = (saga: Saga): ContainerNetwork => known(saga.inspection, 'inspec
 const without = (side: Side, saga: Saga): { fenced?: true } => (saga.fenced === side ? { fenced: true } : {});
 const tcp = (saga: Saga) => saga.request.options.tcp;
 
-/** As it was asked for, or as it was changed since. */
-function bandwidth({ request, tuning }: Saga): Pick<Route, 'bandwidth'> {
-  const rate = tuning?.bandwidth === undefined ? request.options.bandwidth : tuning.bandwidth;
-  return rate === undefined || rate === null ? {} : { bandwidth: rate };
-}
-
 const route = (saga: Saga): Route => ({
   transport: saga.request.options.transport,
   peer: saga.request.target,
   endpoint: known(saga.target, 'target').endpoint,
-  ...bandwidth(saga),
+  ...ratesOf(saga),
 });
 
 /** Stages are entered only once their facts are there; anything else is a fault of the saga itself. */

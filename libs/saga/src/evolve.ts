@@ -8,8 +8,8 @@
  * - After the end only an operator's word moves a saga, and only one that waits for it.
  * - An answer to a task that is no longer asked for changes nothing.
  */
-import type { Failure, HookOutcome, StepName, StepOutput, StepResult, Tuning } from '@cmt/contracts';
-import { HookName, messageOf, reactionTo } from '@cmt/contracts';
+import type { Failure, HookOutcome, StepName, StepOutput, StepResult } from '@cmt/contracts';
+import { HookName, messageOf, reactionTo, Tuning } from '@cmt/contracts';
 import { decide } from './decide.ts';
 import { backOff, triesOf } from './limits.ts';
 import { rebuilt } from './rebuilt.ts';
@@ -68,9 +68,8 @@ function lookedUp(saga: Saga, event: Extract<SagaEvent, { kind: 'looked-up' }>):
 
 /** What was asked for stays as it was asked for: the changes stand beside it. */
 const tuned = (saga: Saga, tuning: Tuning): Saga =>
-  saga.tuning?.bandwidth === tuning.bandwidth && saga.tuning?.maxDowntimeMs === tuning.maxDowntimeMs
-    ? saga
-    : { ...saga, tuning };
+  TUNED.every((field) => saga.tuning?.[field] === tuning[field]) ? saga : { ...saga, tuning };
+const TUNED = Object.keys(Tuning.shape) as (keyof Tuning)[];
 
 /** Said once: an answer that tells nothing new changes nothing. */
 const mustWait = (saga: Saga, reason: string): Saga =>

@@ -1,5 +1,6 @@
 /** How long and how often, in one place. Milliseconds. */
 import type { StepName } from '@cmt/contracts';
+import { rateOf } from './rates.ts';
 import { isLazy } from './restoring.ts';
 import type { Saga, Stage } from './state.ts';
 
@@ -29,6 +30,9 @@ const FIXED: Record<StepName, number> = {
 
 /** The slowest link and disk that count as working, in bytes per millisecond (10 MB/s). */
 const SLOWEST = 10_000;
+/** Of a migration that may take less than that: its share may become smaller while a step runs, by so much at most. */
+const SHRINKS = 4;
+const slowest = (saga: Saga): number => Math.min(SLOWEST, rateOf(saga) / SECOND / SHRINKS);
 
 /** Steps that can be given up: what undoes them and what comes after the decision is never cut short by anybody's wish. */
 const CAPPED: readonly StepName[] = [
@@ -54,12 +58,12 @@ function ownLimit(step: StepName, saga: Saga): number {
   switch (step) {
     case 'sync-files':
     case 'final-sync':
-      return FIXED[step] + files / SLOWEST;
+      return FIXED[step] + files / slowest(saga);
     case 'pre-dump':
     case 'freeze-and-dump':
-      return FIXED[step] + memory / SLOWEST;
+      return FIXED[step] + memory / slowest(saga);
     case 'restore-and-hold':
-      return FIXED[step] + (memory + files) / SLOWEST;
+      return FIXED[step] + (memory + files) / slowest(saga);
     case 'confirm':
       // Of a lazily restored copy it waits for the last page.
       return FIXED[step] + saga.request.options.confirmForMs + (isLazy(saga) ? memory / SLOWEST : 0);

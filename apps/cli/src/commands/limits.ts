@@ -1,4 +1,4 @@
-/** `cmt limits [name=n …]`: how many migrations at the same time. */
+/** `cmt limits [name=n …]`: how many migrations at the same time, and what they share of the hosts' links. */
 import type { Command } from 'commander';
 import { ExitCode } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -7,16 +7,20 @@ import { addVerb, runVerb, type CommonFlags } from '../verb.ts';
 export function addLimits(program: Command): void {
   addVerb(program, {
     usage: 'limits',
-    does: 'show or set how many migrations run at the same time; counts at once, nothing is restarted',
+    does: 'show or set how many migrations run at the same time, and what they share of the links; counts at once, nothing is restarted',
     examples: [
       ['cmt limits', 'those in force'],
       ['cmt limits set out=4 in@bighost=8 fleet=50', 'for every host, for one host, for the fleet'],
+      [
+        'cmt limits set bandwidth=1Gbit/s bandwidth@edge=50MiB/s',
+        'all that leave a host share so much of its link, and all that go to it',
+      ],
       ['cmt limits set out=default', 'back to the default'],
     ],
   })
     .argument(
       '[settings...]',
-      '`set`, then name=n or name=default; names: out, in (of every host), out@HOST, in@HOST, fleet, queue (open migrations)',
+      '`set`, then name=n or name=default; names: out, in, bandwidth (of every host, or as NAME@HOST), fleet, queue (open migrations)',
     )
     .action((settings: string[], flags: CommonFlags) => runVerb(flags, (io) => limits(settings, flags, io)));
 }

@@ -15,7 +15,7 @@ export function addTune(program: Command): void {
     usage: 'tune',
     does: 'change how fast a migration under way may send, or the blackout it aims for',
     examples: [
-      ['cmt tune m-k3j5 --bandwidth 50MiB/s', 'images under way obey at once, files from the next pass on'],
+      ['cmt tune m-k3j5 --bandwidth 50MiB/s', 'images and files under way obey at once'],
       ['cmt tune m-k3j5 --bandwidth none', 'as fast as it goes'],
       ['cmt tune m-k3j5 --max-downtime 1s', 'pre-copy ends with the round after which that is reached'],
     ],

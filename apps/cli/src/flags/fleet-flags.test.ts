@@ -37,6 +37,11 @@ describe('limits', () => {
     [[], {}],
     [['set', 'out=3', 'in@host1=4'], { out: 3, 'in@host1': 4 }],
     [['queue=default'], { queue: null }],
+    [
+      ['bandwidth=1Gbit/s', 'bandwidth@edge=50MiB/s'],
+      { bandwidth: 125_000_000, 'bandwidth@edge': 52_428_800 },
+    ],
+    [['bandwidth=default'], { bandwidth: null }],
   ])('%j', (typed, settings) => expect(parseSettings(typed)).toEqual(settings));
 
   it.each([
@@ -45,6 +50,9 @@ describe('limits', () => {
     [['out=0']],
     [['out=x']],
     [['bandwidth=3']],
+    [['bandwidth=1KiB/s']],
+    [['bandwidth@=1MiB/s']],
+    [['queue=1MiB/s']],
     [['fleet@host1=3']],
     [['in@=3']],
   ])('%j is refused', (typed) => expect(() => parseSettings(typed)).toThrow('limits'));

@@ -1,14 +1,16 @@
 /** The limits in force. */
 import { Limits } from '@cmt/contracts';
+import { isRate } from '@cmt/fleet';
 import type { Paint } from './paint.ts';
 import { table } from './table.ts';
+import { size } from './units.ts';
 
 const DEFAULTS = Limits.parse({});
 
 interface Row {
   readonly name: string;
-  readonly value: number;
-  readonly usual: number;
+  readonly value: number | null;
+  readonly usual: number | null;
   readonly means: string;
 }
 
@@ -20,6 +22,12 @@ export function limitsText({ hosts, ...all }: Limits, paint: Paint): string {
       ...(own.out === undefined ? [] : [ofHost('out', host, own.out, all.out)]),
       ...(own.in === undefined ? [] : [ofHost('in', host, own.in, all.in)]),
     ]),
+    { name: 'bandwidth', value: all.bandwidth, usual: DEFAULTS.bandwidth, means: linkOf('each host') },
+    ...Object.entries(hosts).flatMap(([host, own]) =>
+      own.bandwidth === undefined
+        ? []
+        : [{ name: `bandwidth@${host}`, value: own.bandwidth, usual: all.bandwidth, means: linkOf(host) }],
+    ),
     { name: 'fleet', value: all.fleet, usual: DEFAULTS.fleet, means: 'migrations at a time in the fleet' },
     { name: 'queue', value: all.queue, usual: DEFAULTS.queue, means: 'open migrations; one more is refused' },
   ];
@@ -29,15 +37,20 @@ export function limitsText({ hosts, ...all }: Limits, paint: Paint): string {
       { title: 'LIMIT', cell: ({ name }) => name },
       {
         title: 'VALUE',
-        cell: ({ value }) => String(value),
+        cell: (row) => amount(row, row.value),
         paint: (text, { value, usual }) => (value === usual ? text : paint.bold(text)),
       },
-      { title: 'DEFAULT', cell: ({ usual }) => String(usual) },
+      { title: 'DEFAULT', cell: (row) => amount(row, row.usual) },
       { title: 'MEANS', cell: ({ means }) => means },
     ],
     paint,
   );
 }
+
+const linkOf = (host: string): string => `what migrations share of the link of ${host}, each way`;
+
+const amount = ({ name }: Row, value: number | null): string =>
+  value === null ? 'no limit' : isRate(name) ? `${size(value)}/s` : String(value);
 
 const ofHost = (way: 'in' | 'out', host: string, value: number, usual: number): Row => ({
   ...{ name: `${way}@${host}`, value, usual },

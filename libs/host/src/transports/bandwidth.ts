@@ -1,24 +1,43 @@
-/** The rate that a link may send at, changed while bytes flow. */
+/** The rate that a link may send at, changed while bytes flow: the lower one of what was asked for and of what the fleet gives. */
 
 /** Bytes per second; null: as fast as it goes. */
 export type Rate = number | null;
 
 export class Bandwidth {
   readonly #listeners = new Set<(rate: Rate) => void>();
-  #rate: Rate = null;
+  #asked: Rate = null;
+  #share: Rate = null;
 
   get rate(): Rate {
-    return this.#rate;
+    if (this.#asked === null || this.#share === null) return this.#asked ?? this.#share;
+    return Math.min(this.#asked, this.#share);
   }
 
-  set rate(rate: Rate) {
-    this.#rate = rate;
-    for (const listener of this.#listeners) listener(rate);
+  get asked(): Rate {
+    return this.#asked;
+  }
+
+  set asked(rate: Rate) {
+    this.#asked = rate;
+    this.#tell();
+  }
+
+  get share(): Rate {
+    return this.#share;
+  }
+
+  set share(rate: Rate) {
+    this.#share = rate;
+    this.#tell();
   }
 
   /** @returns what ends it */
   onChange(listener: (rate: Rate) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener(this.rate);
   }
 }

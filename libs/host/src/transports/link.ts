@@ -61,11 +61,19 @@ export class HostLink implements Link {
   }
 
   get bandwidth(): Rate {
-    return this.#bandwidth.rate;
+    return this.#bandwidth.asked;
   }
 
   set bandwidth(rate: Rate) {
-    this.#bandwidth.rate = rate;
+    this.#bandwidth.asked = rate;
+  }
+
+  get share(): Rate {
+    return this.#bandwidth.share;
+  }
+
+  set share(rate: Rate) {
+    this.#bandwidth.share = rate;
   }
 
   get way(): Way {
@@ -97,7 +105,7 @@ export class HostLink implements Link {
 
   async syncFiles(directory: string, signal: AbortSignal): Promise<{ bytes: number }> {
     const { channel } = await this.#take({ kind: 'files' }, signal);
-    const sent = await sendFiles(channel.detach(), { directory, bandwidth: this.bandwidth }, signal);
+    const sent = await sendFiles(channel.detach(), { directory, bandwidth: this.#bandwidth }, signal);
     if (signal.aborted) throw abortFailure(signal);
     this.#bytes += sent.bytes;
     if (sent.ok) return { bytes: sent.bytes };

@@ -10,10 +10,9 @@ import type { Timings } from './limits.ts';
 import { openLink } from './link.ts';
 import type { HostLink } from './link.ts';
 import { Withdrawn } from './messages.ts';
-import type { Rate } from './bandwidth.ts';
 import { createSshTransport } from './ssh.ts';
 import { createTcpTransport } from './tcp.ts';
-import type { Link, Links, Transport, Verdict } from './transport.ts';
+import type { Link, Links, Rates, Transport, Verdict } from './transport.ts';
 
 export interface LinksOptions {
   readonly host: HostName;
@@ -60,7 +59,7 @@ class HostLinks implements Links {
     const known = this.#entries.get(migration);
     if (known?.epoch === epoch && known.route === whereOf(route)) {
       const link = await known.opening;
-      link.bandwidth = route.bandwidth ?? null;
+      setRates(link, route);
       if (link.isOpen) return link;
     }
     await this.drop(migration);
@@ -71,7 +70,7 @@ class HostLinks implements Links {
     this.#entries.set(migration, entry);
     try {
       entry.link = await opening;
-      entry.link.bandwidth = route.bandwidth ?? null;
+      setRates(entry.link, route);
       return entry.link;
     } catch (error) {
       if (this.#entries.get(migration) === entry) this.#entries.delete(migration);
@@ -95,9 +94,10 @@ class HostLinks implements Links {
     }
   }
 
-  tune(migration: MigrationId, bandwidth: Rate | undefined): void {
+  tune(migration: MigrationId, { bandwidth, share }: Rates): void {
     const link = this.peek(migration);
     if (link !== null && bandwidth !== undefined) link.bandwidth = bandwidth;
+    if (link !== null && share !== undefined) link.share = share;
   }
 
   peek(migration: MigrationId): Link | null {
@@ -116,6 +116,11 @@ class HostLinks implements Links {
   async closeAll(): Promise<void> {
     await Promise.all([...this.#entries.keys()].map((migration) => this.drop(migration)));
   }
+}
+
+function setRates(link: Link, { bandwidth, share }: Route): void {
+  link.bandwidth = bandwidth ?? null;
+  link.share = share ?? null;
 }
 
 /** A route without what may change about it. */

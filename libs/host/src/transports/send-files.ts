@@ -1,5 +1,6 @@
 /**
- * Source: carries a directory to the target's bundle with rsync over a channel.
+ * Source: carries a directory to the target's bundle with rsync over a channel. It is kept to its rate where its bytes pass, not by its own
+ * `--bwlimit`, which no longer changes once it has begun.
  *
  * Modification times are compared to the nanosecond (`--modify-window=-1`): by default rsync compares whole seconds, and a
  * file written twice within one, same size, would stay as it was after the first pass.
@@ -8,9 +9,11 @@ import { lstat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { start } from '../process.ts';
-import type { Rate } from './bandwidth.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import { within } from './limits.ts';
+import { Pacer } from './pacer.ts';
 import { RSYNC_MODULE } from './receive-files.ts';
 
 /**
@@ -52,12 +55,12 @@ export interface FilesSent {
 /** Runs one pass over an open files channel, which ends with it. Aborting kills rsync. */
 export async function sendFiles(
   stream: Duplex,
-  { directory, bandwidth }: { readonly directory: string; readonly bandwidth: Rate },
+  { directory, bandwidth }: { readonly directory: string; readonly bandwidth: Bandwidth },
   signal: AbortSignal,
 ): Promise<FilesSent> {
   const child = start(
     'rsync',
-    [...OPTIONS, ...limitOf(bandwidth), '--', ...(await sourcesOf(directory)), `target::${RSYNC_MODULE}/`],
+    [...OPTIONS, '--', ...(await sourcesOf(directory)), `target::${RSYNC_MODULE}/`],
     {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       buffer: { fd3: false },
@@ -66,7 +69,7 @@ export async function sendFiles(
     },
   );
   const joint = child.stdio[3] as unknown as Duplex;
-  const joined = Promise.allSettled([pipeline(joint, stream), pipeline(stream, joint)]);
+  const joined = Promise.allSettled([pipeline(joint, paced(bandwidth), stream), pipeline(stream, joint)]);
   // The copiers end when the target does; they must not outlive a client that failed.
   child.once('exit', (code) => setTimeout(() => joint.destroy(), code === 0 ? GOODBYE_MS : 0));
   const { exitCode, stdout, stderr } = await child;
@@ -96,9 +99,20 @@ async function deviceOf(path: string): Promise<number | null> {
   );
 }
 
-/** rsync(1), `--bwlimit`: in KiB/s where no unit is named; 0 would be no limit. */
-const limitOf = (bandwidth: Rate): string[] =>
-  bandwidth === null ? [] : [`--bwlimit=${Math.max(1, Math.floor(bandwidth / 1024))}`];
+/** Bytes as they come, at the rate that holds when each piece leaves. */
+const paced = (bandwidth: Bandwidth) =>
+  async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+    const pacer = new Pacer(null);
+    for await (const chunk of source)
+      for (let at = 0; at < chunk.length;) {
+        pacer.rate = bandwidth.rate;
+        const piece = chunk.subarray(at, at + pacer.piece(chunk.length));
+        const wait = pacer.delay(piece.length, performance.now());
+        if (wait > 0) await sleep(wait);
+        at += piece.length;
+        yield piece;
+      }
+  };
 
 function sentBytes(stats: string): number {
   const match = /^Total bytes sent: ([\d,]+)$/m.exec(stats);

@@ -29,8 +29,10 @@ export interface Link {
   readonly way: Way;
   /** Why images pass the channel and the worker, null as long as they have a connection of their own. */
   readonly uncarried: string | null;
-  /** Bytes per second that images may take from now on, also those under way; null for as many as go. */
+  /** Bytes per second that images and files may take from now on, also those under way; null for as many as go. */
   bandwidth: Rate;
+  /** The same, of the links that it shares with other migrations: the lower one counts. */
+  share: Rate;
   /** Resolves when the target's restorer waits for this epoch's images. */
   restorerArmed(signal: AbortSignal): Promise<void>;
   /**
@@ -62,6 +64,9 @@ export interface ImageSending {
 /** What the target says about an epoch: it will never hold or run it, it has it for good, or it cannot know. */
 export type Verdict = Decision | 'UNKNOWN';
 
+/** What an open link may take, of itself and of what it shares. */
+export type Rates = { readonly [K in 'bandwidth' | 'share']?: Rate | undefined };
+
 /** The links of this worker, one per migration and epoch, reused by the steps of a leg. */
 export interface Links {
   get(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Link>;
@@ -70,8 +75,8 @@ export interface Links {
    * @throws CmtError PEER_UNREACHABLE and whatever else keeps it from being asked
    */
   withdraw(migration: MigrationId, epoch: Epoch, route: Route, signal: AbortSignal): Promise<Verdict>;
-  /** Changes what an open link may take; undefined: as it was. Of a link that is opened later the route says it. */
-  tune(migration: MigrationId, bandwidth: Rate | undefined): void;
+  /** Changes what an open link may take; what is left out stays. Of a link that is opened later the route says it. */
+  tune(migration: MigrationId, rates: Rates): void;
   /** The link if it is open: for abandoning without connecting. */
   peek(migration: MigrationId): Link | null;
   /** Closes the link of a migration, if there is one. */

@@ -1,0 +1,133 @@
+/**
+ * Shares out the links of the fleet: gives each migration of this coordinator what it may take of them, whenever others begin or end.
+ *
+ * INVARIANTS
+ * - A coordinator gives shares to its own migrations only; all coordinators find the same ones, by the same rule from the same facts.
+ * - A share is an order like that of `cmt tune`, signed and kept beside the migration: who takes it over, and workers, find it there.
+ * - Being told only hurries: a message that is lost costs LOOK_MS. So does one that came before the link was open.
+ */
+import type { MigrationId, MigrationState } from '@cmt/contracts';
+import { hasLinkLimits, parseLimits, sharesOf } from '@cmt/fleet';
+import { thisClock } from '@cmt/host';
+import {
+  flowsUnderWay,
+  repeatTuning,
+  requestTuning,
+  storedLimits,
+  tellFlowsChanged,
+  type KeyPair,
+  type RedisConnection,
+} from '@cmt/queue';
+import type { Logger } from 'pino';
+
+export interface LinkSharesOptions {
+  readonly redis: RedisConnection;
+  /** Signs the shares. */
+  readonly keys: KeyPair;
+  readonly logger: Logger;
+}
+
+/** A migration of this coordinator. */
+interface Own {
+  readonly state: MigrationState;
+  /** As it was given last, perhaps by another coordinator. */
+  readonly share: number | null;
+  /** It was given since the last regular look. */
+  readonly isNew: boolean;
+}
+
+/** Milliseconds between looks of somebody who is told nothing. */
+const LOOK_MS = 4_000;
+/** Between looks of somebody who is told much. */
+const REST_MS = 100;
+
+export class LinkShares {
+  readonly #options: LinkSharesOptions;
+  readonly #own = new Map<MigrationId, Own>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #stop = new AbortController();
+  #looking: Promise<void> | null = null;
+  #again = false;
+  #areLimited = false;
+
+  constructor(options: LinkSharesOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => {
+      this.#repeat();
+      this.look();
+    }, LOOK_MS);
+    this.look();
+  }
+
+  /**
+   * A migration of this coordinator as it was stored last: one that begins or stops sending changes what others may take.
+   * @param share what it has so far, where nothing was given here yet
+   */
+  saw(id: MigrationId, state: MigrationState, share: number | null): void {
+    const before = this.#own.get(id);
+    if (before?.state === state) return;
+    this.#own.set(id, { share, isNew: false, ...before, state });
+    const sends = [before?.state, state].includes('running');
+    if (sends && this.#areLimited) void tellFlowsChanged(this.#options.redis).catch(() => undefined);
+  }
+
+  /** It has ended, or is another coordinator's. */
+  letGo(id: MigrationId): void {
+    this.#own.delete(id);
+  }
+
+  /** Looks soon; as often as it is called while it looks, once more. */
+  look(): void {
+    this.#again = true;
+    this.#looking ??= this.#lookUntilDone().finally(() => (this.#looking = null));
+  }
+
+  /** What is under way ends with the connection. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#stop.abort();
+  }
+
+  async #lookUntilDone(): Promise<void> {
+    const { signal } = this.#stop;
+    while (this.#again && !signal.aborted) {
+      this.#again = false;
+      await this.#lookOnce().catch((error: unknown) =>
+        this.#options.logger.debug({ err: error }, 'links could not be shared out'),
+      );
+      await thisClock.wait(REST_MS, signal).catch(() => undefined);
+    }
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { redis } = this.#options;
+    const limits = parseLimits(await storedLimits(redis));
+    this.#areLimited = hasLinkLimits(limits);
+    if (!this.#areLimited && [...this.#own.values()].every(({ share }) => share === null)) return;
+    const shares = sharesOf(await flowsUnderWay(redis), limits);
+    await Promise.all([...shares].map(([id, share]) => this.#give(id, share)));
+  }
+
+  async #give(id: MigrationId, share: number | null): Promise<void> {
+    const own = this.#own.get(id);
+    if (own === undefined || own.share === share) return;
+    const { redis, keys, logger } = this.#options;
+    try {
+      await requestTuning(redis, { id, tuning: { share } }, keys);
+      logger.debug({ migration: id, share }, 'a share of its links');
+      const now = this.#own.get(id);
+      if (now !== undefined) this.#own.set(id, { ...now, share, isNew: true });
+    } catch (error) {
+      // It has ended meanwhile, or Redis is away: the next look gives what is missing.
+      logger.debug({ err: error, migration: id }, 'a share could not be given');
+    }
+  }
+
+  #repeat(): void {
+    for (const [id, own] of this.#own) {
+      if (!own.isNew) continue;
+      this.#own.set(id, { ...own, isNew: false });
+      void repeatTuning(this.#options.redis, id).catch(() => undefined);
+    }
+  }
+}

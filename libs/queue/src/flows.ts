@@ -1,0 +1,51 @@
+/**
+ * The migrations that send bytes, or are about to, for those who share out links.
+ *
+ * INVARIANT: what is read here is signed by nobody, so it may narrow what a migration takes and nothing else.
+ */
+import { keys, TuneOrder, type HostName, type MigrationId } from '@cmt/contracts';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { sendControl } from './bus.ts';
+import { reaching } from './connection.ts';
+
+/** One of them. `cap` is what it may take by itself, in bytes per second, as it was asked for or was changed since. */
+export interface FlowUnderWay {
+  readonly id: MigrationId;
+  readonly source: HostName;
+  readonly target: HostName;
+  readonly cap: number | null;
+}
+
+/** All in the fleet that have begun and not come to their decision. */
+export async function flowsUnderWay(redis: Redis): Promise<FlowUnderWay[]> {
+  const ids = await reaching(redis, redis.hkeys(keys.slots('fleet')));
+  const pipeline = redis.pipeline();
+  for (const id of ids)
+    pipeline.hmget(keys.saga(id), 'status', 'places', 'report').hget(keys.tuning(id), 'bandwidth');
+  const answers = (await reaching(redis, pipeline.exec())) ?? [];
+  return ids.flatMap((id, at) => {
+    const [status, places, report] = (answers[2 * at]?.[1] ?? []) as (string | null)[];
+    const { out: source, in: target } = hostsOf(places ?? '');
+    if (status !== 'running' || source === undefined || target === undefined) return [];
+    return [{ id, source, target, cap: capOf(report ?? 'null', answers[2 * at + 1]?.[1]) }];
+  });
+}
+
+/** From the places it holds: `out:alpha in:beta …`. A request may have left its target open. */
+const hostsOf = (places: string): Partial<Record<string, HostName>> =>
+  Object.fromEntries(places.split(' ').map((place) => place.split(':', 2) as [string, string]));
+
+const Asked = z.object({ request: z.object({ options: z.object({ bandwidth: z.number().optional() }) }) });
+const Changed = z.object({ body: z.string() });
+
+function capOf(report: string, changed: unknown): number | null {
+  const sealed = typeof changed === 'string' ? Changed.safeParse(JSON.parse(changed)).data : undefined;
+  const tuned = TuneOrder.safeParse(JSON.parse(sealed?.body ?? 'null')).data?.tuning.bandwidth;
+  if (tuned !== undefined) return tuned;
+  return Asked.safeParse(JSON.parse(report)).data?.request.options.bandwidth ?? null;
+}
+
+/** Tells coordinators that a migration has begun or stopped sending, or that a limit of links was set. */
+export const tellFlowsChanged = (redis: Redis): Promise<void> =>
+  reaching(redis, sendControl(redis, { kind: 'flows' }));
