@@ -1,8 +1,11 @@
 /** A machine reached by the real ssh, through a real sshd on this one: looked at, given a bundle, and refused for the right reasons. */
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pushCmt, surveyHost, type SshHost } from '@cmt/host';
+import { workerBundle } from '../../libs/host/src/remote/worker-bundle.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startSshd, type TestSshd } from '../support/sshd.ts';
 import { failure } from '../support/two-hosts.ts';
@@ -82,6 +85,47 @@ test('carries cmt there once, complete and for root alone', async () => {
   const newer = await pushCmt(to, survey, { bundleDir, root: there });
   expect(newer.cli).not.toBe(first.cli);
   expect(await readFile(newer.cli, 'utf8')).toBe('newer');
+});
+
+test('takes away what nobody runs and nobody has asked for in a day, whenever a newer one comes', async () => {
+  const bundleDir = join(root, 'dist-3');
+  const there = join(root, 'there-3');
+  const yesterday = new Date(Date.now() - 25 * 3600 * 1000);
+  const folder = async (name: string, at = yesterday): Promise<string> => {
+    await mkdir(join(there, name), { recursive: true });
+    await writeFile(join(there, name, 'cli.js'), 'setInterval(() => undefined, 1000); console.log("runs");');
+    await utimes(join(there, name), at, at);
+    return name;
+  };
+  const kept = [await folder('a'.repeat(16)), await folder('b'.repeat(16), new Date()), await folder('doc')];
+  const [goes, asked] = [await folder('d'.repeat(16)), await folder('e'.repeat(16))];
+  await folder(`node-20.1.0-${'f'.repeat(16)}`);
+  await folder('.draft-aB3xYz');
+  const runs = spawn(process.execPath, [join(there, kept[0] ?? '', 'cli.js')]);
+  try {
+    await once(runs.stdout, 'data');
+    const to = await host();
+    const survey = await surveyHost(to);
+    const push = async (content: string) => {
+      await mkdir(bundleDir, { recursive: true });
+      await writeFile(join(bundleDir, 'cli.js'), content);
+      return basename(dirname((await pushCmt(to, survey, { bundleDir, root: there })).cli));
+    };
+    // Nothing new: nothing is looked at.
+    const first = await workerBundle(await aBundle(join(root, 'dist-4'), 'first'));
+    await rename(join(there, asked), join(there, first.hash));
+    expect(await push('first')).toBe(first.hash);
+    expect(await readdir(there)).toContain(goes);
+    const second = await push('second');
+    expect((await readdir(there)).sort()).toEqual([...kept, first.hash, second].sort());
+  } finally {
+    runs.kill('SIGKILL');
+  }
+  async function aBundle(dir: string, content: string): Promise<string> {
+    await mkdir(dir);
+    await writeFile(join(dir, 'cli.js'), content);
+    return dir;
+  }
 });
 
 test('gives a machine without Node the one of this machine', { timeout: 60_000 }, async () => {

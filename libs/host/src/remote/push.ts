@@ -2,7 +2,8 @@
  * Puts this cmt onto a machine over ssh, with this machine's Node where that one has none that is new enough.
  *
  * INVARIANTS
- * - A folder is named after its content and appears complete, by a rename; one that is there is never touched again.
+ * - A folder is named after its content and appears complete, by a rename; what is in it is never touched again. Its own time says when
+ *   somebody has asked for it last: nobody takes it away soon after that (prune.ts).
  * - Everything belongs to root, 0700, below one folder.
  */
 import { CmtError } from '@cmt/contracts';
@@ -10,6 +11,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { run, tryRun, type Finished } from '../process.ts';
+import { pruneOld } from './prune.ts';
 import { SSH_FAILED, sshArgv, sshRun, type SshHost } from './ssh.ts';
 import { sshFailure } from './ssh-failure.ts';
 import { rootArgv, type RemoteSurvey } from './survey.ts';
@@ -42,8 +44,8 @@ const LOOK_MS = 20_000;
 /** A hundred megabytes over a slow line. */
 const UPLOAD_MS = 15 * 60_000;
 
-/** $1 the folder: exit code 0 when it is there. */
-const IS_THERE = 'test -d "$1"';
+/** $1 the folder: exit code 0 when it is there, and marked as asked for. */
+const IS_THERE = 'test -d "$1" && touch "$1"';
 
 /** $1 the folder; a tar archive on standard input becomes it, unless somebody was quicker. */
 const UNPACK = `set -eu
@@ -69,7 +71,10 @@ export async function pushCmt(host: SshHost, survey: RemoteSurvey, options: Push
     options.tell?.(`${host.destination}: cmt is being carried there`),
   );
   const node = await provideNode(place, root, options);
-  return { node: node.path, cli: `${folder}/cli.js`, uploaded: bundleUploaded || node.uploaded };
+  const uploaded = bundleUploaded || node.uploaded;
+  // A newer one than before: what it takes the place of is not needed any more.
+  if (uploaded) await pruneOld(host, survey, root, options.signal);
+  return { node: node.path, cli: `${folder}/cli.js`, uploaded };
 }
 
 interface Place {
