@@ -65,7 +65,7 @@ describe('docs/automation.md', () => {
       (name) => ({ name, state: 'online', ageMs: 0, record: hostRecord(name, '10.0.0.1') }) as const,
     );
     const work = await readWork('sunday', operands[1] as string[], { hosts: () => Promise.resolve(hosts) });
-    expect(work.kind).toBe('migrate');
+    expect(work.kind).toBe((operands[1] as string[])[0]);
   });
 
   it('shows the program that is type-checked', () => {

@@ -47,6 +47,7 @@ beforeAll(async () => {
       keys: own,
       name: 'test',
       ledgerDir: join(world.redis.dir, 'orders'),
+      removedDir: join(world.redis.dir, 'removed'),
       timing: QUICK,
     },
     workStarter(redis, own),

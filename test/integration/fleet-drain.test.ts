@@ -26,6 +26,22 @@ const ends = ({ moves }: DrainReport): Record<string, string> =>
   Object.fromEntries(moves.map(({ container, state, failure }) => [container, failure?.code ?? state]));
 
 describe('a drain', LIMIT, () => {
+  it('is begun by a schedule, in the coordinator’s own name, and can be waited for', async (context) => {
+    const fleet = await startStandInFleet(context, { host1: { containers: { a: 5, b: 4 } }, host2: {} });
+    const words = ['--', 'drain', 'host1', '--parallel', '2'];
+    const add = (name: string) => fleet.cmt('schedule', 'add', '@yearly', '--name', name, ...words);
+    const long = await add('a-name-of-24-characters-x');
+    expect([long.code, long.stderr]).toEqual([2, expect.stringContaining('at most 23 characters')]);
+    expect((await add('patch')).code).toBe(0);
+    const { code, drain } = await ordered(fleet, 'schedule', 'run', 'patch', '--wait');
+    expect([code, drain.state]).toEqual([0, 'done']);
+    expect(drain.id).toMatch(/^patch-\d{8}t\d{6}z$/);
+    expect(fleet.hosts.get('host2')?.containers()).toEqual(['a', 'b']);
+    expect(await fleet.json('hosts')).toMatchObject({ hosts: [{ drained: true }, { drained: false }] });
+    const { stdout } = await fleet.cmt('schedule', 'ls');
+    expect(stdout).toMatch(/patch +@yearly .*started .* patch-\d{8}t\d{6}z .*drain host1 --parallel 2/);
+  });
+
   it('outlives its coordinator, moves the largest first, two at a time, and says why one could not leave', async (context) => {
     const gate = promised();
     const fleet = await startStandInFleet(context, {

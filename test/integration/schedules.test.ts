@@ -1,14 +1,16 @@
 /** Schedules from the command line to the migrations they begin: the bundled `cmt`, a real Redis, a coordinator that plays a part. */
-import { keys, ORDERS_QUEUE, Schedule, type ScheduleRun } from '@cmt/contracts';
+import { keys, ORDERS_QUEUE, PREFIX, Schedule, type ScheduleRun } from '@cmt/contracts';
 import {
   addSchedule,
   announceOnce,
   consumeOrders,
   loadKeyPair,
+  removeSchedule,
   schedules,
   type KnownSchedule,
 } from '@cmt/queue';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { Queue } from 'bullmq';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -53,10 +55,10 @@ const move = (container: string): string[] => [
 /** The orders' side of a coordinator, until the test has ended. */
 function takingOrders(): { close(graceMs: number): Promise<void> } {
   const { keys: own, trust, logger } = world;
-  const ledgerDir = join(world.redis.dir, 'orders');
+  const [ledgerDir, removedDir] = [join(world.redis.dir, 'orders'), join(world.redis.dir, 'removed')];
   const redis = world.connection();
   return consumeOrders(
-    { redis, trust, logger, keys: own, name: 'test', ledgerDir, timing: QUICK },
+    { redis, trust, logger, keys: own, name: 'test', ledgerDir, removedDir, timing: QUICK },
     workStarter(redis, own),
   );
 }
@@ -133,6 +135,9 @@ describe('cmt schedule', () => {
       3,
       'HOST_UNKNOWN',
     ],
+    ['the host of a drain', ['0 3 * * *'], ['--', 'drain'], 2, 'name the one host'],
+    ['a drain’s flag', ['0 3 * * *'], ['--', 'drain', 'host1', '--wait'], 2, '--wait: nobody waits'],
+    ['a drained host', ['0 3 * * *'], ['--', 'drain', 'hots1'], 3, 'HOST_UNKNOWN'],
     ['an id', ['0 3 * * *'], [...move('redis'), '--id', 'x'], 2, '--id: each run of a schedule'],
   ])('refuses %s that cannot be understood, and stores nothing', async (_, head, words, code, said) => {
     const refused = await run('schedule', 'add', ...head, '--name', 'bad', ...words);
@@ -162,6 +167,77 @@ describe('cmt schedule', () => {
     const missed = runs.find(({ outcome }) => outcome === 'missed');
     expect(missed).toMatchObject({ id: null });
     expect(missed?.missed).toBeGreaterThan(1);
+  });
+
+  describe('put back by somebody who can write to Redis', () => {
+    const queue = () =>
+      new Queue(ORDERS_QUEUE, { connection: world.connection(), prefix: PREFIX, skipVersionCheck: true });
+    /** As it lies in Redis, and what puts it there again, without a trace of its removal. */
+    async function stolen(name: string): Promise<() => Promise<void>> {
+      const { template } = (await queue().getJobScheduler(name)) ?? {};
+      return async () => {
+        await world.connection().del(keys.removedSchedules);
+        const job = { name: 'fire', data: template?.data as object, opts: template?.opts ?? {} };
+        await queue().upsertJobScheduler(name, { pattern: '* * * * * *', tz: 'UTC' }, job);
+      };
+    }
+    const isNoted = (name: string) =>
+      vi.waitFor(() => readFile(join(world.redis.dir, 'removed', `${name}.json`), 'utf8'), {
+        timeout: 15_000,
+      });
+    const refused = { outcome: 'refused', failure: { code: 'REQUEST_FORGED' } };
+    const begun = async (name: string): Promise<number> =>
+      (await world.connection().zrange(keys.sagas, 0, -1)).filter((id) => id.startsWith(`${name}-`)).length;
+
+    it('once it was removed, is carried out no more, also by a coordinator that was started again', async () => {
+      await addSchedule(world.connection(), everySecond('undead'), world.keys, false);
+      let orders = takingOrders();
+      await runsUntil('undead', (all) => all.some(({ outcome }) => outcome === 'started'));
+      const putBack = await stolen('undead');
+      expect((await run('schedule', 'rm', 'undead')).code).toBe(0);
+      await isNoted('undead');
+      const before = await begun('undead');
+      await putBack();
+      expect((await runsUntil('undead', (all) => all.length > 1))[0]).toMatchObject(refused);
+      await orders.close(1000);
+      orders = takingOrders();
+      const count = (await known('undead'))?.runs.length ?? 0;
+      const runs = await runsUntil('undead', (all) => all.length > count + 1);
+      expect(runs.map(({ outcome }) => outcome)).not.toContain('started');
+      const now = await run('schedule', 'run', 'undead');
+      expect([now.code, now.stderr]).toEqual([3, expect.stringMatching(/REQUEST_FORGED: .* was removed/)]);
+      expect(await begun('undead')).toBe(before);
+      // Who may make it can make it again.
+      await addSchedule(world.connection(), everySecond('undead'), world.keys, true);
+      await runsUntil('undead', (all) => all[0]?.outcome === 'started');
+      await run('schedule', 'rm', 'undead');
+      await orders.close(1000);
+    });
+
+    it('once it was replaced, is not what is carried out', async () => {
+      await addSchedule(world.connection(), everySecond('changed'), world.keys, false);
+      const putBack = await stolen('changed');
+      const orders = takingOrders();
+      const other = { ...everySecond('changed'), pattern: '@yearly' };
+      await addSchedule(world.connection(), other, world.keys, true);
+      await isNoted('changed');
+      await putBack();
+      expect((await runsUntil('changed', (all) => all.length > 1))[0]).toMatchObject(refused);
+      await run('schedule', 'rm', 'changed');
+      await orders.close(1000);
+    });
+
+    it('is removed only by somebody who is trusted', async () => {
+      const stranger = await loadKeyPair(join(world.redis.dir, 'stranger'));
+      await addSchedule(world.connection(), everySecond('wanted'), world.keys, false);
+      const putBack = await stolen('wanted');
+      const orders = takingOrders();
+      await removeSchedule(world.connection(), 'wanted', stranger);
+      await putBack();
+      await runsUntil('wanted', (all) => all.some(({ outcome }) => outcome === 'started'));
+      await run('schedule', 'rm', 'wanted');
+      await orders.close(1000);
+    });
   });
 
   it('of a key that nobody trusts begins nothing', async () => {

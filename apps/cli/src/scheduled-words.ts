@@ -1,11 +1,25 @@
 /** The words behind `--` of `cmt schedule add`, read by the verb's own flags: what cannot be understood is said now, not at three in the morning. */
 import { Command, CommanderError } from 'commander';
-import { CmtError, type ScheduledWork, type ScheduleName } from '@cmt/contracts';
+import {
+  CmtError,
+  DRAIN_NAME_LENGTH,
+  FleetOrder,
+  type ScheduledWork,
+  type ScheduleName,
+} from '@cmt/contracts';
+import { withDrainFlags } from './commands/drain.ts';
 import { withMigrateFlags } from './commands/migrate.ts';
 import { closest } from './flags/closest.ts';
 import { invalid } from './flags/invalid.ts';
 import type { Fleet } from './fleet.ts';
-import { parseRequest, resolveRequest, type RequestFlags } from './request.ts';
+import { parseOrder, type OrderFlags } from './fleet-order.ts';
+import {
+  parseRequest,
+  refuseUnknownLabels,
+  registeredName,
+  resolveRequest,
+  type RequestFlags,
+} from './request.ts';
 
 /** What a verb's words are made into. The names of hosts are looked up before anything is signed. */
 interface Reading {
@@ -17,6 +31,7 @@ interface Reading {
 /** Verbs that may be scheduled. One more verb is one more line here, one more kind of `ScheduledWork`, one more case of the coordinator. */
 const VERBS: Readonly<Record<string, (reading: Reading) => Promise<ScheduledWork>>> = {
   migrate: readMigrate,
+  drain: readDrain,
 };
 
 /** @throws {CmtError} REQUEST_INVALID, HOST_UNKNOWN, SAME_HOST */
@@ -43,6 +58,21 @@ async function readMigrate({ name, words, fleet }: Reading): Promise<ScheduledWo
   const hosts = await fleet.hosts();
   const records = hosts.map(({ record }) => record);
   return { kind: 'migrate', request: resolveRequest(parsed, records) };
+}
+
+async function readDrain({ name, words, fleet }: Reading): Promise<ScheduledWork> {
+  const { operands, flags: typed } = parse(withDrainFlags(new Command('drain')), words);
+  const flags = typed as OrderFlags & { readonly wait?: boolean };
+  if (flags.wait === true) throw invalid('--wait', 'nobody waits for what a schedule begins');
+  const [host, ...more] = operands;
+  if (host === undefined || more.length > 0) throw invalid('--', 'name the one host that is to be drained');
+  if (name.length > DRAIN_NAME_LENGTH)
+    throw invalid('--name', `'${name}': for a drain it has at most ${DRAIN_NAME_LENGTH} characters`);
+  const parsed = parseOrder(flags, name);
+  const records = (await fleet.hosts()).map(({ record }) => record);
+  refuseUnknownLabels(parsed, records);
+  const order = FleetOrder.parse({ ...parsed, kind: 'drain', host: registeredName(host, records) });
+  return { kind: 'drain', order };
 }
 
 /** @throws {CmtError} REQUEST_INVALID with what commander says */

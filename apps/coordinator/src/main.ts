@@ -79,18 +79,17 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   const trust = trustIn(keys, config.trustedKeysDir, logger);
   const own = { redis, trust, keys, name, logger };
   const { concurrency, stateDir } = config;
+  const orders = consumeOrders(
+    { ...own, ledgerDir: join(stateDir, 'orders'), removedDir: join(stateDir, 'removed-schedules') },
+    workStarter(redis, keys),
+  );
   const consumer = consumeMigrations(
     {
-      ...own,
-      concurrency,
-      ledgerDir: join(stateDir, 'ledger'),
-      isUnderOrder,
-      onFlowsChanged: () => shares.look(),
+      ...{ ...own, concurrency, ledgerDir: join(stateDir, 'ledger'), isUnderOrder },
+      onNews: (news) => (news === 'flows' ? shares.look() : void orders.noteRemovals()),
     },
     drive,
   );
-  const starter = workStarter(redis, keys);
-  const orders = consumeOrders({ ...own, ledgerDir: join(stateDir, 'orders') }, starter);
   const drains = serveDrains({ ...own, ledgerDir: join(stateDir, 'drains') });
   const health = await serveHealth(config.healthPort, () => ({
     ok: redis.status === 'ready',

@@ -248,8 +248,8 @@ export class CmtClient {
   }
 
   /** @throws {CmtError} SCHEDULE_UNKNOWN */
-  removeSchedule(name: string): Promise<void> {
-    return removeSchedule(this.#redis, name);
+  async removeSchedule(name: string): Promise<void> {
+    await removeSchedule(this.#redis, name, await this.#signingKeys());
   }
 
   /** One run now, begun when this returns. @throws {CmtError} SCHEDULE_UNKNOWN, COORDINATOR_MISSING, and what it was refused with */

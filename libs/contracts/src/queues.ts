@@ -31,6 +31,8 @@ export const keys = {
   cancel: (migration: MigrationId) => `${PREFIX}:cancel:${migration}`,
   /** Stream of a migration's events, for `watch` and `logs`. */
   events: (migration: MigrationId) => `${PREFIX}:events:${migration}`,
+  /** Hash of schedule to the signed `RemoveScheduleOrder` about its earlier ones. */
+  removedSchedules: `${PREFIX}:removed-schedules`,
   /** List of a schedule's latest runs, newest first. */
   scheduleRuns: (schedule: string) => `${PREFIX}:schedule-runs:${schedule}`,
   host: (host: HostName) => `${PREFIX}:host:${host}`,

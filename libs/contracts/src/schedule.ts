@@ -1,6 +1,7 @@
 /** What is to be done at a time: a verb of the CLI, parsed when the schedule was made, signed, and carried out by a coordinator. */
 import { z } from 'zod';
 import { Failure } from './failure.ts';
+import { FleetOrder } from './fleet.ts';
 import { MigrationRequest } from './migration.ts';
 import { MigrationId } from './names.ts';
 
@@ -10,9 +11,10 @@ export const ScheduleName = z
   .regex(/^[a-z][a-z0-9-]{0,39}$/, 'a lower case letter, then lower case letters, digits and dashes');
 export type ScheduleName = z.infer<typeof ScheduleName>;
 
-/** What one run does. `request` carries the schedule's own name as its id: each run gets one of its own. */
+/** What one run does. `request` and `order` carry the schedule's own name as their id: each run gets one of its own. */
 export const ScheduledWork = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('migrate'), request: MigrationRequest }),
+  z.object({ kind: z.literal('drain'), order: FleetOrder }),
 ]);
 export type ScheduledWork = z.infer<typeof ScheduledWork>;
 
@@ -45,6 +47,16 @@ export const RunScheduleOrder = z.object({
 });
 export type RunScheduleOrder = z.infer<typeof RunScheduleOrder>;
 
+/** Schedules of a name are over, whatever may still be found of them. */
+export const RemoveScheduleOrder = z.object({
+  v: z.literal(1),
+  kind: z.literal('remove-schedule'),
+  name: ScheduleName,
+  /** Those that were made until then (`issuedAt`): milliseconds since 1970. */
+  upTo: z.int(),
+});
+export type RemoveScheduleOrder = z.infer<typeof RemoveScheduleOrder>;
+
 /**
  * What became of one time: `started`; `missed` (no coordinator was there in time); `skipped` (the run before was still under
  * way); `refused` (with its failure).
@@ -61,6 +73,9 @@ export const ScheduleRun = z.object({
   failure: Failure.nullable().default(null),
 });
 export type ScheduleRun = z.infer<typeof ScheduleRun>;
+
+/** Characters that the name of a schedule of drains may have: an order's id is the first part of others. */
+export const DRAIN_NAME_LENGTH = 23;
 
 /** `nightly-20260111t030000z`: the same schedule and time are one run, whoever carries it out. */
 export const runId = (name: ScheduleName, at: number): MigrationId =>

@@ -9,13 +9,13 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 
 /**
- * To coordinators: somebody wants the end of a migration; the links are shared by others than before. To them and to workers: a migration
- * was tuned. To a worker: stop this leg.
+ * To coordinators: somebody wants the end of a migration; the links are shared by others than before; a schedule was removed. To them and
+ * to workers: a migration was tuned. To a worker: stop this leg.
  */
 export const Control = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('cancel'), migration: MigrationId }),
   z.object({ kind: z.literal('tune'), migration: MigrationId }),
-  z.object({ kind: z.literal('flows') }),
+  z.object({ kind: z.enum(['flows', 'schedules']) }),
   z.object({ kind: z.literal('stop'), host: HostName, leg: z.string(), reason: z.string() }),
 ]);
 export type Control = z.infer<typeof Control>;

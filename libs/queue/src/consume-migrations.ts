@@ -54,8 +54,11 @@ export interface CoordinatorOptions {
   /** Directory of its own below the state directory: what has ended here. */
   readonly ledgerDir: string;
   readonly timing?: LockTiming;
-  /** Told when migrations have begun or stopped sending bytes, here or elsewhere, or links have got other limits; may be missed. */
-  readonly onFlowsChanged?: () => void;
+  /**
+   * Told what has changed, here or elsewhere; may be missed. `flows`: migrations have begun or stopped sending bytes, or links have got
+   * other limits; `schedules`: one was removed.
+   */
+  readonly onNews?: (news: 'flows' | 'schedules') => void;
   /** Whether a migration is part of a signed order about a host; without it none is. */
   readonly isUnderOrder?: (request: MigrationRequest, order: FleetOrder) => boolean;
 }
@@ -111,7 +114,7 @@ class Coordinator {
     this.#bus.onControl((control) => {
       if (control.kind === 'cancel') lookForCancel(this.#leases.get(control.migration));
       if (control.kind === 'tune') this.#lookForTuning(this.#leases.get(control.migration));
-      if (control.kind === 'flows') options.onFlowsChanged?.();
+      if (control.kind === 'flows' || control.kind === 'schedules') options.onNews?.(control.kind);
     });
     this.#heart = setInterval(() => this.#beat(), ALIVE_MS);
     this.#beat();

@@ -6,6 +6,7 @@
  * - A schedule is carried out at the times that were signed, never at others: one that comes at another time changes nothing.
  * - A time is one run: its id is made of it, so a second try of any coordinator joins the first.
  * - A run begins within the grace of its time, or counts as missed.
+ * - One that was removed is never carried out again, whoever puts it back.
  */
 import {
   CmtError,
@@ -33,6 +34,7 @@ import { Ledger } from './ledger.ts';
 import { openOrdersQueue, orderJobId } from './order-job.ts';
 import type { LockTiming, Ownership } from './ownership.ts';
 import { isDueAt, timesBetween } from './schedule-time.ts';
+import { RemovedSchedules } from './removed-schedules.ts';
 import { noteRun, runsOf } from './schedules.ts';
 import { openSealed } from './seal.ts';
 import type { Trust } from './trust.ts';
@@ -48,6 +50,8 @@ export interface OrdersOptions {
   readonly logger: Logger;
   /** Directory of its own below the state directory: orders that were obeyed here. */
   readonly ledgerDir: string;
+  /** Another one: schedules that are over. */
+  readonly removedDir: string;
   readonly timing?: LockTiming;
 }
 
@@ -69,13 +73,18 @@ const Obeyed = z.object({ endedAt: z.number() });
 const CONCURRENCY = 8;
 /** A scheduler's job may be handed out this much before its time, by clocks that disagree. Milliseconds. */
 const EARLY_MS = 2_000;
+/** Between looks for schedules that were removed. */
+const REMOVED_LOOK_MS = 4_000;
 
 /** Takes orders from the queue until it is closed. */
-export function consumeOrders(
-  options: OrdersOptions,
-  starter: WorkStarter,
-): { close(graceMs: number): Promise<void> } {
+export function consumeOrders(options: OrdersOptions, starter: WorkStarter): OrdersConsumer {
   return new Orders(options, starter);
+}
+
+export interface OrdersConsumer {
+  /** Writes down which schedules were removed. It is done now and then anyway: being told only hurries. */
+  noteRemovals(): Promise<void>;
+  close(graceMs: number): Promise<void>;
 }
 
 class Orders {
@@ -84,6 +93,8 @@ class Orders {
   readonly #queue: Queue;
   readonly #obeyed: Ledger<z.infer<typeof Obeyed>>;
   readonly #worker: FencedWorker;
+  readonly #removed: RemovedSchedules;
+  readonly #removedLook: NodeJS.Timeout;
 
   constructor(options: OrdersOptions, starter: WorkStarter) {
     this.#options = options;
@@ -91,13 +102,24 @@ class Orders {
     this.#queue = openOrdersQueue(options.redis);
     this.#queue.on('error', () => undefined);
     this.#obeyed = new Ledger(options.ledgerDir, Obeyed);
+    const { redis, trust, name, logger, removedDir: dir } = options;
+    this.#removed = new RemovedSchedules({ redis, opener: { trust, host: name }, logger, dir });
+    this.#removedLook = setInterval(() => void this.noteRemovals(), REMOVED_LOOK_MS);
+    void this.noteRemovals();
     this.#worker = new FencedWorker(
       { ...options, queueName: ORDERS_QUEUE, concurrency: CONCURRENCY },
       (job, ownership) => this.#answer(job, ownership),
     );
   }
 
+  async noteRemovals(): Promise<void> {
+    await this.#removed
+      .look()
+      .catch((error: unknown) => this.#options.logger.debug({ err: error }, 'removals could not be read'));
+  }
+
   close(graceMs: number): Promise<void> {
+    clearInterval(this.#removedLook);
     return this.#worker.close(graceMs);
   }
 
@@ -121,12 +143,20 @@ class Orders {
     return openSealed(ORDERS_QUEUE, sealed, schema, { trust, host: name });
   }
 
+  /** @throws {CmtError} REQUEST_FORGED also for one that was removed */
+  async #openSchedule(sealed: unknown): Promise<Schedule> {
+    const schedule = await this.#open(sealed, Schedule);
+    const { name, issuedAt } = schedule;
+    if (!(await this.#removed.has(name, issuedAt))) return schedule;
+    throw this.#forged(`schedule ${name} of ${new Date(issuedAt).toISOString()} was removed`);
+  }
+
   /** One time of a schedule has come. Whatever becomes of it is noted. */
   async #fire(job: Job<unknown>): Promise<ScheduleRun> {
     const name = job.repeatJobKey ?? '';
     const dueAt = job.opts.prevMillis ?? 0;
     try {
-      const schedule = await this.#open(job.data, Schedule);
+      const schedule = await this.#openSchedule(job.data);
       if (schedule.name !== name || !isDueAt(schedule, dueAt) || dueAt > Date.now() + EARLY_MS)
         throw this.#forged(`schedule ${schedule.name} is not due at ${new Date(dueAt).toISOString()}`);
       return await this.#begin(schedule, dueAt);
@@ -173,7 +203,7 @@ class Orders {
   async #runNow(order: RunScheduleOrder, ownership: Ownership): Promise<ScheduleRun> {
     const sealed = Sealed.safeParse((await this.#queue.getJobScheduler(order.name))?.template?.data);
     if (!sealed.success) throw new CmtError('SCHEDULE_UNKNOWN', { name: order.name });
-    const schedule = await this.#open(sealed.data, Schedule);
+    const schedule = await this.#openSchedule(sealed.data);
     if (schedule.name !== order.name) throw this.#forged(`it is signed as schedule ${schedule.name}`);
     ownership.assertOwned();
     const run = await this.#start(schedule, order.issuedAt, 0);

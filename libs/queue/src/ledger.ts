@@ -8,18 +8,22 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import type { z } from 'zod';
 
-/** Longer than any job is taken for fresh. */
 const KEPT_MS = 15 * 24 * 3600 * 1000;
 
 export class Ledger<T> {
   readonly #dir: string;
   readonly #schema: z.ZodType<T>;
+  readonly #keptMs: number;
   #known: Promise<Set<string>> | undefined;
 
-  /** @param dir made 0700 at the first look */
-  constructor(dir: string, schema: z.ZodType<T>) {
+  /**
+   * @param dir made 0700 at the first look
+   * @param keptMs milliseconds that an ending is kept; unless given, longer than any job is taken for fresh
+   */
+  constructor(dir: string, schema: z.ZodType<T>, keptMs = KEPT_MS) {
     this.#dir = dir;
     this.#schema = schema;
+    this.#keptMs = keptMs;
   }
 
   /** What was written down at the end of `id` (letters, digits, `.`, `_`, `-`), or null. */
@@ -62,7 +66,7 @@ export class Ledger<T> {
     for (const name of await readdir(this.#dir)) {
       const file = join(this.#dir, name);
       const { mtimeMs } = await stat(file);
-      if (Date.now() - mtimeMs > KEPT_MS) await rm(file, { force: true }).catch(() => undefined);
+      if (Date.now() - mtimeMs > this.#keptMs) await rm(file, { force: true }).catch(() => undefined);
       else if (name.endsWith('.json')) names.add(name.slice(0, -'.json'.length));
     }
     return names;

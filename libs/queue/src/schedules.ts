@@ -4,6 +4,7 @@
  * INVARIANTS
  * - What is signed is the whole schedule: whoever can write to Redis can neither make one nor change what it does or when.
  * - A name means one schedule: another one takes its place only where that is asked for.
+ * - One that was removed or replaced is over (removed-schedules.ts); a new one is dated after it.
  */
 import {
   CmtError,
@@ -22,6 +23,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { reaching } from './connection.ts';
 import type { KeyPair } from './key-pair.ts';
+import { declareOver, overUpTo } from './removed-schedules.ts';
 import { awaitOrder, openOrdersQueue, orderOptions } from './order-job.ts';
 import { checkTimes, timesBetween } from './schedule-time.ts';
 import { seal } from './seal.ts';
@@ -53,13 +55,18 @@ export async function addSchedule(
 ): Promise<boolean> {
   checkTimes(schedule, Date.now());
   const { name, pattern, timeZone: tz } = schedule;
-  const sealed = seal(ORDERS_QUEUE, schedule, signingKeys);
   return onQueue(redis, async (queue) => {
-    const known = scheduleOf(await queue.getJobScheduler(name));
-    if (known !== null && isSame(known, schedule)) return false;
+    const over = await overUpTo(redis, name);
+    const found = scheduleOf(await queue.getJobScheduler(name));
+    const known = found !== null && found.issuedAt > over ? found : null;
+    // What seems to be the same may be one that was removed and put back: who wants it replaced gets a new one.
+    if (known !== null && !replace && isSame(known, schedule)) return false;
     if (known !== null && !replace)
       throw new CmtError('SCHEDULE_EXISTS', { name, words: known.words.join(' '), pattern: known.pattern });
-    await queue.upsertJobScheduler(name, { pattern, tz }, { name: 'fire', data: sealed, opts: orderOptions });
+    const issuedAt = Math.max(schedule.issuedAt, over + 1, (known?.issuedAt ?? 0) + 1);
+    const data = seal(ORDERS_QUEUE, { ...schedule, issuedAt }, signingKeys);
+    await queue.upsertJobScheduler(name, { pattern, tz }, { name: 'fire', data, opts: orderOptions });
+    if (known !== null) await declareOver(redis, name, known.issuedAt, signingKeys);
     return true;
   });
 }
@@ -73,10 +80,16 @@ export async function schedules(redis: Redis): Promise<KnownSchedule[]> {
   });
 }
 
-/** @throws {CmtError} SCHEDULE_UNKNOWN */
-export async function removeSchedule(redis: Redis, name: ScheduleName): Promise<void> {
-  const removed = await onQueue(redis, (queue) => queue.removeJobScheduler(name));
-  if (!removed) throw new CmtError('SCHEDULE_UNKNOWN', { name });
+/** Removes a schedule for good: whoever puts it back into Redis has it refused. @throws {CmtError} SCHEDULE_UNKNOWN */
+export async function removeSchedule(redis: Redis, name: ScheduleName, signingKeys: KeyPair): Promise<void> {
+  await onQueue(redis, async (queue) => {
+    const scheduler = await queue.getJobScheduler(name);
+    if (scheduler === undefined) throw new CmtError('SCHEDULE_UNKNOWN', { name });
+    // By a clock before that of whoever made it, it would not be over.
+    const upTo = Math.max(Date.now(), scheduleOf(scheduler)?.issuedAt ?? 0);
+    await declareOver(redis, name, upTo, signingKeys);
+    await queue.removeJobScheduler(name);
+  });
   await reaching(redis, redis.del(keys.scheduleRuns(name)));
 }
 
@@ -143,12 +156,8 @@ function scheduleOf(scheduler: JobSchedulerJson | undefined): Schedule | null {
 
 /** When it was asked for is no part of what was asked for. */
 const isSame = (one: Schedule, other: Schedule): boolean => wish(one) === wish(other);
-const wish = ({ work, ...schedule }: Schedule): string =>
-  JSON.stringify({
-    ...schedule,
-    work: { ...work, request: { ...work.request, requestedAt: 0 } },
-    issuedAt: 0,
-  });
+const wish = (schedule: Schedule): string =>
+  JSON.stringify({ ...schedule, issuedAt: 0 }, (key, value: unknown) => (key === 'requestedAt' ? 0 : value));
 
 async function onQueue<T>(redis: Redis, work: (queue: Queue) => Promise<T>): Promise<T> {
   const queue = openOrdersQueue(redis);

@@ -37,13 +37,19 @@ export function addDrain(program: Command): void {
       ['cmt drain host1 --label zone=b', 'only to hosts with that label'],
       ['cmt drain', 'how all drains stand, and why what could not leave stays'],
     ],
-  }).argument('[host]', 'a registered name');
-  withOrder(command)
-    .option('--label <name=value>', 'a label that every target must have; repeatable', collect)
-    .action((host: string | undefined, flags: DrainFlags) =>
-      runVerb(flags, (io) => (host === undefined ? listDrains(flags, io) : drain(host, flags, io))),
-    );
+  });
+  withDrainFlags(command).action((host: string | undefined, flags: DrainFlags) =>
+    runVerb(flags, (io) => (host === undefined ? listDrains(flags, io) : drain(host, flags, io))),
+  );
 }
+
+/** Everything that says what is to be drained and how; a schedule takes these too. */
+export const withDrainFlags = (command: Command): Command =>
+  withOrder(command.argument('[host]', 'a registered name')).option(
+    '--label <name=value>',
+    'a label that every target must have; repeatable',
+    collect,
+  );
 
 async function listDrains(flags: CommonFlags, io: Io): Promise<ExitCode> {
   const { withFleet } = await import('../fleet.ts');

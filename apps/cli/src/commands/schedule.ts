@@ -40,7 +40,7 @@ export function addSchedule(program: Command): void {
     usage: 'run',
     does: 'carry a schedule out now, whatever the time is',
     examples: [
-      ['cmt schedule run nightly', 'prints the id of the migration'],
+      ['cmt schedule run nightly', 'prints the id of the migration, or of the drain'],
       ['cmt schedule run nightly --wait', 'and shows it until its end, and exits as it does'],
     ],
   })
@@ -62,6 +62,7 @@ function addAdd(schedule: Command): void {
         "cmt schedule add '30 22 * * mon-fri' --tz Europe/Berlin -- migrate redis --src host1 --dst host2",
         'in a zone',
       ],
+      ["cmt schedule add '0 3 * * 0' -- drain host1 --deadline 1h", 'a whole host; nobody waits for it'],
       [
         'cmt schedule add @daily --name sunday --replace -- migrate redis --src host1 --dst host2',
         'in the place of the one of that name',
@@ -110,20 +111,26 @@ async function list(flags: CommonFlags, io: Io): Promise<ExitCode> {
 async function remove(name: string, flags: CommonFlags, io: Io): Promise<ExitCode> {
   const { withFleet } = await import('../fleet.ts');
   const { printJson } = await import('../io.ts');
-  await withFleet(flags, (fleet) => fleet.removeSchedule(name));
-  if (io.json) printJson(io, true, { name });
-  else io.err(`schedule ${name} is gone\n`);
-  return ExitCode.done;
+  return withFleet(flags, async (fleet) => {
+    await fleet.removeSchedule(name);
+    if (io.json) printJson(io, true, { name });
+    else io.err(`schedule ${name} is gone\n`);
+    if (!(await fleet.hasCoordinator()))
+      io.err(
+        'No coordinator runs: one writes down that it is over when it starts, if Redis still says so.\n',
+      );
+    return ExitCode.done;
+  });
 }
 
 async function run(name: string, flags: RunFlags, io: Io): Promise<ExitCode> {
   const { withFleet } = await import('../fleet.ts');
   const { printJson } = await import('../io.ts');
-  const { showToEnd } = await import('../show.ts');
+  const { showScheduled } = await import('../show.ts');
   return withFleet(flags, async (fleet) => {
     const began = await fleet.runSchedule(name);
     if (began.outcome === 'started' && began.id !== null && flags.wait === true)
-      return showToEnd(fleet, began.id, io);
+      return showScheduled(fleet, name, began.id, io);
     if (io.json) printJson(io, began.outcome === 'started', { run: began });
     else if (began.outcome === 'started') io.out(`${began.id ?? ''}\n`);
     else io.err(`${began.id ?? 'a run'} is still under way; nothing new was begun\n`);
