@@ -1,4 +1,7 @@
 /** The board's pages in a real Chromium, over a real Redis. */
+import { FleetOrder } from '@cmt/contracts';
+import { beginDrain } from '@cmt/fleet';
+import { openHost, submitOrder } from '@cmt/queue';
 import { plan } from '@cmt/saga';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -77,6 +80,24 @@ describe.skipIf(why !== null)('the board', () => {
       expect(await alpha.getByRole('img').getAttribute('aria-label')).toBe(
         '24.3 GB of 33.5 GB of memory in use',
       );
+    });
+
+    it('says which host is drained, as long as it is, so that it can be read by day and night', async () => {
+      const redis = world.queue.connection();
+      const pills = page.getByRole('article', { name: 'gamma' }).locator('.pill');
+      expect(await pills.allInnerTexts()).toEqual(['online']);
+      const order = FleetOrder.parse({
+        ...{ v: 1, kind: 'drain', id: 'd-gamma', host: 'gamma', parallel: 1, deadlineMs: null },
+        requestedAt: Date.now(),
+      });
+      await submitOrder(redis, order, beginDrain(order, Date.now()), world.queue.keys);
+      await expect.poll(() => pills.allInnerTexts(), { timeout: SEEN_MS }).toEqual(['drained', 'online']);
+      for (const colorScheme of ['dark', 'light'] as const) {
+        await page.emulateMedia({ colorScheme });
+        expect(await page.evaluate(lowContrasts)).toEqual([]);
+      }
+      await openHost(redis, 'gamma');
+      await expect.poll(() => pills.allInnerTexts(), { timeout: SEEN_MS }).toEqual(['online']);
     });
 
     it('names first what needs somebody', async () => {

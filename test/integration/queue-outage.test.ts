@@ -1,5 +1,5 @@
 /** Redis away, and processes that end while it is. */
-import { DecisionRecord, Fenced, follow, LOCK_TIMING } from '@cmt/queue';
+import { DecisionRecord, Fenced, follow, LOCK_TIMING, ShuttingDown } from '@cmt/queue';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { aWorld, isDone, it, NEVER, oneLeg, recorder, submit, until } from '../support/queue-faults.ts';
@@ -128,6 +128,21 @@ describe.concurrent('a shutdown', () => {
     const begun = Date.now();
     await worker.close(100);
     expect(Date.now() - begun).toBeLessThan(8000);
+  });
+
+  it('waits for no answer of a Redis that is gone', async (context) => {
+    const world = await aWorld(context);
+    const legs = recorder((_, signal) => aborted(signal));
+    const coordinator = oneLeg(world);
+    const worker = world.worker('alpha', legs.run);
+    await submit(world, 'm1');
+    await legs.began;
+    await world.redis.kill();
+    await delay(500);
+    const begun = Date.now();
+    await Promise.all([coordinator.close(100), worker.close(100)]);
+    expect(Date.now() - begun).toBeLessThan(1800);
+    expect(legs.runs[0]?.reason).toBeInstanceOf(ShuttingDown);
   });
 
   it('ends although Redis is silent, and although it is gone', async (context) => {

@@ -27,6 +27,7 @@ import {
   type Fleet,
   type Move,
 } from '../support/fleet.ts';
+import { logLines } from '../support/log-lines.ts';
 import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
 import { ask, holdOpen, startWorkload } from '../support/workloads.ts';
 
@@ -69,13 +70,12 @@ afterEach(async () => {
   await rm(hooksDir, { recursive: true, force: true });
 });
 
-const move = (...flags: string[]): Move => ({
-  id: newId(),
-  container: id,
-  from: 'host1',
-  to: 'host2',
-  flags,
-});
+const moves: string[] = [];
+function move(...flags: string[]): Move {
+  const migration = newId();
+  moves.push(migration);
+  return { id: migration, container: id, from: 'host1', to: 'host2', flags };
+}
 
 /** It runs on host1, everybody it talks with has noticed nothing but a pause, and both hosts are as before. */
 async function expectUntouched(): Promise<void> {
@@ -200,5 +200,26 @@ describe('the migration goes on', () => {
     await expectOneCopy(witness);
     await expectOneHistory(lab, id, 'host2');
     await expectOnlyMoved(lab, before);
+  });
+});
+
+describe('the logs', () => {
+  /** About the process, and no migration: one of the hosts was cut off from Redis, too. */
+  const OF_THE_PROCESS = ['ready', 'Redis is away', 'this host could not be announced'];
+
+  test('name the migration on each of their lines', async () => {
+    const lines = await logLines(fleet);
+    const nameless = lines.filter(
+      ({ msg, migration }) => migration === undefined && !OF_THE_PROCESS.includes(msg),
+    );
+    expect(nameless).toEqual([]);
+    const named = (process: string) =>
+      new Set(lines.flatMap((line) => (line.process === process ? (line.migration ?? []) : [])));
+    expect([...named('coordinator')].sort()).toEqual([...moves].sort());
+    expect([...named('worker')].sort()).toEqual([...moves].sort());
+    // What a line says of one is not said under the name of another.
+    for (const { migration, ...rest } of lines)
+      for (const other of moves)
+        if (other !== migration) expect(JSON.stringify(rest)).not.toMatch(new RegExp(`\\b${other}\\b`));
   });
 });

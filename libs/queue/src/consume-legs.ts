@@ -27,7 +27,16 @@ import { readTuning } from './tune.ts';
 import { FencedWorker } from './fenced-worker.ts';
 import { LEG_FRESH_MS, staleness } from './freshness.ts';
 import { Ledger } from './ledger.ts';
-import { becomesWanted, claimLeg, isWanted, LegJob, legId, stopReason, type LegClaim } from './leg-job.ts';
+import {
+  becomesWanted,
+  claimLeg,
+  isWanted,
+  LegJob,
+  legId,
+  migrationOfLeg,
+  stopReason,
+  type LegClaim,
+} from './leg-job.ts';
 import { Fenced, Postponed, ShuttingDown, type LockTiming, type Ownership } from './ownership.ts';
 import { openSealed } from './seal.ts';
 import type { Trust } from './trust.ts';
@@ -83,7 +92,7 @@ export class LegConsumer {
     this.#ended = new Ledger(options.ledgerDir, LegResult);
     this.#bus = new Bus(redis, ['control'], logger);
     this.#worker = new FencedWorker(
-      { ...options, name: host, queueName: hostQueue(host) },
+      { ...options, name: host, queueName: hostQueue(host), migrationOf: migrationOfLeg },
       (job, ownership, _token, claimed) => this.#process(job, ownership, claimed),
       (id, token, lockMs) => claimLeg(redis, host, { id, token, lockMs }),
     );
@@ -160,7 +169,7 @@ export class LegConsumer {
       return result;
     } catch (error) {
       if (!(error instanceof CmtError)) throw error;
-      this.#options.logger.warn({ leg: id, err: error }, 'a leg is refused');
+      this.#options.logger.warn({ leg: id, migration: migrationOfLeg(id), err: error }, 'a leg is refused');
       return failed(StepName.safeParse(job.name.split('+')[0]).data ?? 'inspect', error);
     }
   }
@@ -198,7 +207,7 @@ export class LegConsumer {
     } catch (error) {
       if (isHandBack(ownership.signal.reason)) throw ownership.signal.reason;
       if (error instanceof CmtError) return failed(firstStep(leg), error);
-      this.#options.logger.error({ leg: id, err: error }, 'a leg broke');
+      this.#options.logger.error({ leg: id, migration: leg.migration, err: error }, 'a leg broke');
       const reason = error instanceof Error ? error.message : String(error);
       return failed(firstStep(leg), new CmtError('INTERNAL', { host, step: firstStep(leg), reason }));
     }

@@ -107,8 +107,9 @@ class Coordinator {
     this.#queue.on('error', () => undefined);
     this.#bus = new Bus(redis, ['control', 'wake'], logger);
     this.#dispatcher = new Dispatcher(redis, this.#bus, options.keys);
-    this.#worker = new FencedWorker({ ...options, queueName: MIGRATIONS_QUEUE }, (job, ownership, token) =>
-      this.#run(job, ownership, token),
+    this.#worker = new FencedWorker(
+      { ...options, queueName: MIGRATIONS_QUEUE, migrationOf },
+      (job, ownership, token) => this.#run(job, ownership, token),
     );
     this.#reconciler = new Reconciler(redis, logger);
     this.#bus.onControl((control) => {
@@ -207,9 +208,9 @@ class Coordinator {
   async #refuse(job: Job<unknown>, token: string, error: CmtError): Promise<{ refused: Failure }> {
     const { redis, name, logger } = this.#options;
     const { failure } = error;
-    logger.warn({ job: job.id, err: error }, 'a request is refused');
-    if (job.name === 'resolve') return { refused: failure };
     const id = migrationOf(job.id ?? '');
+    logger.warn({ job: job.id, migration: id, err: error }, 'a request is refused');
+    if (job.name === 'resolve') return { refused: failure };
     const saga = await readSaga(redis, id);
     const told = { failure, message: messageOf(failure), remedy: remedyOf(failure) };
     if (saga === null) await endUnreadable(redis, token, id, { ...told, state: 'refused' }, name);
@@ -230,6 +231,7 @@ class Coordinator {
 
   async #goodBye(): Promise<void> {
     const { redis, name } = this.#options;
+    if (redis.status !== 'ready') return;
     if ((await redis.get(keys.coordinator)) === name) await redis.del(keys.coordinator);
   }
 

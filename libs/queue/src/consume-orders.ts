@@ -186,7 +186,8 @@ class Orders {
     if (last !== null && last !== id && (await this.#starter.isUnderWay(work, last)))
       return this.#note(name, { ...runAt(at), outcome: 'skipped', missed, id: last });
     await this.#starter.start(work, id);
-    this.#options.logger.info({ schedule: name, run: id }, 'a scheduled run has begun');
+    const about = work.kind === 'migrate' ? { migration: id } : { order: id };
+    this.#options.logger.info({ schedule: name, ...about }, 'a scheduled run has begun');
     return this.#note(name, { ...runAt(at), outcome: 'started', missed, id });
   }
 

@@ -6,9 +6,10 @@
  * - Within this process, a second start of a job waits for the end of the first.
  * - Stalls never fail a job: who gives up is decided by the saga, not by BullMQ.
  * - A job that was not finished goes back to its queue; it is never marked failed.
- * - `close` ends within its grace, what it spares, and a few seconds, whether Redis answers or not.
+ * - `close` ends within its grace, what it spares, and a few seconds, whether Redis answers or not; without those seconds where Redis is
+ *   gone: it could take nothing back.
  */
-import { PREFIX } from '@cmt/contracts';
+import { PREFIX, type MigrationId } from '@cmt/contracts';
 import { DelayedError, Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -27,6 +28,8 @@ export interface FencedWorkerOptions {
   readonly concurrency: number;
   readonly logger: Logger;
   readonly timing?: LockTiming;
+  /** The migration that a job is about, on every line of the log about that job. */
+  readonly migrationOf?: (jobId: string) => MigrationId;
 }
 
 /** Returns the job's result; a rejection gives the job back to the queue. */
@@ -109,7 +112,7 @@ export class FencedWorker<C = true> {
     this.#look = setInterval(() => void this.#giveBackLost(), LOOK_MS);
     redis.on('close', this.#onConnectionLost);
     this.#worker.on('error', (error) => this.#onError(error));
-    this.#worker.on('stalled', (id) => options.logger.warn({ job: id }, 'a job lost its worker'));
+    this.#worker.on('stalled', (id) => options.logger.warn(this.#about(id), 'a job lost its worker'));
   }
 
   /** Calls back after a job's result is in Redis. */
@@ -168,7 +171,7 @@ export class FencedWorker<C = true> {
 
   /** Back to the queue, for whoever wants it in a while. */
   async #postpone(job: Job<unknown>, token: string, error: Postponed): Promise<never> {
-    await within(job.moveToDelayed(Date.now() + error.ms, token), HAND_BACK_MS, () => {
+    await within(job.moveToDelayed(Date.now() + error.ms, token), this.#patience(HAND_BACK_MS), () => {
       throw error;
     });
     throw new DelayedError();
@@ -179,10 +182,10 @@ export class FencedWorker<C = true> {
     if (error instanceof Postponed) return await this.#postpone(job, token, error);
     if (!(error instanceof ShuttingDown)) {
       const level = error instanceof Fenced ? 'warn' : 'error';
-      this.#options.logger[level]({ err: error, job: job.id }, 'a job goes back to its queue');
+      this.#options.logger[level]({ err: error, ...this.#about(job.id) }, 'a job goes back to its queue');
       throw error;
     }
-    await within(job.moveToWait(token), HAND_BACK_MS, () => {
+    await within(job.moveToWait(token), this.#patience(HAND_BACK_MS), () => {
       throw error;
     });
     throw new WaitingError();
@@ -196,7 +199,7 @@ export class FencedWorker<C = true> {
       for (const { jobId, token } of await this.#lostFetches.look()) {
         const job = await Job.fromId<unknown>(this.#worker, jobId);
         this.#options.logger.warn(
-          { job: jobId },
+          this.#about(jobId),
           'a job was fetched by a connection that died; it goes back',
         );
         await job?.moveToWait(token);
@@ -206,6 +209,16 @@ export class FencedWorker<C = true> {
     } finally {
       this.#looking = false;
     }
+  }
+
+  /** Milliseconds that an answer of Redis is worth waiting for. */
+  #patience(ms: number): number {
+    return this.#options.redis.status === 'ready' ? ms : 0;
+  }
+
+  #about(jobId = ''): { readonly job: string; readonly migration?: MigrationId } {
+    const { migrationOf } = this.#options;
+    return { job: jobId, ...(migrationOf ? { migration: migrationOf(jobId) } : {}) };
   }
 
   #onError(error: Error): void {
@@ -246,7 +259,7 @@ export class FencedWorker<C = true> {
     await within(allEnded(), graceMs, () => undefined);
     await this.#abortUnlessSpared(spared);
     await within(allEnded(), CLOSE_MS, () => undefined);
-    await within(closed, HAND_BACK_MS + CLOSE_MS, () => this.#cutOff());
+    await within(closed, this.#patience(HAND_BACK_MS + CLOSE_MS), () => this.#cutOff());
     for (const { ownership } of this.#running.values()) ownership.end();
   }
 }

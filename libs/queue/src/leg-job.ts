@@ -136,7 +136,8 @@ export async function claimLeg(
   return { current, adopted, stop };
 }
 
-const migrationOfLeg = (id: string): MigrationId => id.split('_')[0] ?? '';
+/** The migration of a leg, by the id of its job. */
+export const migrationOfLeg = (id: string): MigrationId => id.split('_')[0] ?? '';
 
 /** Whether the present owner of the leg's migration asked for it, or has adopted it. */
 export const isWanted = (

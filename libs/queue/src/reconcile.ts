@@ -7,7 +7,7 @@ import { keys, type MigrationId, type Priority } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { addMigration, migrationJobKey, openMigrationsQueue } from './migration-job.ts';
+import { addMigration, migrationJobKey, migrationOf, openMigrationsQueue } from './migration-job.ts';
 import { Rebuilder } from './rebuild.ts';
 import { runScript } from './script.ts';
 import { readOrder, readSaga } from './store.ts';
@@ -66,7 +66,8 @@ export class Reconciler {
 
   async #retryFailed(): Promise<void> {
     for (const job of await this.#queue.getFailed(0, LOOKED_AT - 1)) {
-      this.#logger.warn({ job: job.id, reason: job.failedReason }, 'taking a failed job up again');
+      const about = { job: job.id, migration: migrationOf(job.id ?? '') };
+      this.#logger.warn({ ...about, reason: job.failedReason }, 'taking a failed job up again');
       // Another coordinator may have been quicker.
       await job.retry('failed').catch(() => undefined);
     }

@@ -170,6 +170,11 @@ describe('a report', () => {
     `);
   });
 
+  it('refused before anybody has seen the container, says nothing about it', () => {
+    const unseen = { ...report, state: 'refused', steps: [] } as const;
+    expect(outcomeText(unseen, plain)).toBe('refused: nothing was changed\n');
+  });
+
   it('in one sentence', () => {
     const states = [
       'done',

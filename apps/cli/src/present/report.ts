@@ -42,7 +42,7 @@ export function outcomeText(report: MigrationReport, paint: Paint): string {
     case 'validated':
       return `${paint.green('validated')}: ${container} can move from ${from} to ${to}\n`;
     case 'refused':
-      return `${paint.red('refused')}: nothing was changed; ${container} is as it was on ${from}\n`;
+      return `${paint.red('refused')}: nothing was changed${wasSeen(report) ? `; ${container} is as it was on ${from}` : ''}\n`;
     case 'rolled-back':
       return `${paint.red('rolled back')}: ${container} runs on ${from}${stood}\n`;
     case 'cancelled':
@@ -56,6 +56,10 @@ export function outcomeText(report: MigrationReport, paint: Paint): string {
       return `${statePainted(report.state, paint)}: ${container}, ${from} to ${to}\n`;
   }
 }
+
+/** Before it was looked at nobody knows whether there is such a container. */
+const wasSeen = ({ steps }: MigrationReport): boolean =>
+  steps.some(({ name, ok }) => name === 'inspect' && ok);
 
 export function statePainted(state: MigrationState, paint: Paint, text: string = state): string {
   if (state === 'done' || state === 'validated') return paint.green(text);
