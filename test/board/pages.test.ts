@@ -92,6 +92,10 @@ describe.skipIf(why !== null)('the board', () => {
       });
       await submitOrder(redis, order, beginDrain(order, Date.now()), world.queue.keys);
       await expect.poll(() => pills.allInnerTexts(), { timeout: SEEN_MS }).toEqual(['drained', 'online']);
+      expect(await textOf('.tile:has-text("Drained") dd')).toBe('1');
+      const authorization = `Bearer ${board.token}`;
+      const metrics = await fetch(new URL('/metrics', board.url), { headers: { authorization } });
+      expect(await metrics.text()).toMatch(/^cmt_host_drained\{host="gamma"\} 1$/m);
       for (const colorScheme of ['dark', 'light'] as const) {
         await page.emulateMedia({ colorScheme });
         expect(await page.evaluate(lowContrasts)).toEqual([]);

@@ -3,6 +3,7 @@ import type { MigrationId } from '@cmt/contracts';
 import {
   coordinatorAlive,
   depthOf,
+  drainedHosts,
   hosts,
   marksOf,
   openMigrationsView,
@@ -35,12 +36,13 @@ export class FleetLooks implements Looks {
   async look(): Promise<Message[]> {
     const now = Date.now();
     const before = { facts: this.#facts, hosts: this.#hosts, migrations: this.#migrations };
-    const [seen, coordinator, depth] = await Promise.all([
+    const [seen, drained, coordinator, depth] = await Promise.all([
       hosts(this.#redis),
+      drainedHosts(this.#redis),
       coordinatorAlive(this.#redis),
       depthOf(this.#queue),
     ]);
-    this.#hosts = new Map(seen.map((host) => [host.name, hostCard(host, now)]));
+    this.#hosts = new Map(seen.map((host) => [host.name, hostCard(host, host.name in drained, now)]));
     this.#migrations = await this.#lookAtMigrations();
     const waiting = (depth.wait ?? 0) + (depth.delayed ?? 0) + (depth.prioritized ?? 0);
     this.#facts = { at: now, coordinator, underWay: depth.active ?? 0, waiting };

@@ -2,6 +2,7 @@
 import {
   coordinatorAlive,
   depthOf,
+  drainedHosts,
   hosts,
   openHostView,
   openMigrationsView,
@@ -39,8 +40,9 @@ export class Snapshots {
 
   /** @throws {CmtError} REDIS_UNREACHABLE */
   async take(): Promise<Snapshot> {
-    const [seen, coordinator, tally] = await Promise.all([
+    const [seen, drained, coordinator, tally] = await Promise.all([
       hosts(this.#redis),
+      drainedHosts(this.#redis),
       coordinatorAlive(this.#redis),
       readTally(this.#redis),
     ]);
@@ -48,7 +50,8 @@ export class Snapshots {
     for (const { name } of seen)
       if (!this.#queues.has(name)) this.#queues.set(name, openHostView(this.#redis, name));
     const depths = await this.#depths(['', ...seen.map(({ name }) => name)]);
-    return { coordinator, hosts: seen.map((host) => hostCard(host, now)), depths, tally };
+    const cards = seen.map((host) => hostCard(host, host.name in drained, now));
+    return { coordinator, hosts: cards, depths, tally };
   }
 
   async #depths(names: readonly string[]): Promise<Depth[]> {

@@ -8,16 +8,15 @@ import { stripOf } from './strip.ts';
 /** Containers that a card names. */
 const NAMED = 12;
 
-/** A host's card. @param now milliseconds since 1970 */
-export function hostCard(seen: SeenHost, now: number): HostCard {
+/** A host's card. @param drained it takes no new container. @param now milliseconds since 1970 */
+export function hostCard(seen: SeenHost, drained: boolean, now: number): HostCard {
   const { name, state, ageMs, record } = seen;
   const { facts, endpoint, labels, containers, cmtVersion } = record;
   return {
-    ...{ name, state, labels },
+    ...{ name, state, labels, drained },
     address: endpoint.address,
     // To the second: the card is sent anew whenever it changes.
     silentSince: state === 'online' ? null : Math.round((now - ageMs) / 1000) * 1000,
-    drained: isDrained(seen),
     ...{ cpus: facts.cpus, memoryTotal: facts.memoryTotal, imagesFree: facts.imagesFree },
     memoryAvailable: facts.memoryAvailable,
     software: [
@@ -30,12 +29,6 @@ export function hostCard(seen: SeenHost, now: number): HostCard {
     containers: containers.slice(0, NAMED).map(({ id, status }) => ({ id, status })),
     containerCount: containers.length,
   };
-}
-
-/** Wherever the registry says so. */
-function isDrained(seen: SeenHost & { readonly drained?: unknown }): boolean {
-  const record: SeenHost['record'] & { readonly drained?: unknown } = seen.record;
-  return Boolean(seen.drained ?? record.drained);
 }
 
 export const migrationCard = (report: MigrationReport): MigrationCard => ({

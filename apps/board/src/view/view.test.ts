@@ -168,10 +168,10 @@ describe('cards', () => {
       },
     };
     const seen = { name: 'alpha', state: 'unreachable' as const, ageMs: 15_400, record };
-    const card = hostCard(seen, 100_000);
+    const card = hostCard(seen, false, 100_000);
     expect(card).toMatchObject({ silentSince: 85_000, drained: false, problem: 'criu is not installed' });
-    expect(hostCard({ ...seen, state: 'online' }, 1).silentSince).toBeNull();
-    expect(hostCard({ ...seen, drained: true } as typeof seen, 1).drained).toBe(true);
+    expect(hostCard({ ...seen, state: 'online' }, false, 1).silentSince).toBeNull();
+    expect(hostCard(seen, true, 1).drained).toBe(true);
   });
 
   it('of a migration name why it failed', () => {
