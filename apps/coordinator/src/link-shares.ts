@@ -30,11 +30,15 @@ export interface LinkSharesOptions {
 /** A migration of this coordinator. */
 interface Own {
   readonly state: MigrationState;
-  /** As it was given last, perhaps by another coordinator. */
-  readonly share: number | null;
+  /** What it has, by its stored state: perhaps by the word of the coordinator before. */
+  readonly has: number | null;
+  /** What was given to it here. */
+  readonly given?: number | null;
   /** It was given since the last regular look. */
   readonly isNew: boolean;
 }
+
+const shareOf = ({ given, has }: Own): number | null => (given === undefined ? has : given);
 
 /** Milliseconds between looks of somebody who is told nothing. */
 const LOOK_MS = 4_000;
@@ -61,12 +65,12 @@ export class LinkShares {
 
   /**
    * A migration of this coordinator as it was stored last: one that begins or stops sending changes what others may take.
-   * @param share what it has so far, where nothing was given here yet
+   * @param has the share that it has
    */
-  saw(id: MigrationId, state: MigrationState, share: number | null): void {
+  saw(id: MigrationId, state: MigrationState, has: number | null): void {
     const before = this.#own.get(id);
+    this.#own.set(id, { isNew: false, ...before, state, has });
     if (before?.state === state) return;
-    this.#own.set(id, { share, isNew: false, ...before, state });
     const sends = [before?.state, state].includes('running');
     if (sends && this.#areLimited) void tellFlowsChanged(this.#options.redis).catch(() => undefined);
   }
@@ -103,20 +107,20 @@ export class LinkShares {
     const { redis } = this.#options;
     const limits = parseLimits(await storedLimits(redis));
     this.#areLimited = hasLinkLimits(limits);
-    if (!this.#areLimited && [...this.#own.values()].every(({ share }) => share === null)) return;
+    if (!this.#areLimited && [...this.#own.values()].every((own) => shareOf(own) === null)) return;
     const shares = sharesOf(await flowsUnderWay(redis), limits);
     await Promise.all([...shares].map(([id, share]) => this.#give(id, share)));
   }
 
   async #give(id: MigrationId, share: number | null): Promise<void> {
     const own = this.#own.get(id);
-    if (own === undefined || own.share === share) return;
+    if (own === undefined || shareOf(own) === share) return;
     const { redis, keys, logger } = this.#options;
     try {
       await requestTuning(redis, { id, tuning: { share } }, keys);
       logger.debug({ migration: id, share }, 'a share of its links');
       const now = this.#own.get(id);
-      if (now !== undefined) this.#own.set(id, { ...now, share, isNew: true });
+      if (now !== undefined) this.#own.set(id, { ...now, given: share, isNew: true });
     } catch (error) {
       // It has ended meanwhile, or Redis is away: the next look gives what is missing.
       logger.debug({ err: error, migration: id }, 'a share could not be given');

@@ -1,7 +1,7 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
-import { CmtError, type CoordinatorConfig, type ResolveOrder } from '@cmt/contracts';
+import type { CoordinatorConfig } from '@cmt/contracts';
 import { isUnderOrder } from '@cmt/fleet';
-import { claimPlace, createLogger, forMigration, serveHealth } from '@cmt/host';
+import { claimPlace, createLogger, serveHealth } from '@cmt/host';
 import {
   consumeMigrations,
   consumeDrains,
@@ -11,22 +11,17 @@ import {
   lookBeforeJoining,
   openConnection,
   parseRedisUrl,
-  Postponed,
   startTraces,
   trustIn,
   type Consumer,
-  type MigrationHandler,
   type DrainsOptions,
 } from '@cmt/queue';
-import { evolve, standsStill, type Saga, type SagaEvent } from '@cmt/saga';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { runDrain } from './drain.ts';
-import { announcedJournals, leasePorts } from './lease-ports.ts';
+import { driveWith } from './drive.ts';
 import { LinkShares } from './link-shares.ts';
-import { runMigration } from './run-migration.ts';
 import { workStarter } from './scheduled-work.ts';
-import { takeUp } from './take-up.ts';
 
 /** Milliseconds a coordinator that was told to stop gives the migrations under way; the next one takes over the rest. */
 const GRACE_MS = 3_000;
@@ -49,33 +44,7 @@ export async function main(config: CoordinatorConfig & { readonly redis: string 
   const shares = new LinkShares({ redis, keys, logger });
   const under = new Set<string>();
 
-  const drive: MigrationHandler = async (request, lease, origin) => {
-    const log = forMigration(logger, request.id);
-    under.add(request.id);
-    try {
-      const ports = leasePorts({
-        ...{ redis, lease, decisions, allowedHooks: config.hooks, name },
-        saved: ({ tuning }, { id, state }) => shares.saw(id, state, tuning?.share ?? null),
-      });
-      const stored = lease.stored?.state as Saga | null | undefined;
-      const announced = () => announcedJournals(redis, request);
-      const found = { request, origin, stored: stored ?? null, announced };
-      const begun = await takeUp(found, ports, lease.signal);
-      lease.standsStill = standsStill(begun);
-      const word = lease.order === null ? null : wordOf(lease.order, begun);
-      log.info({ stage: begun.stage, epoch: begun.epoch, origin }, 'takes the migration');
-      const ended = await runMigration(begun, ports, lease.signal, word);
-      log.info({ state: ended.end, failure: ended.failure?.code }, 'the migration has ended');
-    } catch (error) {
-      if (error instanceof Postponed) log.debug({ reason: error.message }, 'the migration waits');
-      else log.warn({ err: error }, 'lets go of the migration');
-      throw error;
-    } finally {
-      under.delete(request.id);
-      shares.letGo(request.id);
-    }
-  };
-
+  const drive = driveWith({ redis, decisions, shares, allowedHooks: config.hooks, name, logger, under });
   const trust = trustIn(keys, config.trustedKeysDir, logger);
   const own = { redis, trust, keys, name, logger };
   const { concurrency, stateDir } = config;
@@ -118,15 +87,6 @@ const serveDrains = (options: Omit<DrainsOptions, 'concurrency'>): Consumer =>
     const { id: order, kind } = lease.order;
     options.logger.info({ order, kind, host, state }, 'an order is over');
   });
-
-/** @throws {CmtError} NOT_STUCK when the migration does not wait for a word */
-function wordOf({ fenced, migration }: ResolveOrder, saga: Saga): SagaEvent {
-  const side = fenced === saga.request.source ? 'source' : 'target';
-  const word = { kind: 'resolve', fenced: side, at: Date.now() } as const;
-  if (evolve(saga, word) === saga)
-    throw new CmtError('NOT_STUCK', { migration, reason: 'it has not come to a decision' });
-  return word;
-}
 
 const toldToStop = (): Promise<void> =>
   new Promise((resolve) => {

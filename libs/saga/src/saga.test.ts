@@ -90,19 +90,6 @@ describe('a migration', () => {
     for (const { timeoutMs } of limits({})) expect(timeoutMs).toBeGreaterThan(3000);
   });
 
-  it('has the more time the less it may take of the wire', () => {
-    const limitOf = (options: Record<string, unknown>, share?: number) => {
-      const stage = play(request(options)).sagas.find((each) => each.stage === 'sync-files')!;
-      const tuned = evolve(stage, { kind: 'tune', tuning: share === undefined ? {} : { share } });
-      return decide(tuned).flatMap((command) => ('calls' in command ? command.calls : []))[0]!.timeoutMs;
-    };
-    // Ten megabytes at 10 MB/s, at a quarter of 1 MB/s, and at a quarter of 100 kB/s.
-    expect(limitOf({})).toBe(120_000 + 1000);
-    expect(limitOf({ bandwidth: 100_000_000 })).toBe(120_000 + 1000);
-    expect(limitOf({ bandwidth: 1_000_000 })).toBe(120_000 + 40_000);
-    expect(limitOf({ bandwidth: 1_000_000 }, 100_000)).toBe(120_000 + 400_000);
-  });
-
   it('names every stage of the plan once', () => {
     const names = plan.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);

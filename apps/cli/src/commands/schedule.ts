@@ -62,7 +62,7 @@ function addAdd(schedule: Command): void {
         "cmt schedule add '30 22 * * mon-fri' --tz Europe/Berlin -- migrate redis --src host1 --dst host2",
         'in a zone',
       ],
-      ["cmt schedule add '0 3 * * 0' -- drain host1 --deadline 1h", 'a whole host; nobody waits for it'],
+      ["cmt schedule add '0 3 * * 0' -- drain host1 --deadline 60m", 'a whole host; nobody waits for it'],
       [
         'cmt schedule add @daily --name sunday --replace -- migrate redis --src host1 --dst host2',
         'in the place of the one of that name',
