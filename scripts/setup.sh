@@ -24,6 +24,7 @@ ip iproute2
 ssh openssh-client
 sshd openssh-server
 unshare util-linux
+systemd-analyze systemd
 chromium chromium
 LIST
 }

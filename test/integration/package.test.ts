@@ -1,10 +1,11 @@
 /** `npm run package`: the same bytes twice, and programs that need nothing of the machine but a C library. */
 import { run, tryRun } from '@cmt/host';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { unitOf } from '../../libs/host/src/remote/install.ts';
 
 const script = fileURLToPath(new URL('../../scripts/package.mjs', import.meta.url));
 const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -113,6 +114,36 @@ describe('the units', () => {
     expect(text).not.toMatch(
       /^(NoNewPrivileges|Protect|Private|Restrict|SystemCall|Capability|User|Memory)/m,
     );
+  });
+
+  it('are what systemd understands, those of `hosts add` too', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'cmt-units-'));
+    const units = join(root, 'usr/lib/systemd/system');
+    await mkdir(units, { recursive: true });
+    await mkdir(join(root, 'opt/cmt/bin'), { recursive: true });
+    await writeFile(join(root, 'opt/cmt/bin/cmt'), '', { mode: 0o755 });
+    // What they want of a machine; systemd has no business here with what else it has.
+    for (const name of ['sysinit', 'basic', 'shutdown', 'network-online', 'multi-user'])
+      await writeFile(join(units, `${name}.target`), `[Unit]\nDescription=${name}\n`);
+    const verify = async (text: string): Promise<string> => {
+      await writeFile(join(units, 'cmt.service'), text);
+      const argv = ['--man=no', `--root=${root}`, 'verify', 'cmt.service'];
+      const { code, stdout, stderr } = await tryRun('systemd-analyze', argv, LIMIT);
+      return `${String(code)} ${stdout}${stderr}`;
+    };
+    try {
+      const program = '/opt/cmt/bin/cmt';
+      for (const text of [
+        await unit('cmt-worker'),
+        await unit('cmt-coordinator'),
+        unitOf({ node: program, cli: '/cli.js' }),
+      ])
+        expect(await verify(text)).toBe('0 ');
+      const wrong = (await unit('cmt-worker')).replace('KillMode=process', 'KillMode=proces');
+      expect(await verify(wrong)).toContain('Failed to parse kill mode');
+    } finally {
+      await rm(root, { recursive: true });
+    }
   });
 
   it('give the coordinator no rights that it does not need', async () => {

@@ -190,7 +190,7 @@ async function asked(
 }
 
 /** As packaging/systemd/cmt-worker.service, with the program where it was put. */
-const unitOf = ({ node, cli }: Pushed): string => `[Unit]
+export const unitOf = ({ node, cli }: Pick<Pushed, 'node' | 'cli'>): string => `[Unit]
 Description=cmt worker: runs this host's part of container migrations
 Wants=network-online.target
 After=network-online.target
