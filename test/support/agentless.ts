@@ -33,6 +33,8 @@ export interface Laptop {
   sshConfig(more?: string): Promise<string>;
   /** Redis, coordinator and sessions die at once. */
   kill(): Promise<void>;
+  /** Redis alone dies; the next command starts it again. */
+  killRedis(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -95,6 +97,7 @@ async function laptopOf({ lab, stateDir, stop, agent, strangersAgent }: Parts): 
     ...{ lab, stateDir, stop, strangersAgent, sshConfig, cmt },
     at: (host, path, user = 'root') => `${user}@${addressOf(host)}${path === undefined ? '' : `:${path}`}`,
     kill: () => killAll(stateDir),
+    killRedis: () => killBy([redisPidOf(stateDir)]),
   };
 }
 
@@ -126,11 +129,13 @@ export const placesOf = async (stateDir: string): Promise<string[]> =>
     .map((name) => join(stateDir, 'ssh', name));
 
 async function killAll(stateDir: string): Promise<void> {
-  const files = [
-    join(stateDir, 'redis/redis.pid'),
-    join(stateDir, 'coordinator.pid'),
-    ...(await placesOf(stateDir)).map((place) => join(place, 'keeper.pid')),
-  ];
+  const keepers = (await placesOf(stateDir)).map((place) => join(place, 'keeper.pid'));
+  await killBy([redisPidOf(stateDir), join(stateDir, 'coordinator.pid'), ...keepers]);
+}
+
+const redisPidOf = (stateDir: string): string => join(stateDir, 'redis/redis.pid');
+
+async function killBy(files: readonly string[]): Promise<void> {
   for (const file of files) {
     const pid = Number((await readFile(file, 'utf8').catch(() => '')).split(' ')[0]);
     if (pid > 0) killOne(pid);
