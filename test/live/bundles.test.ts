@@ -7,13 +7,20 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bundleOf, pathInHost } from '../../apps/lab/src/demo/container.ts';
 import { startWitness } from '../../apps/lab/src/demo/observer.ts';
 import { shadow } from '../support/broken-tools.ts';
-import { expectOneCopy, expectOneHistory } from '../support/expectations.ts';
+import {
+  expectOneCopy,
+  expectOneHistory,
+  lookAtHosts,
+  stopLeavingNothing,
+  type Before,
+} from '../support/expectations.ts';
 import { migrate, newId, startFleet, type Fleet } from '../support/fleet.ts';
 import { isUnbroken, readTicks } from '../support/ticks.ts';
 import { ask, startWorkload } from '../support/workloads.ts';
 
 const LIMIT = { timeout: 120_000 };
 let fleet: Fleet;
+let hostsBefore: Before;
 /** A directory of this machine that both hosts see under the same path. */
 let shared: string;
 
@@ -21,11 +28,12 @@ beforeAll(async () => {
   shared = await mkdtemp('/var/tmp/cmt-shared-');
   fleet = await startFleet('bundles', 2, [shared]);
   for (const host of ['host1', 'host2']) await inHost(host, `mount -o remount,bind,rw ${shared}`);
+  hostsBefore = await lookAtHosts(fleet.lab);
 }, 300_000);
 afterAll(async () => {
-  await fleet.stop();
+  await stopLeavingNothing(fleet, hostsBefore);
   await rm(shared, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 async function inHost(host: string, script: string): Promise<void> {
   const { code, stderr } = await labExec(fleet.lab, host, ['sh', '-euc', script], { timeoutMs: 10_000 });

@@ -8,6 +8,7 @@ import { labExec } from '@cmt/lab';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { bundleOf, pathInHost, removeContainer } from '../../apps/lab/src/demo/container.ts';
 import { shadow, type Mend } from '../support/broken-tools.ts';
+import { lookAtHosts, stopLeavingNothing, type Before } from '../support/expectations.ts';
 import { atStartOf, migrateAnd, newId, startFleet, type Fleet, type Move } from '../support/fleet.ts';
 import { ask, startWorkload } from '../support/workloads.ts';
 
@@ -20,14 +21,19 @@ const neighbour = 'neighbour';
 const OTHERS_ROOT = join(bundleOf(neighbour), 'rootfs');
 const OWN_DIR = '/srv/precious';
 let fleet: Fleet;
+let before: Before;
 const mends: Mend[] = [];
 
 beforeAll(async () => {
   fleet = await startFleet('careless');
+  before = await lookAtHosts(fleet.lab);
   await startWorkload(fleet.lab, 'host2', { id: neighbour, program: 'counter', net: { kind: 'none' } });
   await onTarget(`mkdir -p ${OWN_DIR}/below && echo kept > ${OWN_DIR}/below/file`);
 }, 300_000);
-afterAll(() => fleet.stop(), 60_000);
+afterAll(async () => {
+  await onTarget(`rm -r ${OWN_DIR}`);
+  await stopLeavingNothing(fleet, before);
+}, 120_000);
 
 beforeEach(async () => {
   id = `careful${(made += 1)}`;

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
 import { shadow } from '../support/broken-tools.ts';
+import { lookAtHosts, stopLeavingNothing, type Before } from '../support/expectations.ts';
 import {
   atStartOf,
   crash,
@@ -27,16 +28,18 @@ const RESUME_MS = 5_000;
 const id = 'measured';
 let fleet: Fleet;
 let witness: Observer<CopiesReport>;
+let before: Before;
 
 beforeAll(async () => {
   fleet = await startFleet('targets');
+  before = await lookAtHosts(fleet.lab);
   await startWorkload(fleet.lab, 'host1', { id, program: 'counter', net: { kind: 'none' } });
   witness = await startWitness(fleet.lab, id);
 }, 300_000);
 afterAll(async () => {
   witness.kill();
-  await fleet.stop();
-}, 60_000);
+  await stopLeavingNothing(fleet, before);
+}, 120_000);
 
 const print = (what: string, seenMs: number, promisedMs: number): void =>
   void process.stdout.write(

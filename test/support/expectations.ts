@@ -1,9 +1,12 @@
 /** What must hold after every migration, whatever became of it. */
-import type { Lab } from '@cmt/lab';
+import { labExec, type Lab } from '@cmt/lab';
 import { expect } from 'vitest';
+import { removeContainer } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import type { Observer } from '../../apps/lab/src/demo/observer.ts';
-import { leftAfterMoves, leftOnHosts, type Before } from './left-behind.ts';
+import type { Fleet } from './fleet.ts';
+import { leftAfterMoves, leftOnHosts, settled, type Before } from './left-behind.ts';
+import { pendingInRedis } from './queue-leftovers.ts';
 import { isUnbroken, readTicks, strayTicks } from './ticks.ts';
 
 export { lookAtHosts, type Before } from './left-behind.ts';
@@ -31,4 +34,27 @@ export async function expectNothingBehind(lab: Lab, before: Before): Promise<voi
 /** All hosts together are as they were: what the container has on its host has moved, nothing has come or gone. */
 export async function expectOnlyMoved(lab: Lab, before: Before): Promise<void> {
   expect(await leftAfterMoves(lab, before)).toEqual([]);
+}
+
+/**
+ * Takes the containers away and stops the fleet: of all that a file has done with it nothing may be left, neither on a host
+ * nor in Redis.
+ * @param before the hosts as they were before its first container
+ */
+export async function stopLeavingNothing(fleet: Fleet, before: Before): Promise<void> {
+  const { lab, redis } = fleet;
+  const hosts = lab.hosts.map(({ name }) => name);
+  try {
+    for (const host of hosts)
+      for (const id of await containersOf(lab, host)) await removeContainer(lab, host, id);
+    expect(await settled(() => pendingInRedis(redis, hosts))).toEqual([]);
+    await expectNothingBehind(lab, before);
+  } finally {
+    await fleet.stop();
+  }
+}
+
+async function containersOf(lab: Lab, host: string): Promise<string[]> {
+  const { stdout } = await labExec(lab, host, ['runc', 'list', '-q'], { timeoutMs: 20_000 });
+  return stdout.split('\n').filter(Boolean);
 }
