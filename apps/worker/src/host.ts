@@ -6,6 +6,7 @@ import {
   createNetwork,
   createReceiver,
   createRuntimes,
+  forgetDrafts,
   hostEndpoint,
   journalDir,
   loadIdentity,
@@ -42,6 +43,7 @@ export async function openHost(config: WorkerConfig): Promise<Host> {
     own: await ownDoors(config),
   });
   await receiver.listen();
+  await forgetDrafts(config);
   const { sshKey, knownHosts, agentless } = config;
   const relay = agentless && join(agentless.sockets, 'relay.sock');
   const agent = process.env.SSH_AUTH_SOCK;

@@ -1,6 +1,7 @@
 export * from './context.ts';
 export * from './daemon.ts';
 export { diagnoseThisMachine } from './doctor/this-machine.ts';
+export { forgetDrafts } from './drafts.ts';
 export * from './health.ts';
 export { claimPlace } from './place-claim.ts';
 export * from './hooks.ts';
