@@ -1,53 +1,12 @@
 /** A copy whose memory follows it, step by step, with a daemon that stands as the test says. */
-import { mkdir } from 'node:fs/promises';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { LazyPagesPlan, LazyPagesState } from '../../libs/host/src/criu/lazy-pages.ts';
-import type { LazyPages } from '../../libs/host/src/machine.ts';
-import { isThere } from '../../libs/host/src/mounts.ts';
 import { steps } from '../../libs/host/src/steps/index.ts';
 import { thisMachine } from '../../libs/host/src/this-machine.ts';
+import { Daemon } from '../support/paper-daemon.ts';
 import { MIGRATION } from '../support/paper-host.ts';
 import { container, failure, inputs, on, useTwoHosts } from '../support/two-hosts.ts';
 
 const hosts = useTwoHosts();
-
-/** What `criu lazy-pages` and its guard would be. */
-class Daemon implements LazyPages {
-  stands: LazyPagesState = 'absent';
-  serves = true;
-  readonly asked: string[] = [];
-  readonly guarded: string[] = [];
-
-  arm = async ({ directory }: LazyPagesPlan) => {
-    await mkdir(directory);
-    this.stands = 'armed';
-    return {
-      serve: () => {
-        this.stands = this.serves ? 'serving' : 'lost';
-        return this.serves ? Promise.resolve() : Promise.reject(new Error('it does not listen'));
-      },
-    };
-  };
-  guardCopy = (_: string, cgroup: string) => {
-    this.guarded.push(cgroup);
-    return Promise.resolve();
-  };
-  guardAgain = () => {
-    this.asked.push('guard');
-    this.stands = 'serving';
-    return Promise.resolve();
-  };
-  state = async (directory: string) => ((await isThere(directory)) ? this.stands : 'absent');
-  noteLost = () => {
-    this.stands = 'lost';
-    return Promise.resolve();
-  };
-  whyLost = () => Promise.resolve('signal 9');
-  end = () => {
-    if (this.stands === 'serving') this.stands = 'absent';
-    return Promise.resolve();
-  };
-}
 
 let daemon: Daemon;
 beforeEach(() => {

@@ -219,6 +219,7 @@ export function runtimeOf(host: SimHost, who: SimProcess): Runtime {
           }),
         signal,
       ),
+    dumpServing: () => Promise.reject(new Error('no post-copy here')),
     restore: (_, plan) =>
       tool('restore', (): RestoreUnderWay => {
         const script = ACTION_SCRIPT.exec(host.texts.get(plan.criuConfig) ?? '')?.[1] ?? '';

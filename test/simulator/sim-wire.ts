@@ -61,6 +61,8 @@ class SimSession implements Session {
     return this.#over !== null;
   }
 
+  pages = (): Promise<never> => new Promise(() => undefined);
+
   connected(): void {
     this.#connections += 1;
   }
@@ -246,6 +248,8 @@ class SimLink implements Link {
     this.#open = false;
     this.#receiver.who.deliver(() => this.#session.disconnected());
   }
+
+  openPages = (): Promise<never> => Promise.reject(new Error('no post-copy here'));
 
   restorerArmed(signal: AbortSignal): Promise<void> {
     const session = this.#session;

@@ -12,7 +12,9 @@ import type {
   Runtime,
 } from '../../libs/host/src/runtimes/runtime.ts';
 import { explainDump } from '../../libs/host/src/criu/log.ts';
-import { start } from '../../libs/host/src/process.ts';
+import type { ProcessName } from '../../libs/host/src/machine.ts';
+import { start, startDetached } from '../../libs/host/src/process.ts';
+import type { Socket } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -129,6 +131,16 @@ export class PaperRuntime implements Runtime {
       throw await explainDump(plan.work, { host: this.host, container });
     }
     await this.write(container, plan);
+  }
+
+  /** What is left out is told by the other end of the socket; the server is a process of its own, as CRIU is. */
+  async dumpServing(container: string, plan: DumpPlan, pages: Socket): Promise<ProcessName> {
+    this.dumps += 1;
+    await this.write(container, plan);
+    const child = startDetached('sh', ['-c', 'cat; exit'], [pages, 'pipe', 'ignore']);
+    child.unref();
+    const pid = child.pid ?? 0;
+    return { pid, startTime: (await startTimeOf(pid)) ?? '' };
   }
 
   /** Only a name: the container is one process. */

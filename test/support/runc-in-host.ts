@@ -2,7 +2,9 @@
  * Runs inside a lab host: the runc driver and its gate, one JSON array `[method, …arguments]` a line in, one JSON answer a
  * line out. Killing this process is what the death of a worker is.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { criuConfigText } from '../../libs/host/src/criu/config.ts';
@@ -11,6 +13,7 @@ import { explainRestore } from '../../libs/host/src/criu/log.ts';
 import { readDumpStats, readRestoreStats } from '../../libs/host/src/criu/stats.ts';
 import { removeTree } from '../../libs/host/src/mounts.ts';
 import { createRuntimes } from '../../libs/host/src/runtimes/registry.ts';
+import { SERVE_FDS } from '../../libs/host/src/runtimes/serving.ts';
 import type { RestoreUnderWay } from '../../libs/host/src/runtimes/runtime.ts';
 
 process.umask(0o077);
@@ -21,6 +24,19 @@ const work = join(base, 'work');
 const runtime = createRuntimes({ host: 'this-host' }).get('runc');
 const limit = (): AbortSignal => AbortSignal.timeout(60_000);
 let restore: RestoreUnderWay | null = null;
+
+let client: Socket | null = null;
+
+/** Two ends of one connection. */
+async function socketPair(): Promise<readonly [Socket, Socket]> {
+  const server = createServer();
+  server.listen(join(base, 'pair.sock'));
+  await once(server, 'listening');
+  const own = connect(join(base, 'pair.sock'));
+  const [given] = (await once(server, 'connection')) as [Socket];
+  server.close();
+  return [own, given];
+}
 
 async function directories(): Promise<void> {
   await Promise.all([images, work].map((path) => mkdir(path, { recursive: true })));
@@ -41,6 +57,21 @@ const methods = {
     await runtime.dump(id, plan, AbortSignal.timeout(stopAfterMs));
     return await readDumpStats(work);
   },
+  /** Freezes it and serves its memory; this process keeps the other end of the socket. Answers as the driver does. */
+  async serve(id: string) {
+    await Promise.all([removeTree(images), removeTree(work)]);
+    await directories();
+    const criuConfig = join(work, 'serve.conf');
+    await writeFile(criuConfig, criuConfigText({ serve: SERVE_FDS }));
+    const plan = { images, work, parent: null, tcp: 'established', criuConfig } as const;
+    const [own, given] = await socketPair();
+    client = own;
+    await runtime.pause(id, limit());
+    const server = await runtime.dumpServing(id, plan, given, limit());
+    given.destroy();
+    return { ...server, images: await readdir(images) };
+  },
+  hangUp: () => void client?.destroy(),
   async restore(id: string, bundle: string) {
     await removeTree(work);
     await directories();

@@ -15,7 +15,14 @@ const [name, address, sshKey] = process.argv.slice(2);
 const config = WorkerConfig.parse({ name, address, sshKey, stateDir: '/run/transfer state' });
 const images = '/run/transfer images';
 const bundle = '/run/transfer bundle';
-const timings = { handshake: 5000, heartbeat: 200, silence: 1500, grace: 500, stall: 5000 };
+const timings = {
+  handshake: 5000,
+  heartbeat: 200,
+  silence: 1500,
+  grace: 500,
+  stall: 5000,
+  pagesSilence: 5000,
+};
 const limit = (): AbortSignal => AbortSignal.timeout(60_000);
 
 const identity = await loadIdentity(config.stateDir);

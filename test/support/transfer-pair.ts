@@ -13,7 +13,10 @@ export { codeOf } from './transfer-codes.ts';
 
 export const NEVER = new AbortController().signal;
 
-export const QUICK: Timings = { handshake: 8000, heartbeat: 100, silence: 1500, grace: 300, stall: 3000 };
+export const QUICK: Timings = {
+  ...{ handshake: 8000, heartbeat: 100, silence: 1500 },
+  ...{ grace: 300, stall: 3000, pagesSilence: 1500 },
+};
 
 export interface TransferPair {
   readonly directory: string;

@@ -6,7 +6,7 @@
  * - Every program has a time limit and obeys the caller's AbortSignal.
  * - umask is 077 for the whole process (set by the mains), so what a child writes is private.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { execa, type Options, type ResultPromise } from 'execa';
 
@@ -101,6 +101,13 @@ export function start(
   });
 }
 
+export interface OnSocketOptions {
+  /** Added to the environment of this process. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Whether it gets a fourth pipe, as descriptor 4, and a session of its own: it may outlive this process. Default false. */
+  readonly detached?: boolean;
+}
+
 /**
  * Starts a program that takes a connection over: it gets the socket as descriptor 0, pipes as 1, 2 and 3. It is the caller's to end.
  * execa would copy the socket's bytes instead.
@@ -109,9 +116,23 @@ export function startOn(
   socket: Socket,
   file: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>>,
+  { env, detached = false }: OnSocketOptions,
 ): ChildProcess {
-  return spawn(file, args, { env: { ...process.env, ...env }, stdio: [socket, 'pipe', 'pipe', 'pipe'] });
+  const stdio: StdioOptions = [socket, 'pipe', 'pipe', 'pipe', ...(detached ? (['pipe'] as const) : [])];
+  return spawn(file, args, { env: { ...process.env, ...env }, stdio, detached });
+}
+
+/**
+ * Starts a program in a session of its own that outlives this process. A socket among these streams becomes its own: blocking, as
+ * descriptors 0 to 2 are in every child (libuv), and without a copy of its bytes. It is the caller's to close here.
+ */
+export function startDetached(
+  file: string,
+  args: readonly string[],
+  stdio: readonly ['pipe' | Socket, 'pipe', 'ignore' | Socket],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  return spawn(file, args, { env: { ...process.env, ...env }, stdio: [...stdio], detached: true });
 }
 
 function launch(file: string, args: readonly string[], options: RunOptions) {

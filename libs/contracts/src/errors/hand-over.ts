@@ -47,6 +47,11 @@ export const handOverErrors = {
     'Image {file} reached {host} with another checksum than it left with.',
     'cmt sends it again; if it repeats, check memory and network of both hosts.',
   ),
+  PAGES_UNREACHABLE: entry(
+    'rollback',
+    'Pages cannot follow from {host} to {peer}: {reason}. The container was not frozen.',
+    'Post-copy needs a connection of its own to the receive port of {peer}: open it, or use another --mode.',
+  ),
   WORKER_STOPPING: entry(
     'rollback',
     'The worker on {host} was told to stop in the middle of {step} and could wait no longer.',
@@ -87,7 +92,7 @@ export const handOverErrors = {
   LAZY_PAGES_LOST: entry(
     'operator',
     '{container} ran on {host} before all its memory was there, and criu lazy-pages ended ({reason}): it was killed before it could read what was missing.',
-    'It stands frozen on {peer} as it was at the switch: `cmt resolve {migration} --fenced {host}` lets it run on there. What it did on {host} is lost.',
+    'If {peer} was not restarted, it stands frozen there as it was at the switch: `cmt resolve {migration} --fenced {host}` lets it run on there. What it did on {host} is lost.',
   ),
   CONTAINER_DIED: entry(
     'operator',

@@ -22,6 +22,11 @@ describe("the text of CRIU's configuration file", () => {
     expect(criuConfigText({ tcp: 'established' }) + criuConfigText({ tcp: 'refuse' })).not.toContain('tcp');
   });
 
+  test('a dump that serves its pages has a socket for them, and says when it does', () => {
+    const text = criuConfigText({ serve: { pages: 5, status: 6 } });
+    expect(text).toContain('ps-socket 5\nstatus-fd 6\n');
+  });
+
   test('a container that cmt has not cut off is cut off by CRIU', () => {
     expect(criuConfigText({ fenced: false })).toContain('network-lock nftables\n');
   });

@@ -11,6 +11,8 @@ export interface CriuConfig {
    * which costs about 50 ms of a dump and as much of a restore.
    */
   readonly fenced?: boolean;
+  /** For dumps that leave pages out and serve them (see runtimes/serving.ts): descriptors of CRIU's own. runc has no word for the first. */
+  readonly serve?: { readonly pages: number; readonly status: number };
 }
 
 /** Bytes of a file that is open but deleted, which CRIU carries in its images; beyond that it refuses. Its default is 1 MiB. */
@@ -28,13 +30,15 @@ const STOP_LIMIT_S = 5;
  * other end stays behind; `skip-in-flight`, because runc's own word for it wins over this file.
  * @throws {Error} when the script's path holds what CRIU's parser of this file cannot read (criu/config.c)
  */
-export function criuConfigText({ tcp = 'established', actionScript, fenced = true }: CriuConfig): string {
+export function criuConfigText(config: CriuConfig): string {
+  const { tcp = 'established', actionScript, fenced = true, serve } = config;
   const lines = [
     `network-lock ${fenced ? 'skip' : 'nftables'}`,
     `ghost-limit ${GHOST_LIMIT}`,
     `timeout ${STOP_LIMIT_S}`,
     // `runc restore` has no flag for it.
     ...(tcp === 'close' ? ['tcp-close'] : []),
+    ...(serve === undefined ? [] : [`ps-socket ${serve.pages}`, `status-fd ${serve.status}`]),
     ...(actionScript === undefined ? [] : [`action-script ${quoted(actionScript)}`]),
   ];
   return lines.join('\n') + '\n';

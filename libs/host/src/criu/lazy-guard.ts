@@ -14,7 +14,8 @@
  */
 
 /**
- * `perl GUARD DIRECTORY GATE PROGRAM ARGUMENT…`: `go` on standard input starts it, `ready` or `failed` is its answer.
+ * `perl GUARD DIRECTORY GATE PROGRAM ARGUMENT…`: `go` on standard input starts it, `ready` or `failed` is its answer. What the guard
+ * has as standard error the program has as descriptor 4.
  * `perl GUARD DIRECTORY GATE --attach PID` takes the place of a guard that was killed. Without arguments it says whether it can run.
  */
 export const GUARD = String.raw`use strict; use warnings;
@@ -65,7 +66,7 @@ sub launch {
   pipe(my $begin, my $go) or die; pipe(my $status, my $ready) or die;
   my $pid = fork() // die "fork: $!\n";
   become_the_daemon($begin, $go, $ready) if $pid == 0;
-  close $ready; close $begin;
+  close $ready; close $begin; open(STDERR, '>', '/dev/null');
   syscall($ptrace, $SEIZE, $pid, 0, $TRACE_EXIT) == 0 or do { kill 'KILL', $pid; die "ptrace: $!\n" };
   note('daemon', text("/proc/$pid/stat"));
   exit 1 if (<STDIN> // '') ne "go\n";
@@ -86,6 +87,8 @@ sub become_the_daemon {
   POSIX::_exit(1) unless (sysread($begin, my $byte, 1) // 0) == 1;
   open(STDIN, '<', '/dev/null'); open(STDOUT, '>', '/dev/null');
   POSIX::dup2(fileno($ready), 3);
+  # Where pages come from another host: the way to them.
+  POSIX::dup2(2, 4); open(STDERR, '>', '/dev/null');
   exec { $program[0] } @program or POSIX::_exit(127);
 }
 

@@ -1,5 +1,6 @@
 /**
- * `criu lazy-pages`: fills the memory of a restored container while it runs, from images on this host (criu(8), "lazy-pages").
+ * `criu lazy-pages`: fills the memory of a restored container while it runs, from images on this host or from the page server of the
+ * host that it comes from (criu(8), "lazy-pages").
  *
  * INVARIANTS
  * - The daemon is never without its guard (lazy-guard.ts): a container whose pages are lost is dead before it can read zeros.
@@ -12,7 +13,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { isThere, removeTree } from '../mounts.ts';
 import { isAlive, parseStat } from '../proc.ts';
-import { start, tryRun } from '../process.ts';
+import { start, startDetached, tryRun } from '../process.ts';
+import type { PageStream } from '../transports/page-stream.ts';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GUARD } from './lazy-guard.ts';
 
@@ -30,6 +32,8 @@ export interface LazyPagesPlan {
   readonly images: string;
   /** Where the restore looks for the daemon's socket: its own work directory. */
   readonly work: string;
+  /** Where the pages are that the images lack: the CRIU of the source. Null when images have them all. */
+  readonly pages: PageStream | null;
 }
 
 /** A daemon that is ready to be started. */
@@ -71,27 +75,32 @@ export async function armLazyPages(plan: LazyPagesPlan): Promise<ArmedLazyPages>
   return await guarded(plan, script, lazyPagesArgv(plan));
 }
 
-const lazyPagesArgv = ({ images, work }: LazyPagesPlan): string[] => [
+const lazyPagesArgv = ({ images, work, pages }: LazyPagesPlan): string[] => [
   ...['criu', 'lazy-pages', '--no-default-config', '--images-dir', images, '--work-dir', work],
+  ...(pages === null ? [] : ['--page-server', '--ps-socket', '4']),
   ...['-v2', '--log-file', LAZY_LOG, '--status-fd', '3'],
 ];
 
 /** Guards any program that speaks on descriptor 3 when it is ready. */
 export async function guarded(
-  { directory, gate }: Pick<LazyPagesPlan, 'directory' | 'gate'>,
+  { directory, gate, pages = null }: Pick<LazyPagesPlan, 'directory' | 'gate'> & Partial<LazyPagesPlan>,
   script: string,
   argv: readonly string[],
 ): Promise<ArmedLazyPages> {
-  const child = start('perl', [script, directory, gate, ...argv], {
-    detached: true,
-    stdio: ['pipe', 'pipe', 'ignore'],
-    buffer: false,
-  });
+  const child = startDetached(
+    'perl',
+    [script, directory, gate, ...argv],
+    ['pipe', 'pipe', pages?.socket ?? 'ignore'],
+  );
+  pages?.keep();
+  const ended = new Promise<void>((resolve) =>
+    child.once('error', () => resolve()).once('exit', () => resolve()),
+  );
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error('the guard of lazy pages cannot be started');
   stdin.on('error', () => undefined);
   const answer = firstLine(stdout);
-  await Promise.race([untilArmed(directory), child.then(() => undefined)]);
+  await Promise.race([untilArmed(directory), ended]);
   return {
     serve: async () => {
       stdin.end('go\n');

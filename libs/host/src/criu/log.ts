@@ -15,7 +15,7 @@ export interface Whose {
 
 /** Files in the work directory: CRIU's own log, and the runtime's (`runc --log`), one JSON object a line. */
 export const RUNTIME_LOG = 'runtime.log';
-const DUMP_LOG = 'dump.log';
+export const DUMP_LOG = 'dump.log';
 export const RESTORE_LOG = 'restore.log';
 
 /** Why a dump failed. Never throws: without a log the reason says so. */

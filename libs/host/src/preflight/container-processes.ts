@@ -17,8 +17,8 @@ export async function containerPids(
 export const allPids = async (proc = '/proc'): Promise<number[]> =>
   (await readdir(proc)).filter((name) => /^\d+$/.test(name)).map(Number);
 
-/** A container may have made groups of its own below. */
-async function pidsBelow(cgroup: string): Promise<number[]> {
+/** Of a cgroup and those below it: a container may have made groups of its own. */
+export async function pidsBelow(cgroup: string): Promise<number[]> {
   const [text, entries] = await Promise.all([
     readFile(join(cgroup, 'cgroup.procs'), 'utf8').catch(() => ''),
     readdir(cgroup, { withFileTypes: true }).catch(() => []),

@@ -110,7 +110,7 @@ export async function removeCgroup(directory: string): Promise<void> {
 }
 
 /** Resolves when cgroup.events has that line; the kernel tells of a change as of a modified file. */
-async function untilEvent(directory: string, line: string, signal: AbortSignal): Promise<void> {
+export async function untilEvent(directory: string, line: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const events = join(directory, 'cgroup.events');
   let done = (): void => undefined;

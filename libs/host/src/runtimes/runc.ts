@@ -12,13 +12,16 @@
  * - `runc delete` is called only when nothing is mounted in its state directory and every process is dead.
  */
 import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { CmtError, type ContainerId, type ContainerSummary, type HostName } from '@cmt/contracts';
 import { explainDump, RUNTIME_LOG } from '../criu/log.ts';
+import type { ProcessName } from '../machine.ts';
 import { isThere, removeTree } from '../mounts.ts';
 import { startTimeOf } from '../proc.ts';
 import { ProcessError, run, start, tryRun, type Finished } from '../process.ts';
 import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup, thawCgroup } from './cgroup.ts';
+import { heldFrozen, startServing } from './serving.ts';
 import { unmountWithin } from './leftover-mounts.ts';
 import { endGently, endOperation, isOrphan, operationsOn, send, startedByThisProcess } from './operations.ts';
 import { parseCgroup, parseList, parsePids, parseState, parseVersion } from './runc-output.ts';
@@ -121,6 +124,32 @@ export class Runc implements Runtime {
     }
   }
 
+  async dumpServing(
+    container: ContainerId,
+    plan: DumpPlan,
+    pages: Socket,
+    signal: AbortSignal,
+  ): Promise<ProcessName> {
+    const argv = this.#checkpointArgv(container, plan, ['--leave-running', '--lazy-pages']);
+    const dump = await startServing(argv, pages, await this.#environment(plan.criuConfig));
+    const stop = (): void => void removeTree(plan.images).catch(() => undefined);
+    const limit = within(DUMP_LIMIT_MS, signal);
+    limit.addEventListener('abort', stop, { once: true });
+    try {
+      const cgroup = await this.cgroup(container);
+      const serves = (await dump.serves) && cgroup !== null && (await heldFrozen(cgroup, limit));
+      limit.throwIfAborted();
+      if (!serves) throw await explainDump(plan.work, { host: this.#host, container });
+      return { pid: dump.pid, startTime: dump.startTime };
+    } catch (error) {
+      await endGently(dump, STOP_LIMIT_MS).catch(() => undefined);
+      await this.#freeze(container, AbortSignal.timeout(FREEZE_LIMIT_MS)).catch(() => undefined);
+      throw error;
+    } finally {
+      limit.removeEventListener('abort', stop);
+    }
+  }
+
   async restore(container: ContainerId, plan: RestorePlan): Promise<RestoreUnderWay> {
     const lazy = plan.lazyPages === true ? ['--lazy-pages'] : [];
     const args = ['--bundle', plan.bundle, '--detach', ...lazy, ...criuFlags(plan)];
@@ -192,11 +221,8 @@ export class Runc implements Runtime {
     signal: AbortSignal,
   ): Promise<void> {
     signal.throwIfAborted();
-    const parent = plan.parent === null ? [] : ['--parent-path', plan.parent];
-    // Connections that nobody has accepted yet are refused by default, and may be lost only where all of them are.
-    const inFlight = plan.tcp === 'close' ? ['--tcp-skip-in-flight'] : [];
-    const args = [...mode, ...parent, ...inFlight, ...criuFlags(plan)];
-    const child = start('unshare', [...OWN_MOUNTS, ...this.#argv('checkpoint', plan.work, args, container)], {
+    const [program = '', ...args] = this.#checkpointArgv(container, plan, mode);
+    const child = start(program, args, {
       stdio: 'ignore',
       env: await this.#environment(plan.criuConfig),
     });
@@ -204,6 +230,14 @@ export class Runc implements Runtime {
     if (code === 0) return;
     signal.throwIfAborted();
     throw await explainDump(plan.work, { host: this.#host, container });
+  }
+
+  #checkpointArgv(container: ContainerId, plan: DumpPlan, mode: readonly string[]): string[] {
+    const parent = plan.parent === null ? [] : ['--parent-path', plan.parent];
+    // Connections that nobody has accepted yet are refused by default, and may be lost only where all of them are.
+    const inFlight = plan.tcp === 'close' ? ['--tcp-skip-in-flight'] : [];
+    const args = [...mode, ...parent, ...inFlight, ...criuFlags(plan)];
+    return ['unshare', ...OWN_MOUNTS, ...this.#argv('checkpoint', plan.work, args, container)];
   }
 
   /** A checkpoint that goes on behind this process's back would freeze again what is resumed here. */

@@ -2,6 +2,7 @@
  * What a container runtime can do for a migration. One file per runtime implements it;
  * nothing outside a driver ever asks which runtime it is.
  */
+import type { Socket } from 'node:net';
 import type { ContainerId, ContainerSummary, RuntimeName, TcpPolicy } from '@cmt/contracts';
 
 /** A running container as its runtime knows it. */
@@ -36,6 +37,8 @@ export interface RestorePlan {
   readonly criuConfig: string;
   /** Its memory comes from a daemon that listens in `work` (see criu/lazy-pages.ts). Default false: it is complete at the gate. */
   readonly lazyPages?: boolean;
+  /** The images lack pages: without that daemon nothing can be restored of them. Default false. */
+  readonly postCopy?: boolean;
 }
 
 /** A restore under way. It goes on, held behind its gate, when this process dies. */
@@ -67,6 +70,18 @@ export interface Runtime {
    * @throws CmtError DUMP_FAILED, DUMP_REFUSED
    */
   dump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void>;
+  /**
+   * Dumps a paused container without its private memory, and serves that on a socket until the other end hangs up. Resolves when all
+   * images are written and it serves: from then on the container stays frozen whatever becomes of that process, which outlives this
+   * one and ends with its end of the socket.
+   * @throws CmtError DUMP_FAILED, DUMP_REFUSED; the container is frozen then as it was
+   */
+  dumpServing(
+    container: ContainerId,
+    plan: DumpPlan,
+    pages: Socket,
+    signal: AbortSignal,
+  ): Promise<Pick<RestoreUnderWay, 'pid' | 'startTime'>>;
   /** Starts a restore and returns at once. */
   restore(container: ContainerId, plan: RestorePlan): Promise<RestoreUnderWay>;
   /**

@@ -14,6 +14,7 @@ import type { JournalEntry } from '../journal.ts';
 import type { ArmedLazyPages } from '../criu/lazy-pages.ts';
 import { gateDir, imagesDir, lazyDir, logDir, notesDir } from '../places.ts';
 import type { RestorePlan, RestoreUnderWay } from '../runtimes/runtime.ts';
+import type { PageStream } from '../transports/page-stream.ts';
 import { removeCopy } from './copy-end.ts';
 import { record } from './entry.ts';
 import { restoresOf } from './restores.ts';
@@ -27,11 +28,15 @@ export interface OrderedRestore {
 
 type Order = Pick<StepInput<'restore-and-hold'>, 'subject' | 'network' | 'tcp' | 'lazy'>;
 
-/** Makes gate and directories and journals the order. Nothing of it needs to happen inside the blackout. */
+/**
+ * Makes gate and directories and journals the order. Nothing of it needs to happen inside the blackout.
+ * @param follow where pages come from that the images lack; the daemon's from here on
+ */
 export async function orderRestore(
   entry: JournalEntry,
   { subject, network, tcp, lazy }: Order,
   context: StepContext,
+  follow: PageStream | null = null,
 ): Promise<OrderedRestore> {
   const { config, migration, epoch, machine } = context;
   const { files, gates, clock } = machine;
@@ -49,8 +54,9 @@ export async function orderRestore(
   await files.writeText(criuConfig, text);
   const images = join(imagesDir(config, migration, epoch), 'final');
   const ordered = await record('restore-and-hold', context, { ...entry, restoreOrderedAt: clock.now() });
-  const plan = { bundle: subject.bundle, images, work, tcp, criuConfig, lazyPages: lazy };
-  const pages = lazy ? await machine.lazyPages.arm({ directory, gate, images, work }) : null;
+  const postCopy = follow !== null;
+  const plan = { bundle: subject.bundle, images, work, tcp, criuConfig, lazyPages: lazy, postCopy };
+  const pages = lazy ? await machine.lazyPages.arm({ directory, gate, images, work, pages: follow }) : null;
   return { entry: ordered, plan, pages };
 }
 

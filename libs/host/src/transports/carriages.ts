@@ -14,6 +14,11 @@ export class Carriages {
     return this.#waiting.has(name);
   }
 
+  /** Nobody waits for it any more. */
+  forget(name: string): void {
+    this.#waiting.delete(name);
+  }
+
   arrived(name: string, socket: Socket): void {
     const take = this.#waiting.get(name);
     this.#waiting.delete(name);

@@ -26,7 +26,7 @@ export interface Carriage {
   listen(onWord: (word: SenderWord) => void): void;
 }
 
-interface Limit {
+export interface Limit {
   readonly ms: number;
   readonly signal: AbortSignal;
 }
@@ -42,9 +42,7 @@ export async function openCarriage(
   const offer = await expectMessage(channel, ImagesToSource, limit);
   if (offer.type !== 'carriage' || offer.key === undefined)
     throw new ChannelError('the target has no port for it');
-  const { endpoint } = asker.route;
-  const socket = await dial(endpoint.address, offer.port ?? endpoint.receivePort, limit.signal);
-  const carriage = takeOver(await authenticated(socket, asker, name, limit), offer.key);
+  const carriage = takeOver(await dialCarriage(asker, name, offer.port, limit), offer.key);
   try {
     const answer = await expectMessage(channel, ImagesToSource, limit);
     if (answer.type !== 'ready') throw new ChannelError('the target did not take the connection over');
@@ -53,6 +51,18 @@ export async function openCarriage(
     await carriage.carrier.kill();
     throw error;
   }
+}
+
+/** A connection of its own to the target, for carriers; both sides have proved who they are. `port`: undefined for the endpoint's. */
+export async function dialCarriage(
+  asker: Asker,
+  name: string,
+  port: number | undefined,
+  limit: Limit,
+): Promise<Socket> {
+  const { endpoint } = asker.route;
+  const socket = await dial(endpoint.address, port ?? endpoint.receivePort, limit.signal);
+  return await authenticated(socket, asker, name, limit);
 }
 
 async function dial(host: string, port: number, signal: AbortSignal): Promise<Socket> {

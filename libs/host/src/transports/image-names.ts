@@ -3,6 +3,8 @@ import { z } from 'zod';
 
 /** Directory of images: a round (`1`, `2`, …) or `final`. */
 export const ImagesName = z.string().regex(/^([1-9][0-9]?|final)$/);
+/** What has a connection of its own: a directory of images, or the pages that follow a container. */
+export const CarriageName = z.union([ImagesName, z.literal('pages')]);
 /** A plain image file name: no separator, no leading dot. */
 export const ImageFileName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
 

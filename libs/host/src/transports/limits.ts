@@ -13,6 +13,8 @@ export interface Timings {
   readonly grace: number;
   /** Without any byte taken by the target a transfer counts as broken. */
   readonly stall: number;
+  /** Without a sign of life from the other end the way of pages counts as dead, and a copy that still lacks some is lost. */
+  readonly pagesSilence: number;
 }
 
 export const DEFAULT_TIMINGS: Timings = {
@@ -21,6 +23,7 @@ export const DEFAULT_TIMINGS: Timings = {
   silence: 15_000,
   grace: 5_000,
   stall: 30_000,
+  pagesSilence: 60_000,
 };
 
 /** What an aborted step fails with: the failure that its signal carries, or CANCELLED. */

@@ -11,12 +11,14 @@ import type { Rate } from './bandwidth.ts';
 import { ChannelError } from './channel.ts';
 import type { Channel } from './channel.ts';
 import { openCarriage } from './carry.ts';
+import { openPageStream } from './carry-pages.ts';
 import { ControlClient } from './control.ts';
 import { openChannel } from './handshake.ts';
 import type { Asker } from './handshake.ts';
 import { abortFailure } from './limits.ts';
 import type { Timings } from './limits.ts';
 import type { Purpose } from './messages.ts';
+import type { PageStream } from './page-stream.ts';
 import { sendFiles } from './send-files.ts';
 import { sendWhenOpen } from './sending.ts';
 import type { Opened } from './sending.ts';
@@ -116,6 +118,25 @@ export class HostLink implements Link {
   async warmUp(signal: AbortSignal): Promise<void> {
     const purposes: Purpose[] = [{ kind: 'images', name: 'final' }, { kind: 'files' }];
     await Promise.all(purposes.map((purpose) => this.#openAhead(purpose, signal)));
+  }
+
+  async openPages(signal: AbortSignal): Promise<PageStream> {
+    const { host, route } = this.#asker;
+    try {
+      if (this.way === 'relayed') throw new ChannelError('bytes go through the client');
+      const channel = await this.#open({ kind: 'pages' }, signal);
+      const { handshake: ms, pagesSilence } = this.#timings;
+      return await openPageStream(
+        channel,
+        this.#asker,
+        { rate: this.bandwidth, pagesSilence },
+        { ms, signal },
+      );
+    } catch (error) {
+      if (signal.aborted) throw abortFailure(signal);
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new CmtError('PAGES_UNREACHABLE', { host, peer: route.peer, reason });
+    }
   }
 
   go(signal: AbortSignal): Promise<void> {

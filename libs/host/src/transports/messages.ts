@@ -1,7 +1,7 @@
 /** The messages of a channel, in the order of a conversation. Everything from the other side is checked against these. */
 import { Epoch, Failure, HostName, MigrationId } from '@cmt/contracts';
 import { z } from 'zod';
-import { ImageFileName, ImagesName } from './image-names.ts';
+import { CarriageName, ImageFileName, ImagesName } from './image-names.ts';
 
 export const PROTOCOL = 2;
 
@@ -15,8 +15,10 @@ const Signature = z.base64().max(128);
 export const Purpose = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('control') }),
   z.object({ kind: z.literal('images'), name: ImagesName }),
-  /** Nothing but the bytes of such images, on a connection of their own that two carriers take over. */
-  z.object({ kind: z.literal('carriage'), name: ImagesName }),
+  /** Nothing but the bytes of such images, or of pages, on a connection of their own that two carriers take over. */
+  z.object({ kind: z.literal('carriage'), name: CarriageName }),
+  /** Asks for a connection on which pages follow the container while it runs. */
+  z.object({ kind: z.literal('pages') }),
   z.object({ kind: z.literal('files') }),
   z.object({ kind: z.literal('withdraw') }),
 ]);
@@ -89,7 +91,7 @@ export const ImagesToTarget = z.discriminatedUnion('type', [
 ]);
 export type ImagesToTarget = z.infer<typeof ImagesToTarget>;
 
-/** Images channel, target to source. */
+/** Images channel, target to source; of a pages channel the first two and the last. */
 export const ImagesToSource = z.discriminatedUnion('type', [
   /** Where: at the endpoint's port, or another; and the key of what is sealed there. Without a key, nowhere. */
   z.object({

@@ -16,6 +16,7 @@ import { Channel } from './channel.ts';
 import { openTcpDoor, openUnixDoor, openWideDoor } from './doors.ts';
 import type { Door } from './doors.ts';
 import { serveCarriage } from './carried-images.ts';
+import { servePages } from './carry-pages.ts';
 import { challenge } from './handshake.ts';
 import type { Asked } from './handshake.ts';
 import { DEFAULT_TIMINGS, within } from './limits.ts';
@@ -247,6 +248,7 @@ class HostReceiver implements Receiver {
       if (purpose.kind === 'control') await serveControl(scene, asked.accept);
       else if (purpose.kind === 'images')
         await serveImages(scene, { name: purpose.name, port: await this.#carriagePort() }, asked.accept);
+      else if (purpose.kind === 'pages') await servePages(scene, await this.#carriagePort(), asked.accept);
       else await serveFiles(scene, this.#options.socket, asked.accept);
     })();
     const entry = { channel, done: done.catch(() => undefined) };

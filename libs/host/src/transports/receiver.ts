@@ -3,6 +3,7 @@
  * `prepare`, only plain file names, only into a fresh private directory, only up to the reserved size.
  */
 import type { AbsolutePath, Epoch, MigrationId, TransportName } from '@cmt/contracts';
+import type { PageStream } from './page-stream.ts';
 import type { Verdict } from './transport.ts';
 
 /** What `prepare` arms. */
@@ -27,6 +28,8 @@ export interface Session {
   arm(): void;
   /** Resolves when the source has said go. Rejects with CmtError TRANSFER_BROKEN, SESSION_LOST or CANCELLED when it never will. */
   complete(signal: AbortSignal): Promise<{ lastByteAt: number }>;
+  /** Resolves when the source has opened the way on which pages follow; never rejects: `complete` tells when it will not come. */
+  pages(): Promise<PageStream>;
 }
 
 /** What the receiver needs to answer a source whose session may be long gone. */

@@ -11,6 +11,7 @@ import { Carriages } from './carriages.ts';
 import type { Channel } from './channel.ts';
 import { abortFailure } from './limits.ts';
 import type { ControlToSource } from './messages.ts';
+import type { PageStream } from './page-stream.ts';
 import type { Expectation, Session } from './receiver.ts';
 
 interface Waiter {
@@ -27,6 +28,8 @@ export class TargetSession implements Session {
   /** Bytes of images that lie in each directory. */
   readonly #used = new Map<string, number>();
   readonly #verified = new Set<string>();
+  readonly #pagesWanted: ((stream: PageStream) => void)[] = [];
+  #pages: PageStream | null = null;
   #source = 'the source';
   #control: Channel | null = null;
   #grace: NodeJS.Timeout | undefined;
@@ -72,6 +75,21 @@ export class TargetSession implements Session {
       else signal.addEventListener('abort', onAbort, { once: true });
       this.#settle();
     });
+  }
+
+  pages(): Promise<PageStream> {
+    const opened = this.#pages;
+    return opened === null
+      ? new Promise((resolve) => this.#pagesWanted.push(resolve))
+      : Promise.resolve(opened);
+  }
+
+  /** The way of pages is open; an earlier one is over unless CRIU has it. */
+  async pagesOpened(stream: PageStream): Promise<void> {
+    const earlier = this.#pages;
+    this.#pages = stream;
+    await (this.#ended === null ? earlier?.close() : stream.close());
+    for (const resolve of this.#pagesWanted.splice(0)) resolve(stream);
   }
 
   /** The source's control channel is open; it takes back an earlier abandonment. */
@@ -149,6 +167,7 @@ export class TargetSession implements Session {
   /** The session is over: nobody may wait for it any more. */
   end(error: CmtError): void {
     this.#ended ??= error;
+    void this.#pages?.close();
     this.#settle();
   }
 

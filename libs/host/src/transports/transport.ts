@@ -5,6 +5,7 @@
 import type { Decision, Epoch, MigrationId, Route } from '@cmt/contracts';
 import type { Duplex } from 'node:stream';
 import type { Rate } from './bandwidth.ts';
+import type { PageStream } from './page-stream.ts';
 
 /** How bytes reach another host. One file per way: ssh.ts, tcp.ts. */
 export interface Transport {
@@ -45,6 +46,11 @@ export interface Link {
   syncFiles(directory: string, signal: AbortSignal): Promise<{ bytes: number }>;
   /** Opens what the blackout needs (image channel, rsync's channel) so that nothing is connected inside it. */
   warmUp(signal: AbortSignal): Promise<void>;
+  /**
+   * Opens the way on which pages follow the container while it runs, by a connection of its own.
+   * @throws CmtError PAGES_UNREACHABLE where there can be none
+   */
+  openPages(signal: AbortSignal): Promise<PageStream>;
   /** Tells the target that images and files are complete: restore now. @throws CmtError TRANSFER_BROKEN unless it has them all */
   go(signal: AbortSignal): Promise<void>;
   /** Tells the target that nothing more will come, so that whoever waits there stops at once. */

@@ -9,16 +9,18 @@ import { createInterface } from 'node:readline';
 export const CONNECTION = 0;
 const WORDS = 1;
 const ORDERS = 3;
+/** Of a carrier of pages: the socket whose other end CRIU has. */
+export const LOCAL = 4;
 
 /** Says something to the worker. */
 export function say(word: object): void {
   writeSync(WORDS, `${JSON.stringify(word)}\n`);
 }
 
-/** What the worker says, line by line. When it is gone, so is its carrier. */
-export function hear(onOrder: (order: unknown) => void): void {
+/** What the worker says, line by line. When it is gone, so is its carrier, unless it was told otherwise. */
+export function hear(onOrder: (order: unknown) => void, onGone: () => void = () => process.exit(1)): void {
   const orders = new Socket({ fd: ORDERS, readable: true, writable: false });
-  orders.once('close', () => process.exit(1));
+  orders.once('close', onGone);
   createInterface({ input: orders }).on('line', (line) => onOrder(JSON.parse(line)));
 }
 

@@ -46,6 +46,33 @@ export const ReceiverWord = z.discriminatedUnion('type', [
 ]);
 export type ReceiverWord = z.infer<typeof ReceiverWord>;
 
+/** Worker to a carrier of pages. */
+export const PagesOrder = z.discriminatedUnion('type', [
+  /** `silenceMs`: without a sign of life from the other carrier the connection counts as dead. */
+  z.object({
+    type: z.literal('begin'),
+    side: z.enum(['source', 'target']),
+    key: Key,
+    rate: Rate,
+    silenceMs: z.int().positive(),
+  }),
+  /** CRIU has the other end of the local socket: the worker may go. */
+  z.object({ type: z.literal('keep') }),
+]);
+export type PagesOrder = z.infer<typeof PagesOrder>;
+
+/** A carrier of pages, to its worker. */
+export const PagesWord = z.object({ type: z.literal('ready') });
+export type PagesWord = z.infer<typeof PagesWord>;
+
+/** Between two carriers of pages, beside the bytes. */
+export const SealedPages = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('beat') }),
+  /** CRIU has closed its end; whatever it said before has been sent. */
+  z.object({ type: z.literal('end') }),
+]);
+export type SealedPages = z.infer<typeof SealedPages>;
+
 const FileIndex = z.int().min(0).max(0xffffffff);
 
 /** On the connection, between the bytes of the files. */

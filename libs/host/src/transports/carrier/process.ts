@@ -5,7 +5,7 @@
  * - The connection belongs to the carrier alone: this process closes its own descriptor at once.
  * - A carrier that is not needed any more is killed; it has nothing to tidy up.
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -29,12 +29,13 @@ export class Carrier<Word> {
   readonly ended: Promise<string>;
 
   constructor(
-    role: 'send' | 'receive',
+    role: 'send' | 'receive' | 'pages',
     socket: Socket,
     words: z.ZodType<Word>,
     onWord: (word: Word) => void,
   ) {
-    this.#child = startOn(socket, process.execPath, [...NODE_FLAGS, PROGRAM, role], MALLOC);
+    const options = { env: MALLOC, detached: role === 'pages' };
+    this.#child = startOn(socket, process.execPath, [...NODE_FLAGS, PROGRAM, role], options);
     socket.destroy();
     this.#orders = this.#child.stdio[3] as Writable;
     this.#orders.on('error', () => undefined);
@@ -50,6 +51,21 @@ export class Carrier<Word> {
     const { stdout } = this.#child;
     if (stdout === null) return;
     createInterface({ input: stdout }).on('line', (line) => onWord(words.parse(JSON.parse(line))));
+  }
+
+  /** Of a carrier of pages: the socket that is CRIU's to be. */
+  get local(): Socket {
+    const local = this.#child.stdio[4];
+    if (!(local instanceof Socket)) throw new Error('this carrier has no socket for CRIU');
+    return local;
+  }
+
+  /** From now on it may outlive this process, which no longer waits for it. */
+  leave(): void {
+    this.#orders.end();
+    this.#child.unref();
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      if (stream instanceof Socket) stream.unref();
   }
 
   order(order: object): void {

@@ -11,7 +11,7 @@
  * authenticated with them. So a frame that was changed, left out, repeated or moved is not opened; and an end that comes too
  * early is seen because the last message is missing.
  */
-import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
 
 export const HEADER_BYTES = 12;
 export const TAG_BYTES = 16;
@@ -33,6 +33,10 @@ export interface SealedHeader {
 export class SealError extends Error {
   override readonly name = 'SealError';
 }
+
+/** The key of one direction of a connection that bytes flow on both ways: a nonce must never be used twice with one key. */
+export const keyTowards = (side: 'source' | 'target', key: Buffer): Buffer =>
+  Buffer.from(hkdfSync('sha256', key, '', `cmt pages towards the ${side}`, KEY_BYTES));
 
 class Counter {
   readonly #nonce = Buffer.alloc(NONCE_BYTES);
