@@ -6,8 +6,11 @@ import { Hook } from './hooks.ts';
 import { AbsolutePath, ContainerId, HostName, MigrationId } from './names.ts';
 import { RuntimeName } from './runtime.ts';
 
-/** How memory moves. `auto` is pre-copy where both kernels track dirty pages, else stop-and-copy. */
-export const Mode = z.enum(['auto', 'stop-and-copy', 'pre-copy']);
+/**
+ * How memory moves. `auto` is pre-copy where both kernels track dirty pages, else stop-and-copy. `post-copy`: pages follow the
+ * container while it runs, which from the switch on needs both hosts until the last one is in; so it is asked for, never chosen.
+ */
+export const Mode = z.enum(['auto', 'stop-and-copy', 'pre-copy', 'post-copy']);
 export type Mode = z.infer<typeof Mode>;
 
 /** What happens when rounds of pre-copy cannot bring the blackout into its budget. */

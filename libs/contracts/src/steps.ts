@@ -111,6 +111,8 @@ export const steps = {
       awaitRestorer: z.boolean(),
       /** Files will be carried too (see `final-sync`): that may begin while the dump runs. */
       carry: z.boolean().optional(),
+      /** Private memory stays here, frozen, and is served until the target has all of it; `retire` comes after that. */
+      postCopy: z.boolean().optional(),
     },
     {
       /** Milliseconds since 1970 on the source's clock at which the freeze was ordered. */
@@ -120,6 +122,7 @@ export const steps = {
       pauseMs: ms,
       dumpMs: ms,
       figures: DumpFigures,
+      postCopy: z.boolean().optional(),
     },
   ),
   /** Source: the files that changed since `sync-files` (unless `carry` is false: shared), then the word to restore. */
@@ -133,6 +136,8 @@ export const steps = {
       rounds: z.int().min(0),
       /** Its memory follows it from the images while it runs; `confirm` waits for the last page. */
       lazy: z.boolean().default(false),
+      /** With `lazy`: what images lack comes from the source, and there is no complete restore instead. */
+      postCopy: z.boolean().optional(),
     },
     {
       /** From the last image byte to the start of the restore, and from there to the gate. */

@@ -12,7 +12,7 @@ import type {
 import { timeLimit } from './limits.ts';
 import { ratesOf } from './rates.ts';
 import { hookContext } from './report.ts';
-import { isLazy } from './restoring.ts';
+import { isLazy, isPostCopy } from './restoring.ts';
 import type { Saga } from './state.ts';
 
 type PlainStep = Exclude<StepName, 'hook' | 'clean' | 'doctor'>;
@@ -58,6 +58,7 @@ const inputs: Inputs = {
     rounds: saga.rounds.length,
     awaitRestorer: saga.stage === 'switch',
     carry: !saga.request.options.sharedRootfs,
+    ...(isPostCopy(saga) ? { postCopy: true } : {}),
   }),
   'final-sync': (saga) => ({
     subject: onSource(saga),
@@ -70,6 +71,7 @@ const inputs: Inputs = {
     tcp: tcp(saga),
     rounds: saga.rounds.length,
     lazy: isLazy(saga),
+    ...(isPostCopy(saga) ? { postCopy: true } : {}),
   }),
   release: (saga) => ({ subject: onTarget(saga), network: network(saga), ...without('source', saga) }),
   confirm: (saga) => ({

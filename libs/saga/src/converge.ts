@@ -40,7 +40,8 @@ export function converge(measured: Measured, options: MigrationOptions): Verdict
 
 /** Whether the kernel of the source can do rounds at all, and what to say when it cannot. */
 export function roundsImpossible(options: MigrationOptions, source: HostFacts): string | null {
-  if (options.mode === 'stop-and-copy') return 'no pre-dump rounds: --mode stop-and-copy';
+  if (options.mode === 'stop-and-copy' || options.mode === 'post-copy')
+    return `no pre-dump rounds: --mode ${options.mode}`;
   if (source.features.dirtyTracking) return null;
   return `no pre-dump rounds: the kernel of ${source.name} does not track dirty pages`;
 }

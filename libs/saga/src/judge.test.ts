@@ -18,7 +18,11 @@ const evidence = (change: Change): Evidence => ({
   survey: { ...survey, ...change.survey, facts: { ...survey.facts, ...change.target } },
 });
 
-const cases: [code: string, severity: 'hard' | 'soft', change: Change][] = [
+const unable = (name: string): Pick<HostFacts, 'features'> => ({
+  features: { ...facts(name, true).features, lazyPages: false },
+});
+
+const cases: [code: string, severity: 'hard' | 'soft' | 'note', change: Change][] = [
   ['CRIU_MISSING', 'hard', { target: { criu: null } }],
   ['CRIU_MISSING', 'hard', { source: { criu: null } }],
   ['RUNTIME_MISSING', 'hard', { target: { runtimes: {} } }],
@@ -26,6 +30,9 @@ const cases: [code: string, severity: 'hard' | 'soft', change: Change][] = [
   ['RSYNC_MISSING', 'hard', { survey: { rsync: false } }],
   ['NO_DIRTY_TRACKING', 'hard', { options: { mode: 'pre-copy' }, source: facts('alpha', false) }],
   ['NO_DIRTY_TRACKING', 'hard', { options: { onNoConvergence: 'abort' }, source: facts('alpha', false) }],
+  ['NO_LAZY_PAGES', 'hard', { options: { mode: 'post-copy' }, source: unable('alpha') }],
+  ['NO_LAZY_PAGES', 'hard', { options: { mode: 'post-copy' }, target: unable('beta') }],
+  ['POST_COPY_RISK', 'note', { options: { mode: 'post-copy' } }],
   ['POST_COPY_MISSING', 'hard', { options: { onNoConvergence: 'post-copy' } }],
   ['ARCH_DIFFERS', 'hard', { target: { arch: 'arm64' } }],
   ['CRIU_VERSION_DIFFERS', 'soft', { target: { criu: '4.0' } }],

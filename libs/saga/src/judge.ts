@@ -1,6 +1,6 @@
 /** Judges whether a container can move: facts of both hosts in, findings out. Pure. */
 import type { Finding, HostFacts, Inspection, MigrationOptions, TargetSurvey } from '@cmt/contracts';
-import { lazyFindings } from './restoring.ts';
+import { lazyFindings, postCopyFindings } from './restoring.ts';
 
 export interface Evidence {
   readonly options: MigrationOptions;
@@ -14,6 +14,7 @@ export function judge(evidence: Evidence): Finding[] {
   return [
     ...tools(evidence),
     ...convergence(evidence),
+    ...postCopyFindings(evidence.options, evidence.source, evidence.survey.facts),
     ...lazyFindings(evidence.options, evidence.inspection, evidence.survey.facts),
     ...versions(evidence),
     ...cpu(evidence),
@@ -97,7 +98,7 @@ const tools: Rule = ({ options, inspection, source, survey }) => {
 
 /** Rounds have to come to an end in one of the ways that are there. */
 const convergence: Rule = ({ options, survey }) =>
-  when(options.mode !== 'stop-and-copy' && options.onNoConvergence === 'post-copy', () =>
+  when(hasRounds(options) && options.onNoConvergence === 'post-copy', () =>
     hard(
       'POST_COPY_MISSING',
       survey.facts.name,
@@ -105,6 +106,8 @@ const convergence: Rule = ({ options, survey }) =>
       'Use --on-no-convergence switch, or abort.',
     ),
   );
+
+const hasRounds = ({ mode }: MigrationOptions): boolean => mode === 'auto' || mode === 'pre-copy';
 
 /** Whoever would rather not move than stand still for long wants to know how long that would be. */
 const needsRounds = ({ mode, onNoConvergence }: MigrationOptions): boolean =>

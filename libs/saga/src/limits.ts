@@ -1,7 +1,7 @@
 /** How long and how often, in one place. Milliseconds. */
 import type { StepName } from '@cmt/contracts';
 import { rateOf } from './rates.ts';
-import { isLazy } from './restoring.ts';
+import { isLazy, isPostCopy } from './restoring.ts';
 import type { Saga, Stage } from './state.ts';
 
 const SECOND = 1000;
@@ -30,6 +30,8 @@ const FIXED: Record<StepName, number> = {
 
 /** The slowest link and disk that count as working, in bytes per millisecond (10 MB/s). */
 const SLOWEST = 10_000;
+/** The same of pages that follow a busy container from another host. */
+const SLOWEST_PAGES = 2_000;
 /** Of a migration that may take less than that: its share may become smaller while a step runs, by so much at most. */
 const SHRINKS = 4;
 const slowest = (saga: Saga): number => Math.min(SLOWEST, rateOf(saga) / SECOND / SHRINKS);
@@ -65,12 +67,18 @@ function ownLimit(step: StepName, saga: Saga): number {
     case 'restore-and-hold':
       return FIXED[step] + (memory + files) / slowest(saga);
     case 'confirm':
-      // Of a lazily restored copy it waits for the last page.
-      return FIXED[step] + saga.request.options.confirmForMs + (isLazy(saga) ? memory / SLOWEST : 0);
+      // Of a copy whose memory follows it waits for the last page.
+      return (
+        FIXED[step] + saga.request.options.confirmForMs + (isLazy(saga) ? memory / slowestPages(saga) : 0)
+      );
     default:
       return FIXED[step];
   }
 }
+
+/** Pages that are asked for one by one, by a container that touches them all (criu #2171), or as slowly as they are allowed to come. */
+const slowestPages = (saga: Saga): number =>
+  isPostCopy(saga) ? Math.min(SLOWEST_PAGES, slowest(saga)) : SLOWEST;
 
 /** How long nobody may be seen working on a leg: before it is begun, and after it was. */
 export interface Patience {

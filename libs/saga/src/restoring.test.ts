@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { inspection, play, request, survey } from '../test/world.ts';
 import { blocking } from './judge.ts';
+import { call } from './calls.ts';
 import { isLazy, LAZY_FROM, lazyFindings } from './restoring.ts';
 
 const able = survey.facts;
@@ -28,6 +29,35 @@ describe('a restore', () => {
     expect(saga.rounds.length).toBeGreaterThan(0);
     expect(isLazy({ ...saga, inspection: large })).toBe(false);
     expect(lazy('lazy', large.memory, { survey: { ...survey, facts: unable } })).toBe(false);
+  });
+});
+
+describe('post-copy', () => {
+  const { saga } = play(request({ mode: 'post-copy' }), { dirtyTracking: true });
+
+  it('has no rounds, and both sides know that pages follow', () => {
+    expect(saga.rounds).toEqual([]);
+    expect(saga.roundsNote).toBe('no pre-dump rounds: --mode post-copy');
+    expect(call('freeze-and-dump', saga).input).toMatchObject({ postCopy: true });
+    expect(call('restore-and-hold', saga).input).toMatchObject({ postCopy: true, lazy: true });
+  });
+
+  it('is waited for until its memory has come', () => {
+    const large = { ...inspection, memory: 1e12 };
+    const limit = (mode: string) =>
+      call('confirm', { ...play(request({ mode })).saga, inspection: large }).timeoutMs;
+    expect(limit('post-copy')).toBeGreaterThan(limit('stop-and-copy') + 1e7);
+  });
+
+  it('is predicted without the memory', () => {
+    const predicted = (mode: string) => play(request({ mode })).saga.predicted?.totalMs ?? 0;
+    expect(predicted('post-copy')).toBeLessThan(predicted('stop-and-copy'));
+  });
+
+  it('is asked of nobody in any other mode', () => {
+    const { saga: other } = play(request());
+    expect(call('freeze-and-dump', other).input).not.toHaveProperty('postCopy');
+    expect(call('restore-and-hold', other).input).not.toHaveProperty('postCopy');
   });
 });
 

@@ -5,6 +5,7 @@ import { hooksOf } from './decide.ts';
 import { blocking, judge } from './judge.ts';
 import { passOver } from './placing.ts';
 import { predictBlackout, type Measured } from './predict.ts';
+import { isPostCopy } from './restoring.ts';
 import { enter, type Saga } from './state.ts';
 import { afterDiscard, afterResume, forward, stopWith, turnBack } from './turning.ts';
 
@@ -140,7 +141,8 @@ const optionsNow = ({ request: { options }, tuning }: Saga): MigrationOptions =>
 
 const measuredOf = ({ rounds, request, inspection, sourceFacts, survey }: Saga): Measured => ({
   rounds,
-  memory: inspection?.memory ?? 0,
+  // In post-copy it follows, outside the blackout.
+  memory: isPostCopy({ request }) ? 0 : (inspection?.memory ?? 0),
   sharedFiles: request.options.sharedRootfs,
   sourceCosts: sourceFacts?.costs ?? { dump: [], files: [] },
   targetCosts: survey?.facts.costs ?? { restore: [] },

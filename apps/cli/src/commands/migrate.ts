@@ -7,6 +7,11 @@ import type { RequestFlags } from '../request.ts';
 import { addVerb, runVerb, type CommonFlags } from '../verb.ts';
 import { withEnds, withHooks, withMeans } from './request-flags.ts';
 
+/** Said before it begins: from the switch on it can no longer be taken back. */
+const POST_COPY_RISK =
+  'post-copy: from the switch until its last page has come the container needs both hosts and the link between them.\n' +
+  'If one fails meanwhile it is killed, stands frozen at the source as it was at the switch, and waits for `cmt resolve`.\n';
+
 interface MigrateFlags extends RequestFlags, CommonFlags {
   readonly detach?: boolean;
 }
@@ -26,6 +31,10 @@ export function addMigrate(program: Command): void {
       [
         'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --mode pre-copy',
         'with a tight budget',
+      ],
+      [
+        'cmt migrate redis --src host1 --dst host2 --mode post-copy',
+        'the same short blackout for any size; see what it risks',
       ],
       [
         'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --on-no-convergence abort',
@@ -82,6 +91,7 @@ async function migrate(container: string | undefined, flags: MigrateFlags, io: I
   return withFleet(flags, async (fleet) => {
     const { report, isNew } = await submit(fleet, parsed);
     if (flags.detach) return printId(report, io);
+    if (report.request.options.mode === 'post-copy') io.err(POST_COPY_RISK);
     io.err(isNew ? `migration ${report.id}\n` : `migration ${report.id} is known already\n`);
     const { liveOn } = await import('../live.ts');
     const { awaitEnd } = await import('../wait.ts');

@@ -28,11 +28,10 @@ export const withMeans = (command: Command): Command =>
       ]),
     )
     .addOption(
-      new Option('--mode <mode>', 'how memory moves (default: auto)').choices([
-        'auto',
-        'stop-and-copy',
-        'pre-copy',
-      ]),
+      new Option(
+        '--mode <mode>',
+        'how memory moves; post-copy: after the switch, which until the last page needs both hosts (default: auto)',
+      ).choices(['auto', 'stop-and-copy', 'pre-copy', 'post-copy']),
     )
     .addOption(
       new Option(

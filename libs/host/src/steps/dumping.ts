@@ -3,7 +3,9 @@ import { basename, join } from 'node:path';
 import type { DumpFigures, TcpPolicy } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { criuConfigText } from '../criu/config.ts';
+import { DUMP_LOG } from '../criu/log.ts';
 import { imagesDir, logDir, notesDir } from '../places.ts';
+import { SERVE_FDS } from '../runtimes/serving.ts';
 import type { DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
 
@@ -15,6 +17,8 @@ export interface DumpRound {
   readonly tcp: TcpPolicy;
   /** Whether cmt itself cuts the container off; CRIU's own lock is slow. */
   readonly fenced: boolean;
+  /** Private memory is left out and served (runtimes/serving.ts). Default false. */
+  readonly serve?: boolean;
 }
 
 /** Makes the directories of one round, or of the `final` dump. All of it before the freeze. */
@@ -26,8 +30,9 @@ export async function planDump(context: StepContext, round: DumpRound): Promise<
   await Promise.all([files.removeTree(images), files.removeTree(work)]);
   await Promise.all([files.makeDirectory(images), files.makeDirectory(work)]);
   const criuConfig = join(notesDir(config, migration, epoch), `dump-${round.name}.conf`);
-  await files.writeText(criuConfig, criuConfigText({ tcp: round.tcp, fenced: round.fenced }));
-  return { images, work, parent: round.parent > 0 ? `../${round.parent}` : null, tcp: round.tcp, criuConfig };
+  const { tcp, fenced, serve = false } = round;
+  await files.writeText(criuConfig, criuConfigText({ tcp, fenced, ...(serve ? { serve: SERVE_FDS } : {}) }));
+  return { images, work, parent: round.parent > 0 ? `../${round.parent}` : null, tcp, criuConfig };
 }
 
 /**
@@ -39,6 +44,7 @@ export async function dumpAndSend(
   link: Link,
   plan: DumpPlan,
   dump: (signal: AbortSignal) => Promise<void>,
+  figuresOf: (plan: DumpPlan, context: StepContext) => Promise<CriuFigures> = statsOf,
 ): Promise<{ figures: DumpFigures & { ms: number }; dumpMs: number }> {
   const { clock } = context.machine;
   const started = clock.elapsed();
@@ -51,14 +57,14 @@ export async function dumpAndSend(
     throw error;
   }
   const dumpMs = clock.elapsed() - started;
-  const [{ bytesSent, sendMs }, stats] = await Promise.all([sending.finish(), statsOf(plan, context)]);
+  const [{ bytesSent, sendMs }, stats] = await Promise.all([sending.finish(), figuresOf(plan, context)]);
   return { dumpMs, figures: { ...stats, bytesSent, sendMs, ms: clock.elapsed() - started } };
 }
 
-type Stats = Omit<DumpFigures, 'bytesSent' | 'sendMs' | 'ms'>;
+type CriuFigures = Omit<DumpFigures, 'bytesSent' | 'sendMs' | 'ms'>;
 
 /** CRIU's own figures. A dump is none the worse for lacking them. */
-async function statsOf({ work }: DumpPlan, { machine, tell }: StepContext): Promise<Stats> {
+async function statsOf({ work }: DumpPlan, { machine, tell }: StepContext): Promise<CriuFigures> {
   try {
     const { freezingMs, frozenMs, pagesWritten, pagesSkipped } = await machine.criu.dumpStats(work);
     return { freezingMs, frozenMs, pagesWritten, pagesSkipped };
@@ -66,4 +72,10 @@ async function statsOf({ work }: DumpPlan, { machine, tell }: StepContext): Prom
     tell({ kind: 'warning', text: `CRIU's figures cannot be read: ${String(error)}` });
     return { freezingMs: 0, frozenMs: 0, pagesWritten: 0, pagesSkipped: 0 };
   }
+}
+
+/** Of a CRIU that serves pages and writes its figures only when it ends: what its log tells. */
+export async function servingFigures({ work }: DumpPlan, { machine }: StepContext): Promise<CriuFigures> {
+  const frozenMs = (await machine.criu.lastLogTime(join(work, DUMP_LOG))) ?? 0;
+  return { freezingMs: 0, frozenMs, pagesWritten: 0, pagesSkipped: 0 };
 }

@@ -13,11 +13,13 @@ import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { ContainerState, DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
+import type { PageStream } from '../transports/page-stream.ts';
 import { dumpAndSend, planDump } from './dumping.ts';
 import { record } from './entry.ts';
 import { carryAhead, stopCarrying } from './files-ahead.ts';
 import { linkTo } from './link-to.ts';
 import { recall, remember } from './outcomes.ts';
+import { dumpAndServe, endServing } from './serving.ts';
 import { sendingEntry } from './source-entry.ts';
 import type { Step } from './step.ts';
 
@@ -35,8 +37,12 @@ export const freezeAndDump: Step<'freeze-and-dump'> = async (input, context) => 
   const link = await linkTo(input.route, context);
   try {
     const ready = await makeReady(input, entry, link, context);
-    const output = await blackout({ input, entry, link, ...ready }, context);
-    return await remember(context, 'freeze-and-dump', output);
+    try {
+      const output = await blackout({ input, entry, link, ...ready }, context);
+      return await remember(context, 'freeze-and-dump', output);
+    } finally {
+      await ready.pages?.close();
+    }
   } catch (error) {
     link.abandon(error instanceof Error ? error.message : String(error));
     stopCarrying(link, new CmtError('CANCELLED', { reason: 'the dump failed' }));
@@ -50,19 +56,31 @@ async function makeReady(
   entry: JournalEntry,
   link: Link,
   context: StepContext,
-): Promise<Pick<Ready, 'plan' | 'state'>> {
-  const [plan, state] = await Promise.all([
-    planDump(context, {
-      ...{ name: 'final', parent: input.rounds, tcp: input.tcp },
-      fenced: input.network.kind !== 'host',
-    }),
-    requireThere(input, entry, context),
-    warmUp(link, context),
-    input.awaitRestorer ? restorerArmed(link, input, context) : undefined,
-  ]);
-  context.signal.throwIfAborted();
-  tellOfSlowWay(link, input, context);
-  return { plan, state };
+): Promise<Pick<Ready, 'plan' | 'state' | 'pages'>> {
+  const pages = input.postCopy === true ? await openPages(link, entry, context) : null;
+  try {
+    const [plan, state] = await Promise.all([
+      planDump(context, {
+        ...{ name: 'final', parent: input.rounds, tcp: input.tcp, serve: pages !== null },
+        fenced: input.network.kind !== 'host',
+      }),
+      requireThere(input, entry, context),
+      warmUp(link, context),
+      input.awaitRestorer ? restorerArmed(link, input, context) : undefined,
+    ]);
+    context.signal.throwIfAborted();
+    tellOfSlowWay(link, input, context);
+    return { plan, state, pages };
+  } catch (error) {
+    await pages?.close();
+    throw error;
+  }
+}
+
+/** The way on which pages follow; what an earlier start of this very step served ends. */
+async function openPages(link: Link, entry: JournalEntry, context: StepContext): Promise<PageStream> {
+  await endServing(entry, context);
+  return await link.openPages(context.signal);
 }
 
 function tellOfSlowWay({ uncarried, way }: Link, { route }: Input, { tell }: StepContext): void {
@@ -112,10 +130,12 @@ interface Ready {
   readonly link: Link;
   readonly plan: DumpPlan;
   readonly state: ContainerState;
+  /** Null unless pages are to follow. */
+  readonly pages: PageStream | null;
 }
 
 async function blackout(
-  { input, entry, link, plan, state }: Ready,
+  { input, entry, link, plan, state, pages }: Ready,
   context: StepContext,
 ): Promise<StepOutput<'freeze-and-dump'>> {
   const { subject, network } = input;
@@ -138,9 +158,11 @@ async function blackout(
   const touched = files.touchMappedFiles(state);
   touched.catch(() => undefined);
   if (input.carry === true) carryAhead(link, subject.bundle, touched, context.signal);
-  const { figures, dumpMs } = await dumpAndSend(context, link, plan, (signal) =>
-    runtime.dump(subject.container, plan, signal),
-  );
+  const dump = (signal: AbortSignal): Promise<void> => runtime.dump(subject.container, plan, signal);
+  const { figures, dumpMs } = await (pages === null
+    ? dumpAndSend(context, link, plan, dump)
+    : dumpAndServe(context, { link, plan, pages, peer: input.route.peer }, subject));
   await touched;
-  return { frozenAt, clockOffsetMs: link.clockOffsetMs, pauseMs, dumpMs, figures };
+  const postCopy = pages !== null;
+  return { frozenAt, clockOffsetMs: link.clockOffsetMs, pauseMs, dumpMs, figures, postCopy };
 }

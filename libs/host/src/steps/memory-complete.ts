@@ -43,9 +43,13 @@ async function isComplete(entry: JournalEntry, context: StepContext): Promise<bo
       await machine.lazyPages.noteLost(directory, 'killed together with its guard');
       return false;
     case 'lost':
-      throw new CmtError('LAZY_PAGES_LOST', {
-        ...{ container: entry.container, host: config.name, peer: entry.peer },
-        ...{ reason: await machine.lazyPages.whyLost(directory), migration: entry.migration },
-      });
+      throw await pagesLost(entry, context);
   }
+}
+
+/** Of a copy that is dead. */
+export async function pagesLost(entry: JournalEntry, { machine, config }: StepContext): Promise<CmtError> {
+  const { container, peer, migration, epoch } = entry;
+  const reason = await machine.lazyPages.whyLost(lazyDir(config, migration, epoch));
+  return new CmtError('LAZY_PAGES_LOST', { container, host: config.name, peer, reason, migration });
 }

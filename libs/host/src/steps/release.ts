@@ -6,7 +6,8 @@
  *   or on an operator's word on record that the source is fenced (H8); and never when that word is about this host.
  * - Without an answer nothing is chosen: the copy stays held (H5).
  * - Once committed nothing stops this step, neither a cancel nor its own time limit: it is finished, or done again.
- * - A committed copy is restored again only when it is provably dead: its restore has ended and no process or state of it is there.
+ * - A committed copy is restored again only when it is provably dead: its restore has ended and no process or state of it is there;
+ *   and never from images that lack pages.
  */
 import { CmtError, type StepOutput, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
@@ -17,6 +18,7 @@ import { voteCommit } from './deciding.ts';
 import { readEntry, record, requireEntry } from './entry.ts';
 import { copyGone, requireNotFenced, requirePeerFenced } from './fence.ts';
 import { recall, remember } from './outcomes.ts';
+import { pagesLost } from './memory-complete.ts';
 import { heldCopyDied } from './restore-and-hold.ts';
 import { keptPlan } from './restore-plan.ts';
 import type { Step } from './step.ts';
@@ -126,8 +128,9 @@ async function open(
 
 async function restoreAgain(entry: JournalEntry, context: StepContext): Promise<number> {
   context.tell({ kind: 'warning', text: 'the committed copy is dead: it is restored again from its images' });
-  await removeCopy(entry, context);
   const plan = await keptPlan(context);
+  if (plan?.postCopy === true) throw await pagesLost(entry, context);
+  await removeCopy(entry, context);
   const { runtime, container, bundle, network } = entry;
   const lost = (): CmtError =>
     new CmtError('CONTAINER_DIED', {

@@ -5,13 +5,16 @@
  * - The restorer is armed only when gate, directories and the order in the journal are ready: the source freezes on that word.
  * - HELD is journalled before this step answers, and so before anybody can vote on it.
  * - A copy that was held and has died is reported, never silently restored again before the decision.
- * - A restore whose pages would follow it and that fails before it is held is made once more, complete: nothing has run yet.
+ * - A restore whose pages would follow it from images here and that fails before it is held is made once more, complete: nothing
+ *   has run yet. One whose pages are at the source is not: the images lack them.
  */
 import { join } from 'node:path';
 import { CmtError, type StepInput, type StepOutput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import { logDir } from '../places.ts';
+import type { PageStream } from '../transports/page-stream.ts';
+import type { Session } from '../transports/receiver.ts';
 import { removeCopy } from './copy-end.ts';
 import { isHeld, orderRestore, restoreUntilHeld, type OrderedRestore } from './copy.ts';
 import { record, requireEntry } from './entry.ts';
@@ -38,11 +41,14 @@ async function restore(
   const session = receiver.session(migration, epoch);
   if (session === null) throw new CmtError('SESSION_LOST', { host: config.name, migration });
   await removeCopy(entry, context);
-  const ordered = await orderRestore(entry, input, context);
+  const complete = session.complete(signal);
+  complete.catch(() => undefined);
+  const follow = input.postCopy === true ? await pagesOf(session, complete, context) : null;
+  const ordered = await orderRestore(entry, input, context, follow);
   await keepPlan(ordered.plan, context);
   session.arm();
 
-  const { lastByteAt } = await session.complete(signal);
+  const { lastByteAt } = await complete;
   const startedAt = machine.clock.now();
   const started = machine.clock.elapsed();
   const { held, lazy } = await lazilyOrComplete(ordered, input, context);
@@ -60,6 +66,14 @@ async function restore(
   return await remember(context, NAME, output);
 }
 
+/** The way on which pages follow, once the source has opened it; that is before it freezes anything. */
+function pagesOf(session: Session, complete: Promise<unknown>, context: StepContext): Promise<PageStream> {
+  const withoutThem = complete.then(() => {
+    throw new CmtError('SESSION_LOST', { host: context.config.name, migration: context.migration });
+  });
+  return Promise.race([session.pages(), withoutThem]);
+}
+
 async function lazilyOrComplete(
   ordered: OrderedRestore,
   input: StepInput<'restore-and-hold'>,
@@ -68,7 +82,7 @@ async function lazilyOrComplete(
   try {
     return { held: await restoreUntilHeld(ordered, context), lazy: input.lazy };
   } catch (error) {
-    if (!input.lazy || context.signal.aborted) throw error;
+    if (!input.lazy || input.postCopy === true || context.signal.aborted) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     context.tell({ kind: 'warning', text: `the lazy restore failed, a complete one follows: ${reason}` });
     const again = await orderRestore(ordered.entry, { ...input, lazy: false }, context);

@@ -12,6 +12,7 @@ const Plan = z.object({
   work: AbsolutePath,
   tcp: TcpPolicy,
   criuConfig: AbsolutePath,
+  postCopy: z.boolean().optional(),
 });
 
 export const keepPlan = (plan: RestorePlan, context: StepContext): Promise<void> =>

@@ -13,6 +13,7 @@ import type { JournalEntry } from '../journal.ts';
 import { readDecision, voteAbort } from './deciding.ts';
 import { newEntry, readEntry, record } from './entry.ts';
 import { copyGone, requireNotFenced, requirePeerFenced } from './fence.ts';
+import { endServing } from './serving.ts';
 import type { Step } from './step.ts';
 
 type Input = StepInput<'resume'>;
@@ -42,6 +43,7 @@ async function letRunOn(
   context: StepContext,
 ): Promise<void> {
   const runtime = context.runtimes.get(subject.runtime);
+  await endServing(entry, context);
   try {
     await context.network.unfence(entry.network, context.signal).finally(async () => {
       await runtime.resume(subject.container, context.signal);

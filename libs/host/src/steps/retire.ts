@@ -31,7 +31,8 @@ export const retire: Step<'retire'> = async ({ subject, network }, context) => {
 
 async function noteDump(context: StepContext): Promise<void> {
   const [dump, files] = [await recall(context, 'freeze-and-dump'), await recall(context, 'final-sync')];
-  if (dump === null) return;
+  // What a dump without its memory cost says nothing about the next one.
+  if (dump === null || dump.postCopy === true) return;
   const { bytesSent, sendMs, ms = Math.max(dump.dumpMs, sendMs) } = dump.figures;
   await noteCosts(context, { dump: { bytes: bytesSent, ms: dump.pauseMs + ms }, ...(files && { files }) });
 }

@@ -12,6 +12,7 @@ import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { Verdict } from '../transports/transport.ts';
 import { readEntry, record } from './entry.ts';
+import { endServing } from './serving.ts';
 
 /** What came of it; `null` when there is nothing to be settled any more. */
 export async function runOnWithoutRedis(context: StepContext): Promise<Verdict | null> {
@@ -28,6 +29,7 @@ export async function runOnWithoutRedis(context: StepContext): Promise<Verdict |
 }
 
 async function runOn(resumed: JournalEntry, context: StepContext): Promise<Verdict> {
+  await endServing(resumed, context);
   try {
     await context.network.unfence(resumed.network, context.signal);
   } finally {
