@@ -102,8 +102,8 @@ const convergence: Rule = ({ options, survey }) =>
     hard(
       'POST_COPY_MISSING',
       survey.facts.name,
-      `this version of cmt has no post-copy to ${survey.facts.name} to go on with`,
-      'Use --on-no-convergence switch, or abort.',
+      `this version of cmt has no post-copy to ${survey.facts.name} after pre-dump rounds`,
+      'Use --on-no-convergence switch or abort, or --mode post-copy from the beginning.',
     ),
   );
 
