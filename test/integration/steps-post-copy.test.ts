@@ -1,5 +1,5 @@
 /** Pages that follow from the source, step by step: whoever serves them outlives what it should, and nothing else. */
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { notesDir } from '../../libs/host/src/places.ts';
@@ -15,6 +15,7 @@ let daemon: Daemon;
 beforeEach(() => {
   daemon = new Daemon();
 });
+afterEach(() => daemon.end());
 
 const onTarget = () => ({ ...hosts().target.context(), machine: { ...thisMachine, lazyPages: daemon } });
 const its = () => inputs(hosts().source, hosts().target);

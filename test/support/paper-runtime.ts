@@ -44,7 +44,7 @@ kill -KILL $pid
 exit 1
 `;
 
-/** Process groups of restores by host, also of a runtime that was replaced: what a killed one leaves is found by them. */
+/** Process groups of restores, and of those that serve, by host, also of a runtime that was replaced: what a killed one leaves is found by them. */
 const restoresIn = new Map<string, number[]>();
 
 export class PaperRuntime implements Runtime {
@@ -140,6 +140,7 @@ export class PaperRuntime implements Runtime {
     const child = startDetached('sh', ['-c', 'cat; exit'], [pages, 'pipe', 'ignore']);
     child.unref();
     const pid = child.pid ?? 0;
+    this.endsWithTest(pid);
     return { pid, startTime: (await startTimeOf(pid)) ?? '' };
   }
 
@@ -161,7 +162,7 @@ export class PaperRuntime implements Runtime {
     };
     const child = start('sh', ['-c', RESTORE], { detached: true, stdio: 'ignore', env });
     const pid = child.pid ?? 0;
-    if (pid > 1) restoresIn.set(this.directory, [...(restoresIn.get(this.directory) ?? []), pid]);
+    this.endsWithTest(pid);
     return {
       pid,
       startTime: (await startTimeOf(pid)) ?? '',
@@ -177,7 +178,11 @@ export class PaperRuntime implements Runtime {
     await rm(`${this.path(container)}.paused`, { force: true });
   }
 
-  /** Ends whatever a restore has started and left. */
+  private endsWithTest(group: number): void {
+    if (group > 1) restoresIn.set(this.directory, [...(restoresIn.get(this.directory) ?? []), group]);
+  }
+
+  /** Ends whatever a restore, or one that serves, has started and left. */
   endRestores(): void {
     for (const group of restoresIn.get(this.directory) ?? [])
       try {
