@@ -43,6 +43,11 @@ module.exports = {
     ),
     only('one-owner-of-bullmq', { pathNot: '^libs/queue/' }, { path: 'node_modules/(bullmq|ioredis)/' }),
     only(
+      'a-quick-look-is-light',
+      { path: '^libs/queue/src/look\\.ts$' },
+      { path: 'node_modules/bullmq/', reachable: true },
+    ),
+    only(
       'one-owner-of-opentelemetry',
       { pathNot: '^libs/queue/src/traces-sdk\\.ts$' },
       { path: 'node_modules/(@opentelemetry|bullmq-otel)/' },

@@ -17,7 +17,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bus } from '../../libs/queue/src/bus.ts';
 import { Dispatcher } from '../../libs/queue/src/dispatch.ts';
 import { addLeg, openHostQueue } from '../../libs/queue/src/leg-job.ts';
-import { cutChildrenLoose, migrationJobId } from '../../libs/queue/src/migration-job.ts';
+import { cutChildrenLoose } from '../../libs/queue/src/migration-job.ts';
+import { migrationJobId } from '../../libs/queue/src/migration-key.ts';
 import { claimLease, registerForgotten, saveSaga } from '../../libs/queue/src/store.ts';
 import {
   draftOf,

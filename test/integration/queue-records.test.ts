@@ -5,7 +5,7 @@ import {
   announceOnce,
   connectProducer,
   DecisionRecord,
-  host,
+  hostsNamed,
   hosts,
   keepsEveryWrite,
   parseRedisUrl,
@@ -14,7 +14,8 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostRecordOf, startQueueWorld, type QueueWorld } from '../support/queue-world.ts';
 
-const NEVER = new AbortController().signal;
+const never = (): AbortSignal => new AbortController().signal;
+const NEVER = never();
 
 let world: QueueWorld;
 beforeAll(async () => {
@@ -26,7 +27,7 @@ describe('the decision', () => {
   it('is the first of a hundred votes, for everybody', async () => {
     const records = Array.from({ length: 10 }, () => new DecisionRecord(world.address, world.logger));
     const votes = Array.from({ length: 100 }, (_, n) =>
-      records[n % 10]!.settle('m1', 1, n % 2 === 0 ? 'COMMIT' : 'ABORT', NEVER),
+      records[n % 10]!.settle('m1', 1, n % 2 === 0 ? 'COMMIT' : 'ABORT', never()),
     );
     const settled = new Set(await Promise.all(votes));
     expect(settled.size).toBe(1);
@@ -55,12 +56,12 @@ describe('the registry', () => {
     const redis = world.connection();
     const announcer = announce(redis, 'omega', () => hostRecordOf('omega'), world.logger);
     await announcer.now();
-    expect(await host(redis, 'omega')).toMatchObject({
+    expect((await hostsNamed(redis, 'omega'))[0]).toMatchObject({
       state: 'online',
       record: { facts: { name: 'omega' } },
     });
     await announcer.close();
-    expect(await host(redis, 'omega')).toMatchObject({ state: 'offline' });
+    expect((await hostsNamed(redis, 'omega'))[0]).toMatchObject({ state: 'offline' });
   });
 
   it('tells online from unreachable from offline by age on the clock of Redis', async () => {
@@ -76,7 +77,7 @@ describe('the registry', () => {
   });
 
   it('names the hosts it knows to whoever asks for another', async () => {
-    await expect(host(world.connection(), 'nobody')).rejects.toMatchObject({
+    await expect(hostsNamed(world.connection(), 'nobody')).rejects.toMatchObject({
       failure: {
         code: 'HOST_UNKNOWN',
         details: { host: 'nobody', known: expect.stringContaining('aged') as string },

@@ -11,11 +11,8 @@ import {
 } from '@cmt/queue';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MIGRATIONS_QUEUE } from '@cmt/contracts';
-import {
-  migrationJobKey,
-  openMigrationsQueue,
-  replaceMigration,
-} from '../../libs/queue/src/migration-job.ts';
+import { openMigrationsQueue, replaceMigration } from '../../libs/queue/src/migration-job.ts';
+import { migrationJobKey } from '../../libs/queue/src/migration-key.ts';
 import { reportOf, requestOf, startQueueWorld, type QueueWorld } from '../support/queue-world.ts';
 
 const NEVER = new AbortController().signal;

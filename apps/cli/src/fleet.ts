@@ -1,6 +1,6 @@
 /** A verb's way to the fleet: configuration, Redis (the private one when none is configured), and the queue behind it. */
 import { CmtClient } from '@cmt/client';
-import { ClientConfig, keys, type Failure } from '@cmt/contracts';
+import { keys, type ClientConfig, type Failure } from '@cmt/contracts';
 import {
   connectProducer,
   loadKeyPair,
@@ -15,9 +15,8 @@ import {
   type RedisConnection,
 } from '@cmt/queue';
 import { pino } from 'pino';
-import { mergeConfig, readConfigFile } from './config.ts';
-import { userStateDir } from './embedded/state-dir.ts';
 import type { Standstill } from './present/standstill.ts';
+import { clientConfig, redisOf, startEmbedded } from './redis-of.ts';
 import type { AgentlessNames, ParsedRequest } from './request.ts';
 import type { CommonFlags } from './verb.ts';
 
@@ -36,8 +35,7 @@ export class Fleet extends CmtClient {
   static async open(flags: CommonFlags): Promise<Fleet> {
     const config = await clientConfig(flags);
     const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
-    const url = config.redis ?? (await startEmbedded(config.stateDir));
-    return new Fleet(config, await connectProducer(parseRedisUrl(url), logger));
+    return new Fleet(config, await connectProducer(parseRedisUrl(await redisOf(config)), logger));
   }
 
   /**
@@ -87,21 +85,6 @@ export class Fleet extends CmtClient {
     if (!alive && isEmbedded) await startEmbedded(this.#config.stateDir);
     return alive;
   }
-}
-
-export async function clientConfig(flags: CommonFlags): Promise<ClientConfig> {
-  const file = await readConfigFile(flags.config, process.env);
-  const defaults = { stateDir: userStateDir(process.env), logLevel: 'silent' };
-  return mergeConfig(ClientConfig, { flags: { ...flags }, env: process.env, file, defaults });
-}
-
-/** With the sessions that this machine had: it may have been away. */
-async function startEmbedded(stateDir: string): Promise<string> {
-  const { ensureEmbedded } = await import('./embedded/embedded.ts');
-  const { reviveSessions } = await import('./agentless/sessions.ts');
-  const url = await ensureEmbedded(stateDir);
-  await reviveSessions(stateDir);
-  return url;
 }
 
 /** Opens the fleet for as long as `work` takes. */

@@ -2,8 +2,8 @@
 import { CmtError, type MigrationReport, type MigrationRequest } from '@cmt/contracts';
 import { runHook, thisClock } from '@cmt/host';
 import {
-  host,
   hosts,
+  hostsNamed,
   journalsOf,
   type DecisionRecord,
   type Lease,
@@ -79,7 +79,7 @@ async function lookUp(
   const { request } = saga;
   if (request.source === request.target) throw new CmtError('SAME_HOST', { host: request.source });
   // These two alone: what is asked for every migration must not grow with the fleet.
-  const [source, target] = await Promise.all([host(redis, request.source), host(redis, request.target)]);
+  const [source, target] = await hostsNamed(redis, request.source, request.target);
   for (const { name, state } of [source, target])
     if (state === 'offline') throw new CmtError('HOST_UNREACHABLE', { host: name });
   const journals = journalsOf([source, target], request);

@@ -25,7 +25,6 @@ export async function askHost(
   signal: AbortSignal,
 ): Promise<LegResult> {
   const queue = openHostQueue(redis, host);
-  queue.on('error', () => undefined);
   const base = { v: 1, migration: `${call.step}-${nonce}`, epoch: 1, task: `${call.step}.1.1`, try: 1 };
   const leg = Leg.parse({ ...base, host, calls: [call], issuedAt: Date.now() });
   const begun = performance.now();
@@ -43,6 +42,5 @@ export async function askHost(
     }
   } finally {
     await queue.remove(legId(leg)).catch(() => 0);
-    await queue.close();
   }
 }

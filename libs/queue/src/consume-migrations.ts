@@ -31,7 +31,8 @@ import { FencedWorker } from './fenced-worker.ts';
 import type { KeyPair } from './key-pair.ts';
 import { Lease } from './lease.ts';
 import { Ledger } from './ledger.ts';
-import { cutChildrenLoose, migrationOf, openMigrationsQueue, pendingLegs } from './migration-job.ts';
+import { cutChildrenLoose, openMigrationsQueue, pendingLegs } from './migration-job.ts';
+import { migrationOf } from './migration-key.ts';
 import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
 import { EndedNote, openMigration, orderNote, type Opened, type Origin } from './open-migration.ts';
@@ -104,7 +105,6 @@ class Coordinator {
     this.#handler = handler;
     this.#ended = new Ledger(options.ledgerDir, EndedNote);
     this.#queue = openMigrationsQueue(redis);
-    this.#queue.on('error', () => undefined);
     this.#bus = new Bus(redis, ['control', 'wake'], logger);
     this.#dispatcher = new Dispatcher(redis, this.#bus, options.keys);
     this.#worker = new FencedWorker(

@@ -100,7 +100,6 @@ class Orders {
     this.#options = options;
     this.#starter = starter;
     this.#queue = openOrdersQueue(options.redis);
-    this.#queue.on('error', () => undefined);
     this.#obeyed = new Ledger(options.ledgerDir, Obeyed);
     const { redis, trust, name, logger, removedDir: dir } = options;
     this.#removed = new RemovedSchedules({ redis, opener: { trust, host: name }, logger, dir });

@@ -25,7 +25,7 @@ import { sendControl, type Bus } from './bus.ts';
 import type { KeyPair } from './key-pair.ts';
 import { LegWatch, type DispatchLimits } from './leg-watch.ts';
 import { addLeg, legId, legStatus, openHostQueue, type LegStatus } from './leg-job.ts';
-import { migrationJobId } from './migration-job.ts';
+import { migrationJobId } from './migration-key.ts';
 import { Fenced } from './ownership.ts';
 import { runScript } from './script.ts';
 import { seal } from './seal.ts';
@@ -181,7 +181,6 @@ export class Dispatcher {
     const known = this.#queues.get(host);
     if (known) return known;
     const queue = openHostQueue(this.#redis, host);
-    queue.on('error', () => undefined);
     this.#queues.set(host, queue);
     return queue;
   }

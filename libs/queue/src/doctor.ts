@@ -43,14 +43,9 @@ export async function askDoctor(
   const order: DoctorOrder = { v: 1, kind: 'doctor', hosts: [...names], nonce, issuedAt: Date.now() };
   const sealed = seal(ORDERS_QUEUE, order, signingKeys);
   const queue = openOrdersQueue(redis);
-  queue.on('error', () => undefined);
-  try {
-    const asked = awaitOrder(redis, queue, { kind: 'doctor', nonce, sealed }, signal);
-    const { answer, refused } = Answered.parse(await reaching(redis, asked));
-    return refused ?? answer?.diagnoses ?? [];
-  } finally {
-    await queue.close();
-  }
+  const asked = awaitOrder(redis, queue, { kind: 'doctor', nonce, sealed }, signal);
+  const { answer, refused } = Answered.parse(await reaching(redis, asked));
+  return refused ?? answer?.diagnoses ?? [];
 }
 
 /** The coordinator's part: every host looks at itself, and tries to reach those that follow it. */

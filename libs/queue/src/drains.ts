@@ -18,7 +18,7 @@ import {
   type Failure,
   type HostName,
 } from '@cmt/contracts';
-import { Queue, type Job } from 'bullmq';
+import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -29,6 +29,7 @@ import { FencedWorker } from './fenced-worker.ts';
 import { ORDER_FRESH_MS, staleness } from './freshness.ts';
 import type { KeyPair } from './key-pair.ts';
 import { Ledger } from './ledger.ts';
+import { openQueue } from './open-queue.ts';
 import { Fenced, type LockTiming, type Ownership } from './ownership.ts';
 import { runScript } from './script.ts';
 import { openSealed, seal } from './seal.ts';
@@ -77,15 +78,10 @@ export async function submitOrder(
 async function enqueue(redis: Redis, id: string): Promise<void> {
   const sealed = await redis.hget(keys.orders, id);
   if (sealed === null) return;
-  const queue = new Queue(FLEET_QUEUE, { connection: redis, prefix: PREFIX, skipVersionCheck: true });
-  queue.on('error', () => undefined);
   const options = { attempts: 1_000_000, backoff: { type: 'fixed', delay: 1000 }, jobId: jobIdOf(id) };
   const kept = { removeOnComplete: { age: 7 * 24 * 3600, count: 1000 } };
-  try {
-    await queue.add('order', Sealed.parse(JSON.parse(sealed)), { ...options, ...kept });
-  } finally {
-    await queue.close();
-  }
+  const order = Sealed.parse(JSON.parse(sealed));
+  await openQueue(redis, FLEET_QUEUE).add('order', order, { ...options, ...kept });
 }
 
 /** The newest report of every host that had an order. */

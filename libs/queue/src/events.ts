@@ -2,6 +2,7 @@
 import { isEnd, keys, MigrationEvent, MigrationState, type MigrationId } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { obeying } from './bounded.ts';
+import { runScript } from './script.ts';
 
 /** Events that a stream keeps, about; and milliseconds that it lives after the last step: 7 days. */
 export const EVENTS_KEPT = 2000;
@@ -9,13 +10,18 @@ const LIFETIME_MS = 7 * 24 * 3600 * 1000;
 /** Longest wait for an event before the migration itself is looked at, in milliseconds. */
 const BLOCK_MS = 1000;
 
+const TELL = `
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+`;
+
 /** Tells those who watch. A state is told by who stores it, in the same step (store.ts). */
 export async function tell(redis: Redis, event: MigrationEvent): Promise<void> {
   const stream = keys.events(event.migration);
-  // No pipeline: ioredis copies every script that BullMQ has defined into each of them.
-  const told = redis.xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', JSON.stringify(event));
+  const text = JSON.stringify(event);
   // Every step begins with one: what else is told finds the stream's life long enough.
-  await (event.kind === 'step-started' ? Promise.all([told, redis.pexpire(stream, LIFETIME_MS)]) : told);
+  if (event.kind === 'step-started') await runScript(redis, TELL, [stream], [EVENTS_KEPT, text, LIFETIME_MS]);
+  else await redis.xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', text);
 }
 
 /** The newest event of a migration, for `follow`. */

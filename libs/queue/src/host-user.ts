@@ -63,13 +63,7 @@ export async function setHostUser(redis: Redis, host: HostName, password: string
 export async function forgetHost(redis: Redis, host: HostName): Promise<void> {
   await administering(redis, redis.acl('DELUSER', userOf(host)));
   await keepUsers(redis);
-  const queue = openHostQueue(redis, host);
-  queue.on('error', () => undefined);
-  try {
-    await queue.obliterate({ force: true });
-  } finally {
-    await queue.close();
-  }
+  await openHostQueue(redis, host).obliterate({ force: true });
   await redis.multi().zrem(keys.hosts, host).del(keys.host(host)).exec();
 }
 

@@ -84,4 +84,4 @@ export {
 export { isTraced, span, startTraces } from './traces.ts';
 export { alarmsOf, raiseAlarm } from './alarms.ts';
 export { refusalOf, requestResolve, untilTaken, waitingForWord } from './resolve.ts';
-export { announce, announceOnce, host, hosts, type Announcer, type SeenHost } from './registry.ts';
+export { announce, announceOnce, hosts, hostsNamed, type Announcer, type SeenHost } from './registry.ts';

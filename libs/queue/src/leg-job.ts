@@ -10,10 +10,11 @@ import {
   type MigrationId,
   type Sealed,
 } from '@cmt/contracts';
-import { Queue, type JobsOptions } from 'bullmq';
+import type { JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { obeying, pause } from './bounded.ts';
+import { openQueue } from './open-queue.ts';
 import { runScript } from './script.ts';
 import { traced } from './traces.ts';
 
@@ -53,10 +54,7 @@ export async function addLeg(queue: Queue, { leg, sealed, lease, parent }: LegOr
 
 /** A host's queue as the coordinator uses it, on a shared connection. */
 export const openHostQueue = (redis: Redis, host: HostName): Queue =>
-  new Queue(hostQueue(host), {
-    ...{ connection: redis, prefix: PREFIX, skipVersionCheck: true },
-    ...traced(),
-  });
+  openQueue(redis, hostQueue(host), traced());
 
 export interface LegStatus {
   readonly phase: 'waiting' | 'active' | 'completed' | 'failed';

@@ -7,8 +7,10 @@ import {
   type Priority,
   type Sealed,
 } from '@cmt/contracts';
-import { Queue, type JobsOptions } from 'bullmq';
+import type { JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { migrationJobId, migrationJobKey } from './migration-key.ts';
+import { openQueue } from './open-queue.ts';
 import { Fenced } from './ownership.ts';
 import type { FleetJob } from './fleet-job.ts';
 import type { RecoveryOrder } from './recovery.ts';
@@ -23,21 +25,7 @@ const migrationOptions: JobsOptions = {
   removeOnComplete: { age: 7 * 24 * 3600, count: 10_000 },
 };
 
-/** BullMQ keeps its own keys beside its jobs (`wait`, `failed`, `meta` …) and none has a `_`: no migration can be named like one. */
-export const migrationJobId = (id: MigrationId): string => `migration_${id}`;
-
-/** The migration of a job, whose id may be anything. */
-export const migrationOf = (jobId: string): string => jobId.replace(/^migration_/, '');
-
-/** Key of a migration's job; `…:lock` holds its owner's token, `…:dependencies` its pending legs. */
-export const migrationJobKey = (id: MigrationId): string =>
-  `${PREFIX}:${MIGRATIONS_QUEUE}:${migrationJobId(id)}`;
-
-export const openMigrationsQueue = (redis: Redis): Queue =>
-  new Queue(MIGRATIONS_QUEUE, {
-    ...{ connection: redis, prefix: PREFIX, skipVersionCheck: true },
-    ...traced(),
-  });
+export const openMigrationsQueue = (redis: Redis): Queue => openQueue(redis, MIGRATIONS_QUEUE, traced());
 
 /** BullMQ takes jobs without a priority first, then 1 before 2. What must go on (orders, recoveries) has none. */
 const RANKS: Readonly<Record<Priority, { readonly priority: number }>> = {

@@ -1,9 +1,10 @@
 /** Orders to coordinators as BullMQ jobs, and waiting for the answer to one. */
 import { CmtError, MAX_JOB_BYTES, ORDERS_QUEUE, PREFIX, type Sealed } from '@cmt/contracts';
-import { Queue, type JobsOptions } from 'bullmq';
+import type { JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { pause } from './bounded.ts';
 import { reaching } from './connection.ts';
+import { openQueue } from './open-queue.ts';
 
 /** What is thrown is a lost lock or a shutdown: the order is begun again. */
 export const orderOptions: JobsOptions = {
@@ -16,8 +17,7 @@ export const orderOptions: JobsOptions = {
 /** Milliseconds between looks at an order that has not been answered. */
 const LOOK_MS = 50;
 
-export const openOrdersQueue = (redis: Redis): Queue =>
-  new Queue(ORDERS_QUEUE, { connection: redis, prefix: PREFIX, skipVersionCheck: true });
+export const openOrdersQueue = (redis: Redis): Queue => openQueue(redis, ORDERS_QUEUE);
 
 export interface Order {
   readonly kind: string;

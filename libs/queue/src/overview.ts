@@ -12,10 +12,11 @@ import {
   type HostName,
   type MigrationId,
 } from '@cmt/contracts';
-import { Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
-import { migrationOf } from './migration-job.ts';
+import { migrationOf } from './migration-key.ts';
+import { openQueue } from './open-queue.ts';
 
 export type { Queue as BoardQueue } from 'bullmq';
 
@@ -91,16 +92,7 @@ export async function eventsAfter(
 export const openMigrationsView = (redis: Redis): Queue => openView(redis, MIGRATIONS_QUEUE);
 export const openHostView = (redis: Redis, host: HostName): Queue => openView(redis, hostQueue(host));
 
-function openView(redis: Redis, name: string): Queue {
-  const queue = new Queue(name, {
-    connection: redis,
-    prefix: PREFIX,
-    skipVersionCheck: true,
-    skipMetasUpdate: true,
-  });
-  queue.on('error', () => undefined);
-  return queue;
-}
+const openView = (redis: Redis, name: string): Queue => openQueue(redis, name, { skipMetasUpdate: true });
 
 /** Jobs of a queue by state. */
 export async function depthOf(queue: Queue): Promise<Record<string, number>> {

@@ -21,7 +21,7 @@ import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
 import { pause } from './bounded.ts';
-import { migrationJobId } from './migration-job.ts';
+import { migrationJobId } from './migration-key.ts';
 import { runScript } from './script.ts';
 
 /** One limit, and how many may have a place of it. */
@@ -64,6 +64,17 @@ local function giveBack(saga, id)
   end
   redis.call('HDEL', saga, 'places')
   return freed
+end
+-- Those of the places for which somebody waits, each once.
+local function waitedFor(places)
+  local called = {}
+  for _, place in ipairs(places) do
+    if not called[place] and redis.call('EXISTS', P .. 'waiting:' .. place) == 1 then
+      called[place] = true
+      called[#called + 1] = place
+    end
+  end
+  return called
 end
 local function leaveLine(saga, id)
   local line = redis.call('HGET', saga, 'waits')
@@ -119,7 +130,7 @@ if lacks then
   redis.call('ZADD', P .. 'waiting:' .. lacks, score, id)
   redis.call('HSET', saga, 'waits', lacks)
   if line and line ~= lacks then freed[#freed + 1] = line end
-  return { 'waits', lacks, redis.call('ZRANK', P .. 'waiting:' .. lacks, id), unpack(freed) }
+  return { 'waits', lacks, redis.call('ZRANK', P .. 'waiting:' .. lacks, id), unpack(waitedFor(freed)) }
 end
 local mine, call = {}, {}
 for at = 5, #ARGV, 2 do
@@ -133,7 +144,7 @@ if ARGV[4] ~= '' then
 end
 redis.call('HSET', saga, 'places', table.concat(mine, ' '))
 for _, place in ipairs(freed) do call[#call + 1] = place end
-return { 'taken', unpack(call) }
+return { 'taken', unpack(waitedFor(call)) }
 `;
 
 const GIVE_BACK = `${SHARED}
@@ -141,7 +152,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
 local line = leaveLine(KEYS[1], ARGV[1])
 local freed = giveBack(KEYS[1], ARGV[1])
 if line then freed[#freed + 1] = line end
-return freed
+return waitedFor(freed)
 `;
 
 /** High before normal before low, and within each the first who asked: far enough apart for any date. */
@@ -191,7 +202,7 @@ const AGAIN_MS = 100;
 
 /** In the background: nobody has to wait for it, and what goes wrong costs a moment. */
 function callNext(redis: Redis, queue: Queue, places: readonly string[]): void {
-  for (const place of new Set(places)) void callFirst(redis, queue, place).catch(() => undefined);
+  for (const place of places) void callFirst(redis, queue, place).catch(() => undefined);
 }
 
 async function callFirst(redis: Redis, queue: Queue, place: string): Promise<void> {

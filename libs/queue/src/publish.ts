@@ -85,7 +85,7 @@ const queues = new WeakMap<Redis, ReturnType<typeof openMigrationsQueue>>();
 
 /** The queue of migrations on the caller's connection; it has nothing of its own that would have to be closed. */
 function queueOn(redis: Redis): ReturnType<typeof openMigrationsQueue> {
-  const known = queues.get(redis) ?? openMigrationsQueue(redis).on('error', () => undefined);
+  const known = queues.get(redis) ?? openMigrationsQueue(redis);
   queues.set(redis, known);
   return known;
 }

@@ -7,7 +7,8 @@ import { keys, type MigrationId, type Priority } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { addMigration, migrationJobKey, migrationOf, openMigrationsQueue } from './migration-job.ts';
+import { addMigration, openMigrationsQueue } from './migration-job.ts';
+import { migrationJobKey, migrationOf } from './migration-key.ts';
 import { Rebuilder } from './rebuild.ts';
 import { runScript } from './script.ts';
 import { readOrder, readSaga } from './store.ts';
@@ -41,7 +42,6 @@ export class Reconciler {
     this.#redis = redis;
     this.#logger = logger;
     this.#queue = openMigrationsQueue(redis);
-    this.#queue.on('error', () => undefined);
     this.#rebuilder = new Rebuilder(redis, this.#queue, logger);
     this.#timer = setInterval(() => void this.#round(), ROUND_MS);
   }

@@ -2,9 +2,18 @@
  * Who is there: every worker announces its host, everybody can look. Ages are measured on Redis's clock alone, so the
  * clocks of the hosts need not agree.
  */
-import { CmtError, HostRecord, keys, type HostName, type HostState, type JournalNote } from '@cmt/contracts';
+import {
+  CmtError,
+  HostFacts,
+  HostRecord,
+  keys,
+  type HostName,
+  type HostState,
+  type JournalNote,
+} from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { within } from './bounded.ts';
 import { reaching } from './connection.ts';
 import { runScript } from './script.ts';
@@ -105,6 +114,30 @@ export async function hostsWithNotes(redis: Redis): Promise<NotedHost[]> {
   });
 }
 
+/** What a host announces of its containers, and what it calls itself. */
+export interface ContainersOfHost {
+  readonly record: {
+    readonly facts: Pick<HostRecord['facts'], 'name'>;
+    readonly containers: HostRecord['containers'];
+  };
+}
+
+const Containers = z.object({
+  facts: HostFacts.pick({ name: true }),
+  containers: HostRecord.shape.containers,
+});
+
+/** All hosts that have announced themselves, by name, for who lists their containers: of the rest nothing is checked. */
+export async function hostsWithContainers(redis: Redis): Promise<ContainersOfHost[]> {
+  const { announced } = await reaching(redis, readAnnounced(redis));
+  return announced
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap(({ text }) => {
+      const parsed = text === null ? null : Containers.safeParse(JSON.parse(text));
+      return parsed?.success ? [{ record: parsed.data }] : [];
+    });
+}
+
 const Notes = HostRecord.pick({ journal: true });
 
 function notesIn(text: string): JournalNote[] | null {
@@ -115,7 +148,7 @@ function notesIn(text: string): JournalNote[] | null {
 /** Milliseconds since 1970 on the clock of Redis. */
 interface Announcements {
   readonly now: number;
-  readonly announced: readonly {
+  readonly announced: {
     readonly name: HostName;
     readonly text: string | null;
     readonly at: number;
@@ -132,14 +165,25 @@ async function readAnnounced(redis: Redis): Promise<Announcements> {
   };
 }
 
-/** One host, read alone: what is asked for every migration must not grow with the fleet. @throws {CmtError} HOST_UNKNOWN */
-export async function host(redis: Redis, name: HostName): Promise<SeenHost> {
-  const asked = Promise.all([redis.time(), redis.zscore(keys.hosts, name), redis.get(keys.host(name))]);
-  const [time, score, text] = await reaching(redis, asked);
-  const found = score === null ? null : seenHost(name, text, Number(score), millisOf(time));
-  if (found !== null) return found;
+/** These hosts, in that order, read alone: what is asked for every migration must not grow with the fleet. @throws {CmtError} HOST_UNKNOWN */
+export async function hostsNamed<Names extends readonly HostName[]>(
+  redis: Redis,
+  ...names: Names
+): Promise<{ [At in keyof Names]: SeenHost }> {
+  const asked = Promise.all([
+    redis.time(),
+    Promise.all(names.map((name) => redis.zscore(keys.hosts, name))),
+    redis.mget(names.map((name) => keys.host(name))),
+  ]);
+  const [time, scores, texts] = await reaching(redis, asked);
+  const found = names.map((name, at) => {
+    const score = scores[at] ?? null;
+    return score === null ? null : seenHost(name, texts[at] ?? null, Number(score), millisOf(time));
+  });
+  const missing = names[found.indexOf(null)];
+  if (missing === undefined) return found as { [At in keyof Names]: SeenHost };
   const known = (await hosts(redis)).map((seen) => seen.name).join(', ') || 'none';
-  throw new CmtError('HOST_UNKNOWN', { host: name, known });
+  throw new CmtError('HOST_UNKNOWN', { host: missing, known });
 }
 
 const millisOf = ([seconds, micros]: readonly (number | string)[]): number =>

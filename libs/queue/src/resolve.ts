@@ -22,7 +22,8 @@ import { z } from 'zod';
 import { pause } from './bounded.ts';
 import { reaching } from './connection.ts';
 import type { KeyPair } from './key-pair.ts';
-import { migrationJobId, migrationJobKey, openMigrationsQueue, replaceMigration } from './migration-job.ts';
+import { openMigrationsQueue, replaceMigration } from './migration-job.ts';
+import { migrationJobId, migrationJobKey } from './migration-key.ts';
 import { seal } from './seal.ts';
 import { readSaga, type StoredSaga } from './store.ts';
 
@@ -66,15 +67,9 @@ export async function requestResolve(
     ...{ v: 1, kind: 'resolve', migration: id, fenced, version },
     ...{ nonce: randomBytes(16).toString('hex'), issuedAt: Date.now() },
   };
-  const queue = openMigrationsQueue(redis);
-  queue.on('error', () => undefined);
-  try {
-    const replaced = replaceMigration(queue, id, seal(MIGRATIONS_QUEUE, order, signingKeys));
-    if (!(await reaching(redis, replaced)))
-      throw new CmtError('NOT_STUCK', { migration: id, reason: 'somebody works on it this moment' });
-  } finally {
-    await queue.close();
-  }
+  const sealed = seal(MIGRATIONS_QUEUE, order, signingKeys);
+  if (!(await reaching(redis, replaceMigration(openMigrationsQueue(redis), id, sealed))))
+    throw new CmtError('NOT_STUCK', { migration: id, reason: 'somebody works on it this moment' });
 }
 
 /** Resolves when the migration has moved on from `version`, or its order has ended. Stops looking when the signal aborts. */

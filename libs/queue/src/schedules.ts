@@ -159,12 +159,5 @@ const isSame = (one: Schedule, other: Schedule): boolean => wish(one) === wish(o
 const wish = (schedule: Schedule): string =>
   JSON.stringify({ ...schedule, issuedAt: 0 }, (key, value: unknown) => (key === 'requestedAt' ? 0 : value));
 
-async function onQueue<T>(redis: Redis, work: (queue: Queue) => Promise<T>): Promise<T> {
-  const queue = openOrdersQueue(redis);
-  queue.on('error', () => undefined);
-  try {
-    return await reaching(redis, work(queue));
-  } finally {
-    await queue.close();
-  }
-}
+const onQueue = <T>(redis: Redis, work: (queue: Queue) => Promise<T>): Promise<T> =>
+  reaching(redis, work(openOrdersQueue(redis)));

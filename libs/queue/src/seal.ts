@@ -40,6 +40,9 @@ export function seal(queueName: string, value: unknown, keys: KeyPair): Sealed {
   return sealed;
 }
 
+/** What a body must be; a function where that depends on the body itself. */
+type SchemaOf<T> = z.ZodType<T> | ((value: unknown) => z.ZodType<T>);
+
 /**
  * The value of a job that was signed for this queue by somebody trusted.
  * @throws {CmtError} REQUEST_FORGED, REQUEST_NEWER, REQUEST_INVALID
@@ -47,7 +50,7 @@ export function seal(queueName: string, value: unknown, keys: KeyPair): Sealed {
 export async function openSealed<T>(
   queueName: string,
   sealed: unknown,
-  schema: z.ZodType<T>,
+  schema: SchemaOf<T>,
   { trust, host }: Opener,
 ): Promise<T> {
   const forged = (problem: string) => new CmtError('REQUEST_FORGED', { queue: queueName, host, problem });
@@ -63,12 +66,12 @@ export async function openSealed<T>(
 
 const Version = z.object({ v: z.number() });
 
-function parseBody<T>(body: string, schema: z.ZodType<T>, host: string): T {
+function parseBody<T>(body: string, schema: SchemaOf<T>, host: string): T {
   const value = parseJson(body);
   const version = Version.safeParse(value);
   if (version.success && version.data.v > FORMAT)
     throw new CmtError('REQUEST_NEWER', { version: version.data.v, host });
-  const parsed = schema.safeParse(value);
+  const parsed = (typeof schema === 'function' ? schema(value) : schema).safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new CmtError('REQUEST_INVALID', {

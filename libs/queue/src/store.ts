@@ -21,7 +21,7 @@ import {
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
 import { EVENTS_KEPT } from './events.ts';
-import { migrationJobKey } from './migration-job.ts';
+import { migrationJobKey } from './migration-key.ts';
 import { Fenced } from './ownership.ts';
 import { FleetJob } from './fleet-job.ts';
 import { RecoveryOrder } from './recovery.ts';

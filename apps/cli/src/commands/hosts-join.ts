@@ -80,7 +80,8 @@ const ANNOUNCED_MS = 60_000;
 const LOOK_MS = 250;
 
 async function add(destination: string, flags: AddFlags, io: Io): Promise<ExitCode> {
-  const { clientConfig, withFleet } = await import('../fleet.ts');
+  const { withFleet } = await import('../fleet.ts');
+  const { clientConfig } = await import('../redis-of.ts');
   const { fleetPlace } = await import('../joining/fleet-place.ts');
   const { joinHost } = await import('../joining/join-host.ts');
   const { printJson } = await import('../io.ts');

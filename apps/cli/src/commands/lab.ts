@@ -63,7 +63,7 @@ export function addLab(program: Command): void {
 
 async function up(flags: UpFlags, io: Io): Promise<ExitCode> {
   const { bundleDir, loadApp } = await import('../apps.ts');
-  const { clientConfig } = await import('../fleet.ts');
+  const { clientConfig } = await import('../redis-of.ts');
   const { invalid } = await import('../flags/invalid.ts');
   const { raiseFleet, refuseOtherLab } = await import('../embedded/lab-fleet.ts');
   const { printJson } = await import('../io.ts');
@@ -125,7 +125,7 @@ async function down(flags: LabFlags, io: Io): Promise<ExitCode> {
   const { loadApp } = await import('../apps.ts');
   const { forgetEmbedded } = await import('../embedded/embedded.ts');
   const { readSetup } = await import('../embedded/setup.ts');
-  const { clientConfig } = await import('../fleet.ts');
+  const { clientConfig } = await import('../redis-of.ts');
   const { printJson } = await import('../io.ts');
   const { stateDir } = await clientConfig(flags);
   const { lab } = await readSetup(stateDir);

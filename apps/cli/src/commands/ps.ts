@@ -12,17 +12,14 @@ export function addPs(program: Command): void {
       ['cmt ps', 'every container that a worker has announced'],
       ["cmt ps --json | jq -r '.containers[].id'", 'their ids'],
     ],
-  }).action((flags: CommonFlags) => runVerb(flags, (io) => listContainers(flags, io)));
+  }).action((flags: CommonFlags) => runVerb(flags, (io) => showContainers(flags, io)));
 }
 
-async function listContainers(flags: CommonFlags, io: Io): Promise<ExitCode> {
-  const { withFleet } = await import('../fleet.ts');
+async function showContainers(flags: CommonFlags, io: Io): Promise<ExitCode> {
+  const { listContainers } = await import('../list-containers.ts');
   const { printJson } = await import('../io.ts');
-  const { containersOf, containersText } = await import('../present/fleet.ts');
-  const containers = await withFleet(flags, async (fleet) => {
-    const [hosts, reports] = await Promise.all([fleet.hosts(), fleet.openMigrations()]);
-    return containersOf(hosts, reports);
-  });
+  const { containersText } = await import('../present/containers.ts');
+  const containers = await listContainers(flags);
   if (io.json) printJson(io, true, { containers });
   else if (containers.length > 0) io.out(containersText(containers, io.outPaint));
   else io.err('No host has announced a container.\n');

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { HostRecord } from '@cmt/contracts';
 import { doneReport as report } from '../../../../test/support/done-report.ts';
-import { containersOf, containersText, hostsText, migrationsText } from './fleet.ts';
+import { containersOf, containersText } from './containers.ts';
+import { hostsText, migrationsText } from './fleet.ts';
 import { paintFor } from './paint.ts';
 
 const plain = paintFor(false);

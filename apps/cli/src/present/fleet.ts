@@ -1,4 +1,4 @@
-/** The fleet in tables: its hosts, its containers, its migrations. */
+/** The fleet in tables: its hosts, its migrations. */
 import {
   isDrainOver,
   isEnd,
@@ -6,7 +6,6 @@ import {
   type HostRecord,
   type HostState,
   type MigrationReport,
-  type MigrationState,
 } from '@cmt/contracts';
 import type { FleetFacts } from '@cmt/fleet';
 import { drainWords } from './drains.ts';
@@ -96,52 +95,6 @@ export function hostsText(hosts: readonly FleetHost[], paint: Paint): string {
     paint,
   );
 }
-
-/** A container on the host that announced it, and the migration it is in. */
-export interface FleetContainer {
-  readonly host: string;
-  readonly id: string;
-  readonly runtime: string;
-  readonly status: string;
-  readonly bundle: string;
-  /** Bytes; null where it cannot be told. */
-  readonly memory: number | null;
-  readonly migration: { readonly id: string; readonly state: MigrationState; readonly to: string } | null;
-}
-
-/** Joins what workers announce with the migrations under way. */
-export const containersOf = (
-  hosts: readonly FleetHost[],
-  reports: readonly MigrationReport[],
-): FleetContainer[] =>
-  hosts.flatMap(({ record: { facts, containers } }) =>
-    containers.map(({ id, runtime, status, bundle, memory = null }) => {
-      const under = reports.find(
-        ({ state, container, from, to }) =>
-          !isEnd(state) && container === id && [from, to].includes(facts.name),
-      );
-      const migration = under ? { id: under.id, state: under.state, to: under.to } : null;
-      return { host: facts.name, id, runtime, status, bundle, memory, migration };
-    }),
-  );
-
-export const containersText = (containers: readonly FleetContainer[], paint: Paint): string =>
-  table(
-    containers,
-    [
-      { title: 'CONTAINER', cell: ({ id }) => id },
-      { title: 'HOST', cell: ({ host }) => host },
-      { title: 'RUNTIME', cell: ({ runtime }) => runtime },
-      { title: 'STATUS', cell: ({ status }) => status },
-      { title: 'MEMORY', cell: ({ memory }) => (memory === null ? '-' : size(memory)) },
-      {
-        title: 'MIGRATION',
-        cell: ({ migration: under }) => (under ? `${under.id} (${under.state}, to ${under.to})` : '-'),
-      },
-      { title: 'BUNDLE', cell: ({ bundle }) => bundle },
-    ],
-    paint,
-  );
 
 export const migrationsText = (reports: readonly MigrationReport[], now: number, paint: Paint): string =>
   table(
