@@ -1,6 +1,6 @@
 /** `npm run scale` in small: what it measures is there and adds up. How fast it is, is for a quiet machine to say. */
 import { expect, it } from 'vitest';
-import { measure } from '../scale/run.ts';
+import { measure, PROBES } from '../scale/run.ts';
 import { missedTargets } from '../scale/targets.ts';
 import { buildCmt } from '../support/cmt.ts';
 
@@ -8,7 +8,11 @@ it('measures a fleet beside BullMQ alone', { timeout: 240_000 }, async () => {
   await buildCmt();
   const figures = await measure({ hosts: 5, migrations: 20, coordinators: 2, processes: 1, containers: 2 });
   expect(figures).toMatchObject({ v: 1, hosts: 5, migrations: 20, legsPerMigration: 10 });
-  expect(figures.coordinators).toHaveLength(2);
+  // Each has a part, and no migration has two.
+  const parts = figures.coordinators.map(({ ended }) => ended);
+  expect(parts).toHaveLength(2);
+  expect(Math.min(...parts)).toBeGreaterThan(0);
+  expect(parts.reduce((sum, part) => sum + part)).toBe(20 + PROBES);
   const { flow, chain } = figures.bare;
   for (const figure of [figures.migrationsPerSecond, flow.migrationsPerSecond, chain.migrationsPerSecond])
     expect(figure).toBeGreaterThan(0);

@@ -1,6 +1,10 @@
 /** Figures of processes and of Redis. */
 import type { RedisConnection } from '@cmt/queue';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** How long a fleet is looked at that does nothing. */
+const IDLE_MS = 4_000;
 
 export interface Usage {
   readonly rssMiB: number;
@@ -72,4 +76,35 @@ export const round = (value: number, digits = 1): number => Number(value.toFixed
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+}
+
+/** What a fleet costs that does nothing: commands, and of each group milliseconds of CPU, a second. */
+export async function idleRate(
+  look: RedisConnection,
+  groups: Parameters<typeof cpuSince>[0],
+): Promise<{ commandsPerSecond: number; cpuMsPerSecond: Record<string, number> }> {
+  const spent = await cpuSince(groups);
+  const before = await countsOf(look);
+  await pause(IDLE_MS);
+  const after = await countsOf(look);
+  const seconds = (after.at - before.at) / 1000;
+  const cpu = { ...(await spent()), redis: after.cpuS - before.cpuS };
+  return {
+    commandsPerSecond: (after.commands - before.commands) / seconds,
+    cpuMsPerSecond: Object.fromEntries(
+      Object.entries(cpu).map(([who, used]) => [who, round((used * 1000) / seconds)]),
+    ),
+  };
+}
+
+/** Milliseconds of CPU of each group for a migration. */
+type PerMigration = Record<string, number>;
+
+/**
+ * What BullMQ alone takes of the processors for a migration, as a share of what cmt takes with all that its hosts do beside: less touched
+ * than a rate by what else the machine does.
+ */
+export function cpuRatio(own: PerMigration, bare: PerMigration): number {
+  const sum = (spent: PerMigration): number => Object.values(spent).reduce((a, b) => a + b, 0);
+  return round(sum(bare) / sum(own), 2);
 }

@@ -3,13 +3,23 @@ import { CmtClient } from '@cmt/client';
 import { CoordinatorConfig, keys, MIGRATIONS_QUEUE, PREFIX } from '@cmt/contracts';
 import { run as runProgram, start } from '@cmt/host';
 import { loadKeyPair, openConnection, parseRedisUrl, type RedisConnection } from '@cmt/queue';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { startTestRedis, type TestRedis } from '../support/redis.ts';
-import { countsOf, cpuSince, mostCalled, quantile, round, usageOf, type Usage } from './measure.ts';
+import {
+  countsOf,
+  cpuRatio,
+  cpuSince,
+  idleRate,
+  mostCalled,
+  quantile,
+  round,
+  usageOf,
+  type Usage,
+} from './measure.ts';
 import { HostsSaw, JOBS_OF_A_MIGRATION, sidesOf, type BareOrder, type HostsOrder } from './orders.ts';
 import { profiled, startProgram, type Program } from './program.ts';
 
@@ -26,7 +36,8 @@ export interface Wanted {
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 /** Requests under way at the same time while they are asked for. */
 const ASKING = 32;
-const PROBES = 20;
+/** Migrations that are measured alone before the others. */
+export const PROBES = 20;
 /** What a coordinator works on at the same time, unless it is told otherwise. */
 const MIGRATIONS_AT_ONCE = CoordinatorConfig.shape.concurrency.parse(undefined);
 const LOOK_MS = 100;
@@ -41,7 +52,10 @@ export async function measure(wanted: Wanted) {
     const chain = await measureBare('chain', wanted, redis, look);
     const share = (bare: { migrationsPerSecond: number }): number =>
       round(own.migrationsPerSecond / bare.migrationsPerSecond, 2);
-    return { v: 1, ...wanted, ...own, bare: { flow, chain }, ratio: share(flow), ratioToChain: share(chain) };
+    const spent = { ...own.cpuMsPerMigration, redis: own.redis.cpuMsPerMigration };
+    const work = cpuRatio(spent, flow.cpuMsPerMigration);
+    const ratios = { ratio: share(flow), ratioToChain: share(chain), cpuRatio: work };
+    return { v: 1, ...wanted, ...own, bare: { flow, chain }, ...ratios };
   } finally {
     look.disconnect();
     await redis.stop();
@@ -69,19 +83,24 @@ async function measureCmt(wanted: Wanted, redis: TestRedis, look: RedisConnectio
   try {
     await until(async () => (await look.zcard(keys.hosts)) === wanted.hosts);
     tell(`${wanted.hosts} hosts announce themselves`);
-    const idle = await idleRate(look);
+    const idle = await idleRate(look, { coordinators, hosts });
     const probes = await probe(client, names);
     tell('the first steps were measured');
     const spent = await cpuSince({ coordinators, hosts, asking: [process] });
     const load = await carry(client, wanted, names, look);
     const cpu = perMigration(await spent(), wanted.migrations);
     tell(`${wanted.migrations} migrations have ended`);
-    const usage = await Promise.all(coordinators.map(({ pid }) => usageOf(pid)));
+    const parts = await Promise.all(
+      coordinators.map(async ({ pid, dir }) => ({ ...(await usageOf(pid)), ended: await endedBy(dir) })),
+    );
     const answers = { hostsMs: await answerTime('hosts', redis), psMs: await answerTime('ps', redis) };
     const saw = (await Promise.all(hosts.map((program) => program.stop()))).map((line) =>
       HostsSaw.parse(JSON.parse(line)),
     );
-    return { ...figures({ wanted, idle, load, usage, saw, probes }), cpuMsPerMigration: cpu, answers };
+    return {
+      ...figures({ wanted, idle, load, parts, saw, probes }),
+      ...{ cpuMsPerMigration: cpu, idleCpuMsPerSecond: idle.cpuMsPerSecond, answers },
+    };
   } finally {
     client.close();
     await Promise.all(hosts.map((program) => program.stop()));
@@ -91,14 +110,14 @@ async function measureCmt(wanted: Wanted, redis: TestRedis, look: RedisConnectio
 
 interface Found {
   readonly wanted: Wanted;
-  readonly idle: { readonly commandsPerSecond: number };
+  readonly idle: Awaited<ReturnType<typeof idleRate>>;
   readonly load: Awaited<ReturnType<typeof carry>>;
-  readonly usage: readonly Usage[];
+  readonly parts: readonly (Usage & { readonly ended: number })[];
   readonly saw: readonly HostsSaw[];
   readonly probes: ReadonlyMap<string, number>;
 }
 
-function figures({ wanted, idle, load, usage, saw, probes }: Found) {
+function figures({ wanted, idle, load, parts, saw, probes }: Found) {
   const { before, after, seconds } = load;
   const count = wanted.migrations;
   const hops = saw.flatMap(({ hopMs }) => hopMs);
@@ -112,9 +131,9 @@ function figures({ wanted, idle, load, usage, saw, probes }: Found) {
     legsPerMigration: Math.round(legs / (count + PROBES)),
     firstStepMs: { p50: quantile(first, 0.5), p95: quantile(first, 0.95) },
     hopUnderLoadMs: { p50: quantile(hops, 0.5), p95: quantile(hops, 0.95) },
-    coordinators: usage.map(({ rssMiB, cpuS }) => ({
-      rssMiB,
-      cpuMsPerMigration: round((cpuS * 1000 * usage.length) / count),
+    coordinators: parts.map(({ rssMiB, cpuS, ended }) => ({
+      ...{ rssMiB, ended },
+      cpuMsPerMigration: round((cpuS * 1000) / Math.max(1, ended)),
     })),
     redis: {
       commandsPerMigration: round(
@@ -126,14 +145,6 @@ function figures({ wanted, idle, load, usage, saw, probes }: Found) {
       mostCalled: mostCalled(before, after, count),
     },
   };
-}
-
-/** What a fleet costs that does nothing. */
-async function idleRate(look: RedisConnection): Promise<{ commandsPerSecond: number }> {
-  const before = await countsOf(look);
-  await pause(4_000);
-  const after = await countsOf(look);
-  return { commandsPerSecond: (after.commands - before.commands) / ((after.at - before.at) / 1000) };
 }
 
 /** One migration after the other in a fleet that does nothing else. @returns when each was asked for */
@@ -223,9 +234,13 @@ async function startCoordinators(count: number, redis: TestRedis, trusted: strin
       child.kill('SIGTERM');
       await ended;
     };
-    return { pid: child.pid ?? 0, stop };
+    return { pid: child.pid ?? 0, dir, stop };
   });
 }
+
+/** Migrations, probes included, that a coordinator has brought to their end: its own disk tells. */
+const endedBy = async (stateDir: string): Promise<number> =>
+  (await readdir(join(stateDir, 'ledger'))).filter((name) => name.endsWith('.json')).length;
 
 /** Of each migration by one of these processes: milliseconds of CPU. */
 const perMigration = (seconds: Record<string, number>, migrations: number): Record<string, number> =>
