@@ -1,4 +1,4 @@
-/** Large containers run before their memory is there: it is complete in the end. */
+/** Large containers run before their memory is there: it is complete in the end, or the container never reads what it lacks. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { labExec } from '@cmt/lab';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts
 import { shadow, type Mend } from '../support/broken-tools.ts';
 import { expectOneCopy, expectOneHistory, expectOnlyMoved, lookAtHosts } from '../support/expectations.ts';
 import type { Before } from '../support/expectations.ts';
-import { atStartOf, migrate, migrateAnd, newId, startFleet, type Fleet } from '../support/fleet.ts';
+import { atStartOf, crash, migrate, migrateAnd, newId, startFleet, type Fleet } from '../support/fleet.ts';
 import { ask, startWorkload } from '../support/workloads.ts';
 
 const LIMIT = { timeout: 240_000 };
@@ -103,4 +103,68 @@ describe('a container of 1 GiB that rewrites its memory all along', () => {
     expect(outcomeOf(migration)).toEqual(['done', null]);
     await expectMoved();
   });
+
+  test('is restored complete when its pages cannot follow', LIMIT, async () => {
+    mend = await shadow(fleet.lab, 'host2', 'criu', '[ "$1" != lazy-pages ] || exit 1');
+    const { migration } = await migrate(fleet, move('--restore', 'lazy'));
+    expect(outcomeOf(migration)).toEqual(['done', null]);
+    await expectMoved();
+  });
+
+  test('is waited for by a worker that was started again meanwhile', LIMIT, async () => {
+    await daemonCanBeStopped();
+    const report = await migrateAnd(fleet, move('--restore', 'lazy'), atStartOf('confirm'), async () => {
+      await stopDaemon();
+      await crash(fleet, { worker: 'host2' });
+      await pause(1000);
+      await letDaemonGoOn();
+    });
+    expect(outcomeOf(report)).toEqual(['done', null]);
+    await expectMoved();
+  });
+
+  test('gets another guard for one that was killed', LIMIT, async () => {
+    await daemonCanBeStopped();
+    const report = await migrateAnd(fleet, move('--restore', 'lazy'), atStartOf('confirm'), async () => {
+      await stopDaemon();
+      const first = await pidsOf('guard.pl');
+      await inHost2(`kill -KILL ${first}`);
+      for (let looks = 0; looks < 100 && ['', first].includes(await pidsOf('guard.pl')); looks += 1)
+        await pause(50);
+      expect(await pidsOf('guard.pl')).not.toBe(first);
+      await letDaemonGoOn();
+    });
+    expect(outcomeOf(report)).toEqual(['done', null]);
+    await expectMoved();
+  });
+
+  test(
+    'is killed before it reads a page that is lost, and runs on at the source by an operator’s word',
+    LIMIT,
+    async () => {
+      await daemonCanBeStopped();
+      const { lab } = fleet;
+      const asked = move('--restore', 'lazy');
+      const report = await migrateAnd(fleet, asked, atStartOf('confirm'), async () => {
+        await stopDaemon();
+        await inHost2(`kill -KILL ${await pidsOf('lazy-pages')}`);
+      });
+      expect(outcomeOf(report)).toEqual(['needs-operator', 'LAZY_PAGES_LOST']);
+      expect(await inHost2(`cat /sys/fs/cgroup/${id}/cgroup.procs 2> /dev/null`)).toBe('');
+      expect(await pidsOf('guard.pl')).toBe('');
+
+      const word = ['--fenced', 'host2', '--confirm', 'host2', '--even-though-online'];
+      const resolved = await fleet.cmt(['resolve', asked.id, ...word], 120_000);
+      expect([resolved.code, resolved.migration?.state]).toEqual([4, 'rolled-back']);
+      const verified = await ask(lab, 'host1', id, 'verify', VERIFY_MS);
+      expect(verified).toMatchObject({ pages: PAGES, bad: 0 });
+      const closed = (): Promise<string> => inHost2(`jq .closed /var/lib/cmt/journal/${asked.id}.json`);
+      for (let looks = 0; looks < 400 && (await closed()) !== 'true'; looks += 1) await pause(100);
+      expect(
+        await inHost2(
+          `runc list -q; find /run/cmt/images /sys/fs/cgroup/${id} -mindepth 1 2> /dev/null || true`,
+        ),
+      ).toBe('');
+    },
+  );
 });

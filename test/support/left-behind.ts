@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { run } from '@cmt/host';
 import type { Lab } from '@cmt/lab';
 import { patient } from './patience.ts';
@@ -18,7 +19,19 @@ const SETTLE_MS = patient(30_000);
 /** Between two looks: each costs a tenth of a second of a core, which what is waited for may need. */
 const REST_MS = 100;
 
+/** Both hosts at rest: what a worker only does from time to time, and what it has in hand for it, must not count as theirs. */
 export async function lookAtHosts(lab: Lab): Promise<Before> {
+  const deadline = Date.now() + SETTLE_MS;
+  let before = await glance(lab);
+  for (;;) {
+    await pause(REST_MS);
+    const now = await glance(lab);
+    if (isDeepStrictEqual(now, before) || Date.now() > deadline) return now;
+    before = now;
+  }
+}
+
+async function glance(lab: Lab): Promise<Before> {
   const looks = await Promise.all(
     lab.hosts.map(async ({ name }) => [name, await holdingsOf(lab, name)] as const),
   );
@@ -28,7 +41,7 @@ export async function lookAtHosts(lab: Lab): Promise<Before> {
 /** What is not as it was on each host: for migrations that left the container where it was. */
 export const leftOnHosts = (lab: Lab, before: Before): Promise<Difference[]> =>
   settled(async () => {
-    const now = await lookAtHosts(lab);
+    const now = await glance(lab);
     return [...now].flatMap(([host, holdings]) =>
       differences(host, before.get(host) ?? new Map(), holdings, isUsual),
     );
@@ -36,7 +49,7 @@ export const leftOnHosts = (lab: Lab, before: Before): Promise<Difference[]> =>
 
 /** What has come or gone on all hosts together: what the container has on its host may have moved. */
 export const leftAfterMoves = (lab: Lab, before: Before): Promise<Difference[]> =>
-  settled(async () => differences('all hosts', all(before), all(await lookAtHosts(lab)), isUsual));
+  settled(async () => differences('all hosts', all(before), all(await glance(lab)), isUsual));
 
 const all = (hosts: Before): Holdings => together([...hosts.values()]);
 
