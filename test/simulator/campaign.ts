@@ -25,6 +25,8 @@ export interface Campaign {
 const PROGRAM = fileURLToPath(new URL('./campaign-process.ts', import.meta.url));
 /** Runs handed to a process at a time. */
 const BATCH = 100;
+/** Batches after which another process takes over: what the dead of simulated worlds wait for is never answered, and stays in memory. */
+const BATCHES_PER_PROCESS = 20;
 
 /** Runs `runs` seeds from `seed` on. Rejects when a process breaks. */
 export async function runCampaign({ runs, seed, onProgress }: Campaign): Promise<Tally> {
@@ -44,15 +46,19 @@ export async function runCampaign({ runs, seed, onProgress }: Campaign): Promise
   };
   const processes = Math.max(1, Math.min(availableParallelism(), batches.length));
   const one = async (): Promise<void> => {
-    const child = fork(PROGRAM, { execArgv: ['--import', import.meta.resolve('tsx')] });
-    try {
-      for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
-        const tally = await answerOf(child, batch);
-        sum = added(sum, tally);
-        onProgress?.(sum.runs);
+    while (batches.length > 0) {
+      const child = fork(PROGRAM, { execArgv: ['--import', import.meta.resolve('tsx')] });
+      try {
+        for (let played = 0; played < BATCHES_PER_PROCESS; played += 1) {
+          const batch = batches.shift();
+          if (batch === undefined) break;
+          const tally = await answerOf(child, batch);
+          sum = added(sum, tally);
+          onProgress?.(sum.runs);
+        }
+      } finally {
+        child.kill();
       }
-    } finally {
-      child.kill();
     }
   };
   await Promise.all(Array.from({ length: processes }, one));
