@@ -168,9 +168,10 @@ describe('a container', () => {
     await conversationGoesOn(peer);
     await moveAndCheck(workload);
     await conversationGoesOn(peer);
+    // Before the peer ends, and its connections with it.
+    expect(await asked('host2', workload.id)).toMatchObject({ calls: { wrong: 0, lost: null } });
     const said = await peer.end();
     expect(said).toMatchObject({ connectionsLost: 0, called: { wrong: 0 }, served: { connections: 1 } });
-    expect(await asked('host2', workload.id)).toMatchObject({ calls: { wrong: 0, lost: null } });
     await expectOneHistory(fleet.lab, workload.id, 'host2');
   });
 });

@@ -1,6 +1,6 @@
 /** The state of one copy of a container, read from the kernel on the machine below the lab hosts. Changes nothing. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { CopyState } from './copies.ts';
 
 /** Pid namespaces around a process of a container, counted from the machine: machine, lab host, container. */
@@ -35,10 +35,15 @@ function stateOfTasks(cgroup: string): CopyState {
   return state;
 }
 
-/** What seems to run may have taken its SIGKILL already and not yet let go of its memory: then its flags say so. */
+/**
+ * What seems to run may have taken its SIGKILL already and not yet let go of its memory: then its flags say so. Or it is a fork
+ * of CRIU in its first moments, before it blocks its signals and becomes what it restores.
+ */
 function stateOfProcess(pid: string): CopyState {
   const state = stateOfTask(read(`/proc/${pid}/status`));
-  return state === 'running' && isDying(read(`/proc/${pid}/stat`)) ? 'absent' : state;
+  if (state !== 'running') return state;
+  if (isDying(read(`/proc/${pid}/stat`))) return 'absent';
+  return basename(programOf(pid)) === 'criu' ? 'held' : 'running';
 }
 
 /** Bits of field 9 of /proc/PID/stat: being shut down, killed by a signal (linux/sched.h). */
@@ -62,6 +67,15 @@ function stateOfTask(status: string): CopyState {
 }
 
 const mask = (hex: string): bigint => BigInt(`0x${hex}`);
+
+/** Empty when it is gone, or has no program. */
+function programOf(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return '';
+  }
+}
 
 /** Empty when it is gone: processes and cgroups end while we look. */
 function read(path: string): string {
