@@ -106,9 +106,9 @@ describe('the counting client', () => {
     await startContainer(lab, 'host1', redisContainer(lab));
     const client = await startCountingClient(lab, { address: redisAddress(lab), port: 6379, key: 'n' });
     expect(await client.report()).toMatchObject({ connectionsLost: 0, wrongValues: 0 });
-    const before = (await client.report()).operations;
     await labExec(lab, 'host1', ['redis-cli', '-h', redisAddress(lab), 'DEL', 'n']);
-    while ((await client.report()).operations < before + 100);
+    const then = (await client.report()).operations;
+    while ((await client.report()).operations < then + 100);
     expect(await client.report()).toMatchObject({ connectionsLost: 0, wrongValues: 1 });
     await removeContainer(lab, 'host1', 'redis');
     expect(await client.end()).toMatchObject({ connectionsLost: 1 });
