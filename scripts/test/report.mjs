@@ -3,18 +3,34 @@ import { relative } from 'node:path';
 
 const LINES = 6;
 
-/** What passed, failed and was skipped. Files that broke outside of their tests count as one failure each. */
-export function countsOf(report, ok) {
-  const failed = report.numFailedTests + report.testResults.filter(isBroken).length;
+/** What passed, failed and was skipped. A file that broke outside of its tests counts as one failure. */
+export function countsOf({ testResults }) {
+  const statuses = testResults.flatMap(({ assertionResults }) =>
+    assertionResults.map(({ status }) => status),
+  );
+  const passed = statuses.filter((status) => status === 'passed').length;
+  const failed = statuses.filter((status) => status === 'failed').length;
   return {
-    passed: report.numPassedTests,
-    failed: ok ? failed : Math.max(1, failed),
-    skipped: report.numPendingTests + report.numTodoTests,
+    passed,
+    failed: failed + testResults.filter(isBroken).length,
+    skipped: statuses.length - passed - failed,
   };
 }
 
 /** What failed, each with the beginning of its message: one text a failure. */
-export const failuresOf = (report) => report.testResults.flatMap(failuresOfFile);
+export const failuresOf = ({ testResults }) => testResults.flatMap(failuresOfFile);
+
+/** Paths of the files in which something failed. */
+export const failedFiles = ({ testResults }) =>
+  testResults.filter(({ status }) => status === 'failed').map(({ name }) => relative('.', name));
+
+/** The report with another that was made later of some of its files. */
+export function amended(report, later) {
+  const names = new Set(later.testResults.map(({ name }) => name));
+  return {
+    testResults: [...report.testResults.filter(({ name }) => !names.has(name)), ...later.testResults],
+  };
+}
 
 function failuresOfFile(file) {
   const path = relative('.', file.name);

@@ -13,15 +13,22 @@ export const CHECKS = {
 
 /**
  * Suites of vitest: `paths` as vitest takes them, `not` what another suite has of these, `workers` how many files at the
- * same time (as many as there are cores, unless told), `needs` what gives the reason why it cannot run here, or null.
+ * same time (as many as there are cores, unless told), `needs` what gives the reason why it cannot run here, or null,
+ * `secondTry` whether files that failed are run again, alone.
  */
 export const SUITES = {
   unit: { paths: ['libs/', 'apps/', 'test/chaos/', 'test/bench/'] },
-  integration: { paths: ['test/integration', 'test/docs'] },
+  integration: { paths: ['test/integration', 'test/docs'], secondTry: true },
   simulator: { paths: ['test/simulator'] },
   board: { paths: ['test/board'], workers: 1, needs: whyNoBoard },
   // One file has one lab, and labs do not meet. They wait more than they work: for locks, for TCP, for processes to end.
-  live: { paths: ['test/live'], not: ['test/live/chaos.test.ts'], workers: 2, needs: whyNoLive },
+  live: {
+    paths: ['test/live'],
+    not: ['test/live/chaos.test.ts'],
+    workers: 2,
+    needs: whyNoLive,
+    secondTry: true,
+  },
   chaos: { paths: ['test/live/chaos.test.ts'], workers: 1, needs: whyNoLive },
 };
 
@@ -31,8 +38,7 @@ export const LANES = [['live'], ['chaos'], ['verify', 'unit', 'simulator', 'inte
 /** Why a suite cannot run on this machine; null when it can. */
 export const whyNot = (name) => SUITES[name].needs?.() ?? null;
 
-export function vitestArgs(name, report) {
-  const { paths, not = [], workers } = SUITES[name];
+export function vitestArgs({ paths, not = [], workers }, report) {
   return [
     ...paths,
     ...not.flatMap((path) => ['--exclude', path]),

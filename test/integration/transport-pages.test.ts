@@ -93,12 +93,13 @@ describe('a way of pages', () => {
     pair = await startPair();
     const [source, target] = await opened();
     const echo = startDetached('cat', [], [source, 'pipe', 'ignore']);
+    const exited = once(echo, 'exit');
     streams[0]?.keep();
     target.write('still there?');
     const [heard] = (await once(echo.stdout!, 'data')) as [Buffer];
     expect(heard.toString()).toBe('still there?');
     await streams[1]?.close();
-    await once(echo, 'exit');
+    await exited;
   });
 
   it('hands CRIU nothing that was changed on the way', async () => {

@@ -6,7 +6,7 @@ import { play, request } from '../test/world.ts';
 /** Of ten megabytes of files. */
 function limitOf(options: Record<string, unknown>, share?: number): number {
   const stage = play(request(options)).sagas.find((each) => each.stage === 'sync-files')!;
-  const tuned = evolve(stage, { kind: 'tune', tuning: share === undefined ? {} : { share } });
+  const tuned = evolve(stage, { kind: 'tune', tuning: share === undefined ? {} : { share }, at: 1 });
   return timeLimit('sync-files', tuned);
 }
 

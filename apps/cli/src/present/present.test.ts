@@ -171,7 +171,7 @@ describe('a report', () => {
   });
 
   it('refused before anybody has seen the container, says nothing about it', () => {
-    const unseen = { ...report, state: 'refused', steps: [] } as const;
+    const unseen: typeof report = { ...report, state: 'refused', steps: [] };
     expect(outcomeText(unseen, plain)).toBe('refused: nothing was changed\n');
   });
 
