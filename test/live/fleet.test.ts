@@ -44,9 +44,12 @@ afterAll(async () => {
 
 describe('a fleet of three', LIMIT, () => {
   it('finds a target and says why, passes over one that refuses, and names all reasons where none fits', async () => {
-    const { targets } = await answerOf<{
-      targets: { host: string; fits: boolean; reasons: { code: string }[] }[];
-    }>(fleet, ['targets', 'a']);
+    type Targets = { targets?: { host: string; fits: boolean; reasons: { code: string }[] }[] };
+    const ask = async (): Promise<Targets['targets']> =>
+      (await answerOf<Targets>(fleet, ['targets', 'a'])).targets;
+    // Hosts announce their containers every few seconds.
+    await expect.poll(ask, { timeout: 60_000, interval: 500 }).toBeDefined();
+    const targets = (await ask()) ?? [];
     expect(targets.map(({ fits }) => fits)).toEqual([true, true, false]);
     expect(targets[2]).toMatchObject({ host: 'host1', reasons: [{ code: 'SOURCE' }] });
     const refused = await fleet.cmt(['migrate', 'stuck', '--src', 'host1', '--dst', 'auto'], 60_000);
