@@ -45,13 +45,18 @@ async function pathInHierarchy(file: string): Promise<string | null> {
  */
 export async function freezeCgroup(directory: string, signal: AbortSignal): Promise<void> {
   for (let tries = VFORK_TRIES; ; tries -= 1) {
-    await writeFile(join(directory, 'cgroup.freeze'), '1');
-    await untilEvent(directory, 'frozen 1', signal);
+    await freezeOnce(directory, signal);
     if (!(await someWaitsInVfork(directory))) return;
     if (tries === 0) throw new Error('a process waits in vfork all the time');
     await writeFile(join(directory, 'cgroup.freeze'), '0');
     await wait(VFORK_THAW_MS, undefined, { signal });
   }
+}
+
+/** The same, whatever its processes wait in. */
+export async function freezeOnce(directory: string, signal: AbortSignal): Promise<void> {
+  await writeFile(join(directory, 'cgroup.freeze'), '1');
+  await untilEvent(directory, 'frozen 1', signal);
 }
 
 /** Lets a cgroup run on, also one that never came to be frozen. One that is gone is fine. */
@@ -110,7 +115,7 @@ export async function removeCgroup(directory: string): Promise<void> {
 }
 
 /** Resolves when cgroup.events has that line; the kernel tells of a change as of a modified file. */
-export async function untilEvent(directory: string, line: string, signal: AbortSignal): Promise<void> {
+async function untilEvent(directory: string, line: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const events = join(directory, 'cgroup.events');
   let done = (): void => undefined;

@@ -7,14 +7,13 @@
  * - CRIU speaks on a socket that it was given. It opens no port: runc would have it listen on all addresses.
  * - It outlives this process. How it ends says nothing: whether all pages have arrived only the other host knows.
  */
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { pidsBelow } from '../preflight/container-processes.ts';
 import { startTimeOf } from '../proc.ts';
 import { startDetached } from '../process.ts';
 import type { ProcessName } from '../machine.ts';
-import { untilEvent } from './cgroup.ts';
+import { freezeOnce } from './cgroup.ts';
 
 /** CRIU's descriptors: of the page stream, and where it writes a byte when it serves. As the configuration file names them. */
 export const SERVE_FDS = { pages: 5, status: 6 } as const;
@@ -51,8 +50,7 @@ export async function startServing(
  * when the tracer dies.
  */
 export async function heldFrozen(cgroup: string, signal: AbortSignal): Promise<boolean> {
-  await writeFile(join(cgroup, 'cgroup.freeze'), '1');
-  await untilEvent(cgroup, 'frozen 1', signal);
+  await freezeOnce(cgroup, signal);
   const tracers = await Promise.all((await pidsBelow(cgroup)).map(tracerOf));
   return tracers.length > 0 && tracers.every((tracer) => tracer !== 0);
 }

@@ -1,12 +1,12 @@
 /** Both ends of the conversation after which a page stream is there: on a channel of its own, over before the container is frozen. */
 import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { Rate } from './bandwidth.ts';
 import { KEY_BYTES } from './carrier/sealed.ts';
-import { dialCarriage, type Limit } from './carry.ts';
+import { takeOffer, type Limit } from './carry.ts';
 import { ChannelError, type Channel } from './channel.ts';
-import { expectMessage, type Asker } from './handshake.ts';
+import type { Asker } from './handshake.ts';
 import { within, type Timings } from './limits.ts';
-import { ImagesToSource } from './messages.ts';
 import { startPageStream, type PageStream } from './page-stream.ts';
 import type { CarriagePort, Scene } from './serve.ts';
 
@@ -19,20 +19,10 @@ export async function openPageStream(
   { rate, pagesSilence: silenceMs }: Pick<Timings, 'pagesSilence'> & { readonly rate: Rate },
   limit: Limit,
 ): Promise<PageStream> {
+  const take = (socket: Socket, key: string): Promise<PageStream> =>
+    startPageStream(socket, { side: 'source', key, rate, silenceMs });
   try {
-    const offer = await expectMessage(channel, ImagesToSource, limit);
-    if (offer.type !== 'carriage' || offer.key === undefined)
-      throw new ChannelError('the target has no port for it');
-    const socket = await dialCarriage(asker, NAME, offer.port, limit);
-    const stream = await startPageStream(socket, { side: 'source', key: offer.key, rate, silenceMs });
-    try {
-      const answer = await expectMessage(channel, ImagesToSource, limit);
-      if (answer.type !== 'ready') throw new ChannelError('the target did not take the connection over');
-      return stream;
-    } catch (error) {
-      await stream.close();
-      throw error;
-    }
+    return await takeOffer(channel, asker, { name: NAME, limit, take, drop: (stream) => stream.close() });
   } finally {
     channel.destroy();
   }

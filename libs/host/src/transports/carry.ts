@@ -39,30 +39,43 @@ export async function openCarriage(
   limit: Limit,
 ): Promise<Carriage> {
   channel.send({ type: 'carry' });
+  const kill = ({ carrier }: Carriage): Promise<void> => carrier.kill();
+  return await takeOffer(channel, asker, { name, limit, take: takeOver, drop: kill });
+}
+
+/** What becomes of a connection that the target offers. */
+interface Taking<T> {
+  readonly name: string;
+  readonly limit: Limit;
+  /** Hands it to a carrier. */
+  readonly take: (socket: Socket, key: string) => T | Promise<T>;
+  /** Ends that carrier again. */
+  readonly drop: (taken: T) => Promise<void>;
+}
+
+/**
+ * A connection of its own to the target, as it offers it on the channel; both sides have proved who they are, and have a carrier on it.
+ * @throws whatever is in the way
+ */
+export async function takeOffer<T>(
+  channel: Channel,
+  asker: Asker,
+  { name, limit, take, drop }: Taking<T>,
+): Promise<T> {
   const offer = await expectMessage(channel, ImagesToSource, limit);
   if (offer.type !== 'carriage' || offer.key === undefined)
     throw new ChannelError('the target has no port for it');
-  const carriage = takeOver(await dialCarriage(asker, name, offer.port, limit), offer.key);
+  const { address, receivePort } = asker.route.endpoint;
+  const socket = await dial(address, offer.port ?? receivePort, limit.signal);
+  const taken = await take(await authenticated(socket, asker, name, limit), offer.key);
   try {
     const answer = await expectMessage(channel, ImagesToSource, limit);
     if (answer.type !== 'ready') throw new ChannelError('the target did not take the connection over');
-    return carriage;
+    return taken;
   } catch (error) {
-    await carriage.carrier.kill();
+    await drop(taken);
     throw error;
   }
-}
-
-/** A connection of its own to the target, for carriers; both sides have proved who they are. `port`: undefined for the endpoint's. */
-export async function dialCarriage(
-  asker: Asker,
-  name: string,
-  port: number | undefined,
-  limit: Limit,
-): Promise<Socket> {
-  const { endpoint } = asker.route;
-  const socket = await dial(endpoint.address, port ?? endpoint.receivePort, limit.signal);
-  return await authenticated(socket, asker, name, limit);
 }
 
 async function dial(host: string, port: number, signal: AbortSignal): Promise<Socket> {
