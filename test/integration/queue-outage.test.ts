@@ -5,6 +5,17 @@ import { describe, expect } from 'vitest';
 import { aWorld, isDone, it, NEVER, oneLeg, recorder, submit, until } from '../support/queue-faults.ts';
 import { aborted, promised, QUICK } from '../support/queue-world.ts';
 
+/** A migration with one leg that has begun, and does that. */
+async function underWay(context: Parameters<typeof aWorld>[0], work: Parameters<typeof recorder>[0]) {
+  const world = await aWorld(context);
+  const legs = recorder(work);
+  const coordinator = oneLeg(world);
+  const worker = world.worker('alpha', legs.run);
+  await submit(world, 'm1');
+  await legs.began;
+  return { world, legs, coordinator, worker };
+}
+
 describe.concurrent('Redis', () => {
   it('away for longer than a lock: work goes on within 10 s of its return, never twice at once', async (context) => {
     const world = await aWorld(context);
@@ -106,12 +117,7 @@ describe.concurrent('a shutdown', () => {
   });
 
   it('lets a leg end that needs no longer than its grace', async (context) => {
-    const world = await aWorld(context);
-    const legs = recorder(() => delay(500));
-    const coordinator = oneLeg(world);
-    const worker = world.worker('alpha', legs.run);
-    await submit(world, 'm1');
-    await legs.began;
+    const { world, legs, coordinator, worker } = await underWay(context, () => delay(500));
     await worker.close(5000);
     expect(legs.runs).toMatchObject([{ reason: null }]);
     await isDone(world, 'm1');
@@ -119,24 +125,14 @@ describe.concurrent('a shutdown', () => {
   });
 
   it('ends although a leg ignores its signal', async (context) => {
-    const world = await aWorld(context);
-    const legs = recorder(() => new Promise(() => undefined));
-    oneLeg(world);
-    const worker = world.worker('alpha', legs.run);
-    await submit(world, 'm1');
-    await legs.began;
+    const { worker } = await underWay(context, () => new Promise(() => undefined));
     const begun = Date.now();
     await worker.close(100);
     expect(Date.now() - begun).toBeLessThan(8000);
   });
 
   it('waits for no answer of a Redis that is gone', async (context) => {
-    const world = await aWorld(context);
-    const legs = recorder((_, signal) => aborted(signal));
-    const coordinator = oneLeg(world);
-    const worker = world.worker('alpha', legs.run);
-    await submit(world, 'm1');
-    await legs.began;
+    const { world, legs, coordinator, worker } = await underWay(context, (_, signal) => aborted(signal));
     await world.redis.kill();
     await delay(500);
     const begun = Date.now();
@@ -146,12 +142,7 @@ describe.concurrent('a shutdown', () => {
   });
 
   it('ends although Redis is silent, and although it is gone', async (context) => {
-    const world = await aWorld(context);
-    const legs = recorder((_, signal) => aborted(signal));
-    const coordinator = oneLeg(world);
-    const worker = world.worker('alpha', legs.run);
-    await submit(world, 'm1');
-    await legs.began;
+    const { world, coordinator, worker } = await underWay(context, (_, signal) => aborted(signal));
     world.redis.freeze();
     const begun = Date.now();
     await worker.close(100);

@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { keys, type DrainReport } from '@cmt/contracts';
 import { labExec } from '@cmt/lab';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
 import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
@@ -44,12 +44,16 @@ afterAll(async () => {
 
 describe('a fleet of three', LIMIT, () => {
   it('finds a target and says why, passes over one that refuses, and names all reasons where none fits', async () => {
-    type Targets = { targets?: { host: string; fits: boolean; reasons: { code: string }[] }[] };
-    const ask = async (): Promise<Targets['targets']> =>
-      (await answerOf<Targets>(fleet, ['targets', 'a'])).targets;
+    type Targets = { host: string; fits: boolean; reasons: { code: string }[] }[];
     // Hosts announce their containers every few seconds.
-    await expect.poll(ask, { timeout: 60_000, interval: 500 }).toBeDefined();
-    const targets = (await ask()) ?? [];
+    const targets = await vi.waitFor(
+      async () => {
+        const { targets } = await answerOf<{ targets?: Targets }>(fleet, ['targets', 'a']);
+        if (targets === undefined) throw new Error('nobody has announced it');
+        return targets;
+      },
+      { timeout: 60_000, interval: 500 },
+    );
     expect(targets.map(({ fits }) => fits)).toEqual([true, true, false]);
     expect(targets[2]).toMatchObject({ host: 'host1', reasons: [{ code: 'SOURCE' }] });
     const refused = await fleet.cmt(['migrate', 'stuck', '--src', 'host1', '--dst', 'auto'], 60_000);

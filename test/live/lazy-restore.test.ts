@@ -1,51 +1,21 @@
 /** Large containers run before their memory is there: it is complete in the end, or the container never reads what it lacks. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { labExec } from '@cmt/lab';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { removeContainer } from '../../apps/lab/src/demo/container.ts';
-import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
-import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
-import { shadow, type Mend } from '../support/broken-tools.ts';
-import { expectOneCopy, expectOneHistory, expectOnlyMoved, lookAtHosts } from '../support/expectations.ts';
-import type { Before } from '../support/expectations.ts';
-import { atStartOf, crash, migrate, migrateAnd, newId, startFleet, type Fleet } from '../support/fleet.ts';
-import { ask, startWorkload } from '../support/workloads.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { shadow } from '../support/broken-tools.ts';
+import { expectOnlyMoved } from '../support/expectations.ts';
+import { atStartOf, crash, migrate, migrateAnd, newId } from '../support/fleet.ts';
+import { outcomeOf, Rewriter } from '../support/rewriter.ts';
 
 const LIMIT = { timeout: 240_000 };
-/** 1 GiB: the last page is a second or more behind the first. */
-const PAGES = 262_144;
-const VERIFY_MS = 90_000;
 const id = 'large';
-let fleet: Fleet;
-let witness: Observer<CopiesReport>;
-let before: Before;
-let mend: Mend | undefined;
-
-beforeAll(async () => {
-  fleet = await startFleet('lazy');
-}, 300_000);
-afterAll(() => fleet.stop(), 60_000);
-
-beforeEach(async () => {
-  const { lab } = fleet;
-  await startWorkload(lab, 'host1', { id, program: 'memory', net: { kind: 'none' }, args: [String(PAGES)] });
-  before = await lookAtHosts(lab);
-  witness = await startWitness(lab, id);
-}, 60_000);
-
-afterEach(async () => {
-  await letDaemonGoOn();
-  await mend?.();
-  mend = undefined;
-  witness.kill();
-  for (const { name } of fleet.lab.hosts) await removeContainer(fleet.lab, name, id);
-});
+/** 1 GiB: the last page is a second or more behind the first. */
+const rewriter = Rewriter.use({ lab: 'lazy', id, pages: 262_144 });
+// Before it is removed: what is registered last comes first.
+afterEach(() => letDaemonGoOn());
 
 const move = (...flags: string[]) => ({ id: newId(), container: id, from: 'host1', to: 'host2', flags });
 
-async function inHost2(script: string): Promise<string> {
-  return (await labExec(fleet.lab, 'host2', ['sh', '-c', script])).stdout.trim();
-}
+const inHost2 = (script: string): Promise<string> => rewriter.inHost('host2', script);
 
 /** The processes that fill memory: `criu lazy-pages`, or its guard. */
 const pidsOf = (who: 'lazy-pages' | 'guard.pl'): Promise<string> =>
@@ -54,7 +24,8 @@ const pidsOf = (who: 'lazy-pages' | 'guard.pl'): Promise<string> =>
 /** Has the daemon in a cgroup of its own, in which it can be made to stand still: the guard lets no signal do that. */
 async function daemonCanBeStopped(): Promise<void> {
   const enter = 'mkdir -p /sys/fs/cgroup/daemon; echo $$ > /sys/fs/cgroup/daemon/cgroup.procs';
-  mend = await shadow(fleet.lab, 'host2', 'criu', `[ "$1" != lazy-pages ] || { ${enter}; }`);
+  const script = `[ "$1" != lazy-pages ] || { ${enter}; }`;
+  await rewriter.broken(shadow(rewriter.fleet.lab, 'host2', 'criu', script));
 }
 
 /** From here on pages are missing, and stay so. */
@@ -64,76 +35,75 @@ async function stopDaemon(): Promise<void> {
 }
 const letDaemonGoOn = (): Promise<string> => inHost2('echo 0 > /sys/fs/cgroup/daemon/cgroup.freeze');
 
-async function expectAllMemory(host: string): Promise<void> {
-  const verified = await ask(fleet.lab, host, id, 'verify', VERIFY_MS);
-  expect(verified).toMatchObject({ pages: PAGES, bad: 0 });
-}
-
 async function expectMoved(): Promise<void> {
-  await expectAllMemory('host2');
-  await expectOneHistory(fleet.lab, id, 'host2');
-  await expectOneCopy(witness);
+  await rewriter.expectRunsOn('host2');
   expect(await pidsOf('lazy-pages')).toBe('');
   expect(await pidsOf('guard.pl')).toBe('');
   await inHost2('rmdir /sys/fs/cgroup/daemon');
-  await expectOnlyMoved(fleet.lab, before);
+  await expectOnlyMoved(rewriter.fleet.lab, rewriter.before);
 }
-
-const outcomeOf = ({ state, failure }: { state: string; failure: { code: string } | null }) => [
-  state,
-  failure?.code ?? null,
-];
 
 describe('a container of 1 GiB that rewrites its memory all along', () => {
   test('runs before its pages are in, and has them all in the end', LIMIT, async () => {
     await daemonCanBeStopped();
-    const report = await migrateAnd(fleet, move('--restore', 'lazy'), atStartOf('confirm'), async () => {
-      await stopDaemon();
-      await pause(2000);
-      expect(await pidsOf('guard.pl')).toMatch(/^\d+$/);
-      await letDaemonGoOn();
-    });
+    const report = await migrateAnd(
+      rewriter.fleet,
+      move('--restore', 'lazy'),
+      atStartOf('confirm'),
+      async () => {
+        await stopDaemon();
+        await pause(2000);
+        expect(await pidsOf('guard.pl')).toMatch(/^\d+$/);
+        await letDaemonGoOn();
+      },
+    );
     expect(outcomeOf(report)).toEqual(['done', null]);
     await expectMoved();
   });
 
-  test('is restored complete where that was asked for', LIMIT, async () => {
-    mend = await shadow(fleet.lab, 'host2', 'criu', '[ "$1" != lazy-pages ] || exit 1');
-    const { migration } = await migrate(fleet, move('--restore', 'complete'));
-    expect(outcomeOf(migration)).toEqual(['done', null]);
-    await expectMoved();
-  });
-
-  test('is restored complete when its pages cannot follow', LIMIT, async () => {
-    mend = await shadow(fleet.lab, 'host2', 'criu', '[ "$1" != lazy-pages ] || exit 1');
-    const { migration } = await migrate(fleet, move('--restore', 'lazy'));
+  test.each([
+    ['where that was asked for', 'complete'],
+    ['when its pages cannot follow', 'lazy'],
+  ])('is restored complete %s', LIMIT, async (_, restore) => {
+    await rewriter.broken(shadow(rewriter.fleet.lab, 'host2', 'criu', '[ "$1" != lazy-pages ] || exit 1'));
+    const { migration } = await migrate(rewriter.fleet, move('--restore', restore));
     expect(outcomeOf(migration)).toEqual(['done', null]);
     await expectMoved();
   });
 
   test('is waited for by a worker that was started again meanwhile', LIMIT, async () => {
     await daemonCanBeStopped();
-    const report = await migrateAnd(fleet, move('--restore', 'lazy'), atStartOf('confirm'), async () => {
-      await stopDaemon();
-      await crash(fleet, { worker: 'host2' });
-      await pause(1000);
-      await letDaemonGoOn();
-    });
+    const report = await migrateAnd(
+      rewriter.fleet,
+      move('--restore', 'lazy'),
+      atStartOf('confirm'),
+      async () => {
+        await stopDaemon();
+        await crash(rewriter.fleet, { worker: 'host2' });
+        await pause(1000);
+        await letDaemonGoOn();
+      },
+    );
     expect(outcomeOf(report)).toEqual(['done', null]);
     await expectMoved();
   });
 
   test('gets another guard for one that was killed', LIMIT, async () => {
     await daemonCanBeStopped();
-    const report = await migrateAnd(fleet, move('--restore', 'lazy'), atStartOf('confirm'), async () => {
-      await stopDaemon();
-      const first = await pidsOf('guard.pl');
-      await inHost2(`kill -KILL ${first}`);
-      for (let looks = 0; looks < 100 && ['', first].includes(await pidsOf('guard.pl')); looks += 1)
-        await pause(50);
-      expect(await pidsOf('guard.pl')).not.toBe(first);
-      await letDaemonGoOn();
-    });
+    const report = await migrateAnd(
+      rewriter.fleet,
+      move('--restore', 'lazy'),
+      atStartOf('confirm'),
+      async () => {
+        await stopDaemon();
+        const first = await pidsOf('guard.pl');
+        await inHost2(`kill -KILL ${first}`);
+        for (let looks = 0; looks < 100 && ['', first].includes(await pidsOf('guard.pl')); looks += 1)
+          await pause(50);
+        expect(await pidsOf('guard.pl')).not.toBe(first);
+        await letDaemonGoOn();
+      },
+    );
     expect(outcomeOf(report)).toEqual(['done', null]);
     await expectMoved();
   });
@@ -143,9 +113,8 @@ describe('a container of 1 GiB that rewrites its memory all along', () => {
     LIMIT,
     async () => {
       await daemonCanBeStopped();
-      const { lab } = fleet;
       const asked = move('--restore', 'lazy');
-      const report = await migrateAnd(fleet, asked, atStartOf('confirm'), async () => {
+      const report = await migrateAnd(rewriter.fleet, asked, atStartOf('confirm'), async () => {
         await stopDaemon();
         await inHost2(`kill -KILL ${await pidsOf('lazy-pages')}`);
       });
@@ -154,10 +123,9 @@ describe('a container of 1 GiB that rewrites its memory all along', () => {
       expect(await pidsOf('guard.pl')).toBe('');
 
       const word = ['--fenced', 'host2', '--confirm', 'host2', '--even-though-online'];
-      const resolved = await fleet.cmt(['resolve', asked.id, ...word], 120_000);
+      const resolved = await rewriter.fleet.cmt(['resolve', asked.id, ...word], 120_000);
       expect([resolved.code, resolved.migration?.state]).toEqual([4, 'rolled-back']);
-      const verified = await ask(lab, 'host1', id, 'verify', VERIFY_MS);
-      expect(verified).toMatchObject({ pages: PAGES, bad: 0 });
+      await rewriter.expectAllMemory('host1');
       const closed = (): Promise<string> => inHost2(`jq .closed /var/lib/cmt/journal/${asked.id}.json`);
       for (let looks = 0; looks < 400 && (await closed()) !== 'true'; looks += 1) await pause(100);
       expect(
