@@ -1,5 +1,5 @@
 import { MigrationRequest, type JournalNote } from '@cmt/contracts';
-import { initial, rebuilt, type Saga } from '@cmt/saga';
+import { initial, rebuilt, type Journals, type Saga } from '@cmt/saga';
 import { describe, expect, it } from 'vitest';
 import type { Ports } from './ports.ts';
 import { takeUp } from './take-up.ts';
@@ -12,9 +12,14 @@ const frozen: JournalNote = {
   ...{ migration: 'm1', epoch: 1, side: 'source', phase: 'FROZEN', runtime: 'runc', container: 'db' },
   ...{ bundle: '/srv/db', peer: 'beta', network: { kind: 'none' }, frozenAt: 5, closed: false, updatedAt: 5 },
 };
-const journals = { source: frozen, target: null };
+const atFirst: Journals = { source: frozen, target: null };
+/** Of a second hand-over, after a first that was turned back. */
+const ahead: Journals = {
+  source: { ...frozen, epoch: 2 },
+  target: { ...frozen, side: 'target', peer: 'alpha', phase: 'RUNNING', epoch: 2 },
+};
 
-function take(origin: 'asked' | 'journals', stored: Saga | null) {
+function take(origin: 'asked' | 'journals', stored: Saga | null, journals: Journals = atFirst) {
   const saved: Saga[] = [];
   const ports = {
     now: () => 9,
@@ -41,6 +46,21 @@ describe('a coordinator that takes a migration up', () => {
     expect((await take('asked', kept)).saga).toEqual(kept);
   });
 
+  it('asks the hosts where they have gone further than what is stored', async () => {
+    const inspection = { container: 'db', runtime: 'runc', bundle: '/srv/db' } as Saga['inspection'];
+    const stored = { ...initial(request, 1), stage: 'sync-files' as const, inspection, touched: true };
+    const { saga, saved } = await take('asked', stored, ahead);
+    expect(saga).toMatchObject({ stage: 'discard', epoch: 2, request });
+    expect(saved).toEqual([saga]);
+    const over = { ...stored, stage: 'end' as const, end: 'cancelled' as const };
+    expect((await take('journals', over, ahead)).saga).toMatchObject({ stage: 'discard', epoch: 2 });
+  });
+
+  it('leaves one alone that waits for an operator, whatever its hosts say', async () => {
+    const stored = { ...initial(request, 1), stage: 'end' as const, end: 'needs-operator' as const };
+    expect((await take('asked', stored, ahead)).saga).toEqual(stored);
+  });
+
   it('never takes the request from the stored state', async () => {
     const options = { ...request.options, hooks: [{ name: 'pre-freeze', argv: ['/bin/evil'] }] };
     const forged = {
@@ -48,7 +68,7 @@ describe('a coordinator that takes a migration up', () => {
       stage: 'pre-freeze' as const,
     };
     expect((await take('asked', forged)).saga.request).toEqual(request);
-    const back = { ...rebuilt(request, journals, 1, true), request: { ...request, options } } as Saga;
+    const back = { ...rebuilt(request, atFirst, 1, true), request: { ...request, options } } as Saga;
     expect((await take('journals', back)).saga.request.options.hooks).toEqual([]);
   });
 
@@ -61,14 +81,27 @@ describe('a coordinator that takes a migration up', () => {
   it.each(['look-up', 'prepare', 'switch', 'restore'] as const)(
     'throws a state at %s away that no signed request asked for',
     async (stage) => {
-      const forged = { ...rebuilt(request, journals, 1, true), stage };
+      const forged = { ...rebuilt(request, atFirst, 1, true), stage };
       expect((await take('journals', forged)).saga.stage).toBe('discard');
       expect((await take('journals', { ...initial(request, 1), stage })).saga.stage).toBe('discard');
     },
   );
 
+  it.each(['refused', 'cancelled'] as const)(
+    'lets the journals decide where one was %s that Redis did not know to have begun',
+    async (end) => {
+      const unbegun = { ...initial(request, 1), stage: 'end' as const, end };
+      expect((await take('journals', unbegun)).saga).toMatchObject({ stage: 'discard', end: null });
+      const begun = { ...unbegun, end: 'cancelled' as const, touched: true };
+      expect((await take('journals', begun)).saga).toMatchObject({
+        stage: 'clean-up',
+        tidying: { end: 'cancelled' },
+      });
+    },
+  );
+
   it('goes on with a stored way back', async () => {
-    const stored = { ...rebuilt(request, journals, 1, true), stage: 'resume' as const };
+    const stored = { ...rebuilt(request, atFirst, 1, true), stage: 'resume' as const };
     const { saga, saved } = await take('journals', stored);
     expect(saga).toMatchObject({ stage: 'resume', rebuilt: { at: 1 } });
     expect(saved).toEqual([]);

@@ -10,7 +10,9 @@ import type { MigrationRequest } from '@cmt/contracts';
 import type { Origin } from '@cmt/queue';
 import {
   canTurnBack,
+  endedUnbegun,
   initial,
+  isBehind,
   isTidying,
   perhapsBehind,
   rebuilt,
@@ -33,17 +35,34 @@ export interface Found {
 /** The saga to go on with; one that was rebuilt is stored and told of first. */
 export async function takeUp(found: Found, ports: Ports, signal: AbortSignal): Promise<Saga> {
   const { request, origin, stored, announced } = found;
-  if (origin === 'asked') {
-    // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
-    const saga = { ...initial(request, ports.now()), ...stored, request: placed(request, stored) };
-    const isNewest = stored === null || (await ports.continuity(saga.continuityMark, signal));
-    return isNewest ? saga : perhapsBehind(saga);
-  }
-  if (stored !== null && (isTidying(stored) || (stored.end !== null && stored.end !== 'refused')))
-    return await tidyUp(stored, announced, ports);
+  if (origin === 'asked') return await goOn(found, ports, signal);
+  if (stored !== null && (isTidying(stored) || (stored.end !== null && !endedUnbegun(stored))))
+    return await tidyUp(stored, found, ports);
   if (stored?.rebuilt !== undefined && !canTurnBack(stored))
     return { ...stored, request: { ...request, targetBundle: stored.request.targetBundle } };
-  const saga = rebuilt(request, await announced(), ports.now(), true);
+  return await rebuild(request, await announced(), true, ports);
+}
+
+/** What a signed request asked for: from its beginning, or from where it stands; where hosts have gone further, from there. */
+async function goOn(found: Found, ports: Ports, signal: AbortSignal): Promise<Saga> {
+  const { stored, announced } = found;
+  const request = placed(found.request, stored);
+  // Fields that a saga stored by an older cmt lacks begin as they would in a new one.
+  const saga = { ...initial(request, ports.now()), ...stored, request };
+  if (stored === null || (await ports.continuity(saga.continuityMark, signal))) return saga;
+  const journals = await announced();
+  return saga.end === null && isBehind(saga, journals)
+    ? await rebuild(request, journals, false, ports)
+    : perhapsBehind(saga);
+}
+
+async function rebuild(
+  request: MigrationRequest,
+  journals: Journals,
+  optionsLost: boolean,
+  ports: Ports,
+): Promise<Saga> {
+  const saga = rebuilt(request, journals, ports.now(), optionsLost);
   await ports.save(saga, report(saga, ports.now()));
   ports.tell('warning', saga.rebuilt?.note ?? '');
   return saga;
@@ -56,10 +75,12 @@ export async function takeUp(found: Found, ports: Ports, signal: AbortSignal): P
 const placed = (request: MigrationRequest, stored: Saga | null): MigrationRequest =>
   request.place === undefined || stored === null ? request : { ...request, target: stored.request.target };
 
-/** It has ended, and a host that could not be asked then still holds something of it. */
-async function tidyUp(stored: Saga, announced: Found['announced'], ports: Ports): Promise<Saga> {
+/** It has ended, and a host that could not be asked then still holds something of it; or it ended behind the back of its hosts. */
+async function tidyUp(stored: Saga, { request, announced }: Found, ports: Ports): Promise<Saga> {
   if (isTidying(stored)) return stored;
-  const saga = tidied(stored, await announced());
+  const journals = await announced();
+  if (isBehind(stored, journals)) return await rebuild(request, journals, true, ports);
+  const saga = tidied(stored, journals);
   if (saga !== stored) await ports.save(saga, report(saga, ports.now()));
   return saga;
 }
