@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findDaemon } from '@cmt/host';
 import { labDown, labLs } from '../../apps/lab/src/main.ts';
 import { buildCmt, cmt, jsonLines } from '../support/cmt.ts';
+import { expectOnlyMoved, lookAtHosts } from '../support/expectations.ts';
 import { ask, startWorkload } from '../support/workloads.ts';
 
 const NAME = 'clilab';
@@ -60,10 +61,12 @@ describe('cmt lab', { timeout: 180_000 }, () => {
   it('moves a container', async () => {
     const lab = await theLab();
     await startWorkload(lab!, 'host1', { id: 'counter', program: 'counter', net: { kind: 'none' } });
+    const before = await lookAtHosts(lab!);
     const { code, stdout } = await run('migrate', 'counter', '--src', 'host1', '--dst', 'host2', '--json');
     expect(jsonLines(stdout)).toMatchObject([{ ok: true, migration: { state: 'done', decision: 'COMMIT' } }]);
     expect(code).toBe(0);
     expect(await ask(lab!, 'host2', 'counter', 'state')).toBeTruthy();
+    await expectOnlyMoved(lab!, before);
   });
 
   it('down leaves nothing but keys and logs', async () => {

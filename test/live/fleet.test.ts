@@ -10,7 +10,13 @@ import { bundleOf } from '../../apps/lab/src/demo/container.ts';
 import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import { bytesSent } from '../support/broken-tools.ts';
-import { expectOneCopy, expectOneHistory } from '../support/expectations.ts';
+import {
+  expectOneCopy,
+  expectOneHistory,
+  lookAtHosts,
+  stopLeavingNothing,
+  type Before,
+} from '../support/expectations.ts';
 import { answerOf, migrate, newId, startFleet, type Fleet } from '../support/fleet.ts';
 import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
 import { ask, startWorkload } from '../support/workloads.ts';
@@ -20,10 +26,12 @@ const FIVE = ['talks', 'a', 'b', 'c', 'stuck'];
 let fleet: Fleet;
 let peer: Peer;
 let witness: Observer<CopiesReport>;
+let before: Before;
 
 beforeAll(async () => {
   fleet = await startFleet('fleet', 3);
   const { lab } = fleet;
+  before = await lookAtHosts(lab);
   const address = `10.77.${lab.index}.101`;
   peer = await startPeer(lab, address);
   const net = { kind: 'bridge', address } as const;
@@ -39,8 +47,8 @@ beforeAll(async () => {
 afterAll(async () => {
   peer.kill();
   witness.kill();
-  await fleet.stop();
-}, 60_000);
+  await stopLeavingNothing(fleet, before);
+}, 120_000);
 
 describe('a fleet of three', LIMIT, () => {
   it('finds a target and says why, passes over one that refuses, and names all reasons where none fits', async () => {
