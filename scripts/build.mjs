@@ -50,6 +50,9 @@ const shared = {
   target: 'node20',
   format: 'esm',
   sourcemap: true,
+  // Comments of libraries hold letters beyond Latin-1, and one such letter has node keep all of a file in two bytes each.
+  minifyWhitespace: true,
+  lineLimit: 120,
   banner,
   outdir: dist,
   absWorkingDir: root,
