@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { MigrationEvent } from '@cmt/contracts';
 import type { CopyState, Interval } from '../../apps/lab/src/demo/copies.ts';
 import { cells } from './cells.ts';
-import { FORGOTTEN, LOST, judge, mayLoseConnections, type Seen } from './verdict.ts';
+import { FORGOTTEN, LOST, LOST_WITH_CRIU, judge, mayLoseConnections, type Seen } from './verdict.ts';
 
 const cellNamed = (name: string) => {
   const cell = cells.find((each) => each.name === name);
@@ -110,6 +110,15 @@ describe('a container that is gone', () => {
   test('was not, when the other host held a copy', () => {
     const held = [...gone.intervals, during('host2', 'held', 50, 150)].sort((a, b) => a.from - b.from);
     expect(judge(early, { ...gone, intervals: held })).toMatchObject({ lost: true });
+  });
+
+  test('was lost with its CRIU when that was killed in a dump, and nobody saw it again', () => {
+    const killed = cellNamed('kill-source-criu:freeze-and-dump:during');
+    expect(judge(killed, gone)).toMatchObject({ end: LOST_WITH_CRIU, complaints: [], lost: false });
+    expect(complaintsOf(killed, { ...gone, state: 'rolled-back' })).toContain('says that the container runs');
+    const seenAgain = [...gone.intervals, during('host1', 'frozen', 105, 150)];
+    expect(judge(killed, { ...gone, intervals: seenAgain })).toMatchObject({ lost: true });
+    expect(judge(cellNamed('kill-source-runc:freeze-and-dump:during'), gone)).toMatchObject({ lost: true });
   });
 
   test('must not be said to run', () => {

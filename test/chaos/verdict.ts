@@ -9,15 +9,19 @@
  *   waiting to be retired. Then the processes died with their machine, which no migration can help; no other fault may
  *   end so, and no migration may then claim that the container runs. (A target that has all images by then restores it
  *   from them: the migration ends as done.)
+ * - Another: "lost with its CRIU". A CRIU killed in the instant in which processes run instructions that it has put into them
+ *   takes them with it, and only it knew what they were before. Seen dead from that instant on; docs/lifecycle.md, "Back".
  */
 import type { MigrationEvent, MigrationState } from '@cmt/contracts';
 import type { CopyState, Interval } from '../../apps/lab/src/demo/copies.ts';
 import type { Cell } from './cells.ts';
 
 export const LOST = 'lost with its host';
+export const LOST_WITH_CRIU = 'lost with its CRIU';
 /** Nobody knows of the migration any more: Redis was emptied. */
 export const FORGOTTEN = 'forgotten';
-export type End = MigrationState | typeof LOST | typeof FORGOTTEN;
+type Lost = typeof LOST | typeof LOST_WITH_CRIU;
+export type End = MigrationState | Lost | typeof FORGOTTEN;
 
 /** All that was seen of one cell. */
 export interface Seen {
@@ -55,15 +59,16 @@ export interface Verdict {
 export function judge(cell: Cell, seen: Seen): Verdict {
   const overlap = seen.copies.maxRunningAtOnce > 1;
   const gone = seen.copies.minRunnable < 1;
-  const excused = gone && isLostWithHost(cell, seen);
-  const end = excused && !isAlive(seen) ? LOST : seen.state;
+  const excuse = gone ? excuseFor(cell, seen) : null;
+  const excused = excuse !== null;
+  const end = excused && !isAlive(seen) ? excuse : seen.state;
   const complaints = [
     ...(seen.error === null ? [] : [seen.error]),
     ...(seen.struckAt === null ? ['the fault never struck'] : []),
     ...(overlap ? ['two copies ran at the same time'] : []),
     ...(gone && !excused ? ['for a moment no copy could have run'] : []),
     ...endComplaints(cell, seen, end),
-    ...(end === LOST ? [] : placeComplaints(seen)),
+    ...(isLost(end) ? [] : placeComplaints(seen)),
     ...seen.history,
     ...seen.connections,
     ...seen.leftovers.map((line) => `left: ${line}`),
@@ -100,6 +105,7 @@ export function safeEnds({ fault, station, when }: Cell): readonly End[] {
         : isUntouched
           ? ['done', 'rolled-back', 'refused']
           : ['done', 'rolled-back'];
+  if (fault === 'kill-source-criu') return [...usual, LOST_WITH_CRIU];
   if (fault === 'reboot-source') return isDecided ? ['done'] : ['done', LOST];
   if (fault === 'reboot-target' && (isDecided || station.mayBeDecided))
     return ['done', 'rolled-back', 'needs-operator', LOST];
@@ -113,7 +119,7 @@ function endComplaints(cell: Cell, { state, message, endedAt, struckAt }: Seen, 
   const safe = safeEnds(cell);
   const told = message === null ? '' : `: ${message}`;
   const wrong = safe.includes(end) ? [] : [`it ended as ${end}, expected ${safe.join(' or ')}${told}`];
-  if (end === LOST && state === 'rolled-back') wrong.push('it says that the container runs on the source');
+  if (isLost(end) && state === 'rolled-back') wrong.push('it says that the container runs on the source');
   return wrong;
 }
 
@@ -128,6 +134,19 @@ function placeComplaints({ state, source, target, intervals }: Seen): string[] {
   const right = alive.length === 1 && now.get(home) === 'running';
   return right ? [] : [`expected one running copy on ${home}, seen: ${where}`];
 }
+
+const isLost = (end: End | null): end is Lost => end === LOST || end === LOST_WITH_CRIU;
+
+function excuseFor(cell: Cell, seen: Seen): Lost | null {
+  if (isLostWithHost(cell, seen)) return LOST;
+  return isLostWithCriu(cell, seen) ? LOST_WITH_CRIU : null;
+}
+
+/** From the instant of the strike on nobody saw it again: one that was seen afterwards died of something else. */
+const isLostWithCriu = ({ fault }: Cell, { struckAt, intervals }: Seen): boolean =>
+  fault === 'kill-source-criu' &&
+  struckAt !== null &&
+  intervals.every(({ from, state }) => state === 'absent' || from <= struckAt);
 
 function isLostWithHost(cell: Cell, { source, target, struckAt, intervals, events }: Seen): boolean {
   if (struckAt === null || !cell.fault.startsWith('reboot-')) return false;

@@ -1,5 +1,5 @@
 /** Processes told apart across reuse of their ids: pid and start time name one process for ever (proc_pid_stat(5)). */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 
 /** Field 22 of /proc/PID/stat, clock ticks since boot; null when there is no such process, or only its zombie. */
 export async function startTimeOf(pid: number): Promise<string | null> {
@@ -16,6 +16,13 @@ export async function startTimeOf(pid: number): Promise<string | null> {
 /** Whether the very process that had this id and start time is still there. */
 export const isAlive = async (who: { readonly pid: number; readonly startTime: string }): Promise<boolean> =>
   (await startTimeOf(who.pid)) === who.startTime;
+
+/**
+ * Keeps the kernel from choosing a process, and all that it starts from then on, when memory runs out (proc_pid_oom_score_adj(5)).
+ * Changes nothing where this process has no right to, or that one is gone.
+ */
+export const spareFromOom = (pid: number): Promise<void> =>
+  writeFile(`/proc/${pid}/oom_score_adj`, '-1000').catch(() => undefined);
 
 /** Milliseconds since 1970 at which a process began, as exact as the kernel's clock ticks (10 ms). */
 export async function beganAt(startTime: string): Promise<number> {

@@ -18,7 +18,7 @@ import { CmtError, type ContainerId, type ContainerSummary, type HostName } from
 import { explainDump, RUNTIME_LOG } from '../criu/log.ts';
 import type { ProcessName } from '../machine.ts';
 import { isThere, removeTree } from '../mounts.ts';
-import { startTimeOf } from '../proc.ts';
+import { spareFromOom, startTimeOf } from '../proc.ts';
 import { ProcessError, run, start, tryRun, type Finished } from '../process.ts';
 import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup, thawCgroup } from './cgroup.ts';
 import { heldFrozen, startServing } from './serving.ts';
@@ -226,6 +226,7 @@ export class Runc implements Runtime {
       stdio: 'ignore',
       env: await this.#environment(plan.criuConfig),
     });
+    if (child.pid !== undefined) void spareFromOom(child.pid);
     const code = await endedOrStopped(child, plan.images, within(DUMP_LIMIT_MS, signal));
     if (code === 0) return;
     signal.throwIfAborted();

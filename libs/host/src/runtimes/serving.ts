@@ -10,7 +10,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { pidsBelow } from '../preflight/container-processes.ts';
-import { startTimeOf } from '../proc.ts';
+import { spareFromOom, startTimeOf } from '../proc.ts';
 import { startDetached } from '../process.ts';
 import type { ProcessName } from '../machine.ts';
 import { freezeOnce } from './cgroup.ts';
@@ -36,6 +36,7 @@ export async function startServing(
   const child = startDetached('sh', ['-c', WITH_FDS, 'sh', ...argv], [pages, 'pipe', 'ignore'], env);
   const { stdout, pid } = child;
   if (stdout === null || pid === undefined) throw new Error('sh cannot be started');
+  void spareFromOom(pid);
   const serves = new Promise<boolean>((resolve) => {
     stdout.once('data', () => resolve(true));
     stdout.once('close', () => resolve(false));
