@@ -10,11 +10,13 @@ import {
   type KnownSchedule,
 } from '@cmt/queue';
 import { Queue } from 'bullmq';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { workStarter } from '../../apps/coordinator/src/scheduled-work.ts';
+import { Ledger } from '../../libs/queue/src/ledger.ts';
 import { buildCmt, cmt, jsonLines } from '../support/cmt.ts';
 import { hostRecord } from '../support/host-record.ts';
 import { QUICK, requestOf, startQueueWorld, type QueueWorld } from '../support/queue-world.ts';
@@ -52,10 +54,12 @@ const move = (container: string): string[] => [
   'host2',
 ];
 
+const removalsDir = (): string => join(world.redis.dir, 'removed');
+
 /** The orders' side of a coordinator, until the test has ended. */
 function takingOrders(): { close(graceMs: number): Promise<void> } {
   const { keys: own, trust, logger } = world;
-  const [ledgerDir, removedDir] = [join(world.redis.dir, 'orders'), join(world.redis.dir, 'removed')];
+  const [ledgerDir, removedDir] = [join(world.redis.dir, 'orders'), removalsDir()];
   const redis = world.connection();
   return consumeOrders(
     { redis, trust, logger, keys: own, name: 'test', ledgerDir, removedDir, timing: QUICK },
@@ -182,9 +186,10 @@ describe('cmt schedule', () => {
       };
     }
     const isNoted = (name: string) =>
-      vi.waitFor(() => readFile(join(world.redis.dir, 'removed', `${name}.json`), 'utf8'), {
-        timeout: 15_000,
-      });
+      vi.waitFor(
+        async () => expect(await new Ledger(removalsDir(), z.unknown(), Infinity).find(name)).not.toBeNull(),
+        { timeout: 15_000 },
+      );
     const refused = { outcome: 'refused', failure: { code: 'REQUEST_FORGED' } };
     const begun = async (name: string): Promise<number> =>
       (await world.connection().zrange(keys.sagas, 0, -1)).filter((id) => id.startsWith(`${name}-`)).length;

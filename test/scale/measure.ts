@@ -3,7 +3,8 @@ import type { RedisConnection } from '@cmt/queue';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** How long a fleet is looked at that does nothing. */
+/** How long a fleet is left alone that has just begun, and then looked at while it does nothing. */
+const SETTLE_MS = 4_000;
 const IDLE_MS = 4_000;
 
 export interface Usage {
@@ -83,6 +84,7 @@ export async function idleRate(
   look: RedisConnection,
   groups: Parameters<typeof cpuSince>[0],
 ): Promise<{ commandsPerSecond: number; cpuMsPerSecond: Record<string, number> }> {
+  await pause(SETTLE_MS);
   const spent = await cpuSince(groups);
   const before = await countsOf(look);
   await pause(IDLE_MS);
@@ -97,14 +99,45 @@ export async function idleRate(
   };
 }
 
-/** Milliseconds of CPU of each group for a migration. */
-type PerMigration = Record<string, number>;
+/** Milliseconds of CPU of each group: all of it for a migration, and each second what the same group takes when it does nothing. */
+export interface Spent {
+  readonly perMigration: Record<string, number>;
+  readonly idlePerSecond: Record<string, number>;
+  readonly migrationsPerSecond: number;
+}
 
-/**
- * What BullMQ alone takes of the processors for a migration, as a share of what cmt takes with all that its hosts do beside: less touched
- * than a rate by what else the machine does.
- */
-export function cpuRatio(own: PerMigration, bare: PerMigration): number {
-  const sum = (spent: PerMigration): number => Object.values(spent).reduce((a, b) => a + b, 0);
-  return round(sum(bare) / sum(own), 2);
+/** Milliseconds of CPU for a migration, without what waiting, renewing and announcing take as long as it lasts. */
+export function workOf({ perMigration, idlePerSecond, migrationsPerSecond }: Spent): number {
+  const sum = (spent: Record<string, number>): number => Object.values(spent).reduce((a, b) => a + b, 0);
+  return round(sum(perMigration) - sum(idlePerSecond) / migrationsPerSecond, 2);
+}
+
+/** What BullMQ alone takes of the processors for a migration, as a share of what cmt takes: less touched than a rate by what else the machine does. */
+export const cpuRatio = (own: Spent, bare: Spent): number => round(workOf(bare) / workOf(own), 2);
+
+export const spentBy = (measured: {
+  readonly cpuMsPerMigration: Record<string, number>;
+  readonly idleCpuMsPerSecond: Record<string, number>;
+  readonly migrationsPerSecond: number;
+}): Spent => ({
+  perMigration: measured.cpuMsPerMigration,
+  idlePerSecond: measured.idleCpuMsPerSecond,
+  migrationsPerSecond: measured.migrationsPerSecond,
+});
+
+/** Of each migration by one of these processes: milliseconds of CPU. */
+export const perMigration = (seconds: Record<string, number>, migrations: number): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(seconds).map(([who, each]) => [who, round((each * 1000) / migrations, 2)]),
+  );
+
+const LOOK_MS = 100;
+
+/** Nothing in Redis tells of it, so it is looked at. @throws when it takes longer than an hour */
+export async function until(isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 3_600_000;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error('it did not end within an hour');
+    await pause(LOOK_MS);
+  }
 }

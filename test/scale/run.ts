@@ -3,9 +3,8 @@ import { CmtClient } from '@cmt/client';
 import { CoordinatorConfig, keys, MIGRATIONS_QUEUE, PREFIX } from '@cmt/contracts';
 import { run as runProgram, start } from '@cmt/host';
 import { loadKeyPair, openConnection, parseRedisUrl, type RedisConnection } from '@cmt/queue';
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { startTestRedis, type TestRedis } from '../support/redis.ts';
@@ -15,9 +14,13 @@ import {
   cpuSince,
   idleRate,
   mostCalled,
+  perMigration,
   quantile,
   round,
+  spentBy,
+  until,
   usageOf,
+  workOf,
   type Usage,
 } from './measure.ts';
 import { HostsSaw, JOBS_OF_A_MIGRATION, sidesOf, type BareOrder, type HostsOrder } from './orders.ts';
@@ -40,7 +43,6 @@ const ASKING = 32;
 export const PROBES = 20;
 /** What a coordinator works on at the same time, unless it is told otherwise. */
 const MIGRATIONS_AT_ONCE = CoordinatorConfig.shape.concurrency.parse(undefined);
-const LOOK_MS = 100;
 
 /** Everything is gone afterwards. @throws when a migration did not end as done, or none did for a minute */
 export async function measure(wanted: Wanted) {
@@ -52,15 +54,23 @@ export async function measure(wanted: Wanted) {
     const chain = await measureBare('chain', wanted, redis, look);
     const share = (bare: { migrationsPerSecond: number }): number =>
       round(own.migrationsPerSecond / bare.migrationsPerSecond, 2);
-    const spent = { ...own.cpuMsPerMigration, redis: own.redis.cpuMsPerMigration };
-    const work = cpuRatio(spent, flow.cpuMsPerMigration);
-    const ratios = { ratio: share(flow), ratioToChain: share(chain), cpuRatio: work };
+    const ownSpent = spentBy({ ...own, cpuMsPerMigration: withRedis(own) });
+    const ratios = {
+      ...{ ratio: share(flow), ratioToChain: share(chain) },
+      cpuRatio: cpuRatio(ownSpent, spentBy(flow)),
+      workMsPerMigration: { cmt: workOf(ownSpent), flow: workOf(spentBy(flow)) },
+    };
     return { v: 1, ...wanted, ...own, bare: { flow, chain }, ...ratios };
   } finally {
     look.disconnect();
     await redis.stop();
   }
 }
+
+const withRedis = (own: Awaited<ReturnType<typeof measureCmt>>) => ({
+  ...own.cpuMsPerMigration,
+  redis: own.redis.cpuMsPerMigration,
+});
 
 const tell = (line: string): void => void process.stderr.write(`scale: ${line}\n`);
 
@@ -239,14 +249,11 @@ async function startCoordinators(count: number, redis: TestRedis, trusted: strin
 }
 
 /** Migrations, probes included, that a coordinator has brought to their end: its own disk tells. */
-const endedBy = async (stateDir: string): Promise<number> =>
-  (await readdir(join(stateDir, 'ledger'))).filter((name) => name.endsWith('.json')).length;
-
-/** Of each migration by one of these processes: milliseconds of CPU. */
-const perMigration = (seconds: Record<string, number>, migrations: number): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(seconds).map(([who, each]) => [who, round((each * 1000) / migrations, 2)]),
-  );
+async function endedBy(stateDir: string): Promise<number> {
+  const dir = join(stateDir, 'ledger');
+  const logs = (await readdir(dir)).map((name) => readFile(join(dir, name), 'utf8'));
+  return new Set((await Promise.all(logs)).flatMap((log) => log.match(/^\S+(?= )/gm) ?? [])).size;
+}
 
 /** As many migrations as cmt has carried, in as many processes. */
 async function measureBare(
@@ -267,6 +274,7 @@ async function measureBare(
     [...asking, ...working].map((order) => startProgram('./bare-program.ts', order)),
   );
   try {
+    const idle = await idleRate(look, { programs });
     const before = await countsOf(look);
     const spent = await cpuSince({ programs });
     for (const program of programs) program.begin();
@@ -282,17 +290,9 @@ async function measureBare(
         ...perMigration(await spent(), migrations),
         redis: round(((after.cpuS - before.cpuS) * 1000) / migrations, 2),
       },
+      idleCpuMsPerSecond: idle.cpuMsPerSecond,
     };
   } finally {
     await Promise.all(programs.map((program) => program.stop()));
-  }
-}
-
-/** Nothing in Redis tells of it, so it is looked at. @throws when it takes longer than an hour */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 3_600_000;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error('it did not end within an hour');
-    await pause(LOOK_MS);
   }
 }

@@ -140,6 +140,7 @@ export class LegConsumer {
   async close(graceMs: number): Promise<void> {
     clearInterval(this.#stopLook);
     await this.#worker.close(graceMs);
+    await this.#ended.close();
     this.#bus.close();
   }
 

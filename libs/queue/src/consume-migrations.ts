@@ -126,6 +126,7 @@ class Coordinator {
     this.#reconciler.close();
     const isSpared = (jobId: string) => this.#leases.get(migrationOf(jobId))?.standsStill === true;
     await this.#worker.close(graceMs, { isSpared, ms: SPARED_MS });
+    await this.#ended.close();
     this.#bus.close();
     await within(
       this.#goodBye().catch(() => undefined),

@@ -117,9 +117,10 @@ class Orders {
       .catch((error: unknown) => this.#options.logger.debug({ err: error }, 'removals could not be read'));
   }
 
-  close(graceMs: number): Promise<void> {
+  async close(graceMs: number): Promise<void> {
     clearInterval(this.#removedLook);
-    return this.#worker.close(graceMs);
+    await this.#worker.close(graceMs);
+    await this.#obeyed.close();
   }
 
   async #answer(job: Job<unknown>, ownership: Ownership): Promise<Answer> {

@@ -146,7 +146,12 @@ export function consumeDrains(options: DrainsOptions, handler: DrainHandler): Co
     await over.record(lease.order.id, { endedAt: Date.now() });
     return {};
   });
-  return { close: (graceMs) => worker.close(graceMs) };
+  return {
+    close: async (graceMs) => {
+      await worker.close(graceMs);
+      await over.close();
+    },
+  };
 }
 
 interface Held {
