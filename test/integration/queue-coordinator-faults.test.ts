@@ -51,6 +51,31 @@ describe.concurrent('a coordinator', () => {
     expect(await stateOf(world, 'm1')).toBe('done');
   });
 
+  it('finds the leg of one before it while it stores what asks for it', async (context) => {
+    const world = await aWorld(context);
+    const release = promised();
+    const legs = recorder(() => release.promise);
+    const tasks: string[] = [];
+    world.worker('alpha', (leg, lease) => {
+      tasks.push(leg.task);
+      return legs.run(leg, lease);
+    });
+    const first = aProcess(context, { role: 'coordinator', url: world.redis.url, dir: world.redis.dir });
+    await submit(world, 'm1');
+    await Promise.all([first.hears('began'), legs.began]);
+    first.signal('SIGKILL');
+    world.coordinator(async (request, lease) => {
+      const legNames = [draftOf('alpha'), draftOf('alpha', 'inspect.1.2')];
+      await lease.save({}, reportOf(request, 'running'), legNames);
+      const both = legNames.map((draft) => lease.dispatch(draft, LIMITS, NEVER));
+      release.keep();
+      await Promise.all(both);
+      await lease.save({}, reportOf(request, 'done'));
+    });
+    await isDone(world, 'm1');
+    expect(tasks.sort()).toEqual(['inspect.1.1', 'inspect.1.2']);
+  });
+
   it('that is killed again and again loses no migration', async (context) => {
     const world = await aWorld(context);
     const orders = { role: 'coordinator', url: world.redis.url, dir: world.redis.dir } as const;

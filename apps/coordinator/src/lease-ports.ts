@@ -8,10 +8,19 @@ import {
   type DecisionRecord,
   type Lease,
   type LegDraft,
+  type LegName,
   type RedisConnection,
   type SeenHost,
 } from '@cmt/queue';
-import { placedAt, standsStill, type Journals, type Peer, type Placement, type Saga } from '@cmt/saga';
+import {
+  decide,
+  placedAt,
+  standsStill,
+  type Journals,
+  type Peer,
+  type Placement,
+  type Saga,
+} from '@cmt/saga';
 import { findTarget, refuseDrained, takePlaces } from './placing.ts';
 import type { LegOrder, Ports } from './ports.ts';
 
@@ -52,7 +61,7 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name, saved 
       ),
     save: async (saga, report) => {
       lease.standsStill = standsStill(saga);
-      await lease.save(saga, report);
+      await lease.save(saga, report, legsNow(saga));
       saved(saga, report);
     },
     onCancel: (asked) => onAbort(lease.cancelled, (reason) => asked(String(reason))),
@@ -63,6 +72,14 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name, saved 
     },
   };
 }
+
+/** Legs that the coordinator asks for as soon as this state is stored. */
+const legsNow = (saga: Saga): LegName[] =>
+  decide(saga).flatMap((command) =>
+    command.kind === 'leg' && command.notBefore <= thisClock.now()
+      ? [{ host: command.host, task: command.task }]
+      : [],
+  );
 
 const draftOf = ({ task, host, epoch, try: attempt, calls }: LegOrder): LegDraft => ({
   ...{ task, host, epoch, try: attempt },

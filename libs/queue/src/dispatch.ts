@@ -2,7 +2,8 @@
  * Runs a leg on its host and waits for its result.
  *
  * INVARIANTS
- * - A leg is looked up before it is added: a coordinator that takes over finds what its predecessor asked for.
+ * - A leg is looked up before it is added: a coordinator that takes over finds what its predecessor asked for. The look may have come
+ *   with the storing of the state that asks for the leg (lease.ts).
  * - An id that has failed is never added again (BullMQ would leave its parent waiting for ever).
  * - Losing the migration stops the waiting, never the leg: the next coordinator joins it.
  * - Before anything is written Redis is asked whether the migration is still ours: a process that stood still for longer than
@@ -24,7 +25,7 @@ import { obeying, pause } from './bounded.ts';
 import { sendControl, type Bus } from './bus.ts';
 import type { KeyPair } from './key-pair.ts';
 import { LegWatch, type DispatchLimits } from './leg-watch.ts';
-import { addLeg, legId, legStatus, openHostQueue, type LegStatus } from './leg-job.ts';
+import { addLeg, legId, legKey, legStatus, openHostQueue, type LegStatus } from './leg-job.ts';
 import { migrationJobId } from './migration-key.ts';
 import { Fenced } from './ownership.ts';
 import { runScript } from './script.ts';
@@ -77,11 +78,17 @@ export class Dispatcher {
 
   /**
    * The result of the leg, whoever asked for it first.
+   * @param seen whether it was asked for already, by a look of just now that found the migration to be ours; null when there was none
    * @throws {CmtError} HOST_UNREACHABLE when it did not end in time: whether it ran is unknown; INTERNAL when its job broke
    */
-  async dispatch(leg: Leg, claim: Claim, limits: DispatchLimits): Promise<LegResult> {
+  async dispatch(
+    leg: Leg,
+    claim: Claim,
+    limits: DispatchLimits,
+    seen: boolean | null = null,
+  ): Promise<LegResult> {
     const { owned } = claim;
-    const isThere = await obeying(this.#lookBefore(leg, claim.lease), owned);
+    const isThere = seen ?? (await obeying(this.#lookBefore(leg, claim.lease), owned));
     if (isThere) await obeying(this.#adopt(leg, claim.lease), owned);
     return await this.#result(leg, claim, limits, !isThere);
   }
@@ -100,8 +107,7 @@ export class Dispatcher {
 
   /** Whether the leg was asked for already. @throws {Fenced} */
   async #lookBefore(leg: Leg, lease: number): Promise<boolean> {
-    const job = `${PREFIX}:${hostQueue(leg.host)}:${legId(leg)}`;
-    const answer = await runScript(this.#redis, LOOK_BEFORE, [keys.saga(leg.migration), job], []);
+    const answer = await runScript(this.#redis, LOOK_BEFORE, [keys.saga(leg.migration), legKey(leg)], []);
     const [current, isThere] = answer as [string | null, number];
     refuseOther(current, lease);
     return isThere === 1;
@@ -117,8 +123,7 @@ export class Dispatcher {
   }
 
   async #adopt(leg: Leg, lease: number): Promise<void> {
-    const key = `${PREFIX}:${hostQueue(leg.host)}:${legId(leg)}`;
-    await runScript(this.#redis, ADOPT, [key], [lease]);
+    await runScript(this.#redis, ADOPT, [legKey(leg)], [lease]);
   }
 
   /** @param isNew it is to be added, once its end would be heard */

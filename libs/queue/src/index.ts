@@ -26,7 +26,7 @@ export {
 export { consumeOrders, type OrdersOptions, type WorkStarter } from './consume-orders.ts';
 export { addSchedule, removeSchedule, runSchedule, schedules, type KnownSchedule } from './schedules.ts';
 export type { Origin } from './open-migration.ts';
-export { Lease, type LegDraft } from './lease.ts';
+export { Lease, type LegDraft, type LegName } from './lease.ts';
 export type { DispatchLimits } from './leg-watch.ts';
 export {
   consumeLegs,

@@ -4,6 +4,8 @@
  * INVARIANTS
  * - Everything with an effect asserts the right first, and ends with the signal's reason once it is gone.
  * - Nothing is written that a later owner has not been protected from: state by the token, legs by the lease's number.
+ * - What was seen of a leg while the state was stored counts for a leg that is asked for because of that state, and at once: a
+ *   process that stood still in between looks again.
  */
 import {
   keys,
@@ -21,15 +23,22 @@ import type { Redis } from 'ioredis';
 import { obeying } from './bounded.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { tell } from './events.ts';
+import { legKey } from './leg-job.ts';
 import type { DispatchLimits } from './leg-watch.ts';
 import type { Ownership } from './ownership.ts';
 import { takePlaces, type PlacesAnswer, type PlacesAsked } from './places.ts';
 import type { Opener } from './seal.ts';
 import { readTuning } from './tune.ts';
-import { saveSaga, type StoredSaga, type TakenOver } from './store.ts';
+import { saveAndLook, type StoredSaga, type TakenOver } from './store.ts';
 
 /** A leg as the saga wants it; format and time of issue are added here. */
 export type LegDraft = Omit<Leg, 'v' | 'issuedAt' | 'migration'>;
+
+/** Names a leg of the migration. */
+export type LegName = Pick<Leg, 'host' | 'task'>;
+
+/** Milliseconds from the storing of a state to a leg that is asked for because of it: far less than a lock lives. */
+const AT_ONCE_MS = 1_000;
 
 export interface LeaseParts {
   readonly migration: MigrationId;
@@ -53,6 +62,8 @@ export class Lease {
   readonly #parts: LeaseParts;
   readonly #cancel = new AbortController();
   #onTuned: (tuning: Tuning) => void = () => undefined;
+  /** Which legs were there when the state was stored last; `until` on the clock of `performance.now()`. */
+  #seen: { readonly until: number; readonly legs: Map<string, boolean> } = { until: 0, legs: new Map() };
   /** The migration as it stood when it was taken over. */
   readonly stored: StoredSaga | null;
   /** A container stands still in this migration: a shutdown waits for it to go on. */
@@ -91,11 +102,18 @@ export class Lease {
     return obeying(takePlaces(redis, queue, { ...asked, migration: this.migration }), this.signal);
   }
 
-  /** Stores state and report; a change of the report's state is told to watchers in the same step. @throws {Fenced} */
-  async save(state: unknown, report: MigrationReport): Promise<void> {
+  /**
+   * Stores state and report; a change of the report's state is told to watchers in the same step.
+   * @param next legs that are asked for because of that state: looked up in the same step
+   * @throws {Fenced}
+   */
+  async save(state: unknown, report: MigrationReport, next: readonly LegName[] = []): Promise<void> {
     this.assertOwned();
     const { redis, token, host } = this.#parts;
-    await obeying(saveSaga(redis, token, state, report, host), this.signal);
+    const until = performance.now() + AT_ONCE_MS;
+    const jobs = next.map((leg) => legKey({ ...leg, migration: this.migration }));
+    const found = await obeying(saveAndLook(redis, token, { state, report, host }, jobs), this.signal);
+    this.#seen = { until, legs: new Map(jobs.map((job, at) => [job, found[at] === true])) };
   }
 
   /**
@@ -108,7 +126,16 @@ export class Lease {
     this.assertOwned();
     const leg: Leg = { ...draft, v: 1, migration: this.migration, issuedAt: Date.now() };
     const claim = { lease: this.#parts.takenOver.number, owned: this.signal, stop };
-    return await this.#parts.dispatcher.dispatch(leg, claim, limits);
+    return await this.#parts.dispatcher.dispatch(leg, claim, limits, this.#takeSeen(leg));
+  }
+
+  /** Whether that leg was asked for before, when the state was stored just now; null when that is to be looked up. */
+  #takeSeen(leg: Leg): boolean | null {
+    const { until, legs } = this.#seen;
+    const job = legKey(leg);
+    const seen = performance.now() < until ? legs.get(job) : undefined;
+    legs.delete(job);
+    return seen ?? null;
   }
 
   /** Tells those who watch. States are told by `save`. */

@@ -21,6 +21,10 @@ import { traced } from './traces.ts';
 /** Unique on its host: `<migration>_<task>`. A migration's id has no `_`, and BullMQ wants no `:`. */
 export const legId = ({ migration, task }: Pick<Leg, 'migration' | 'task'>): string => `${migration}_${task}`;
 
+/** Where the job of a leg is. */
+export const legKey = ({ host, ...leg }: Pick<Leg, 'host' | 'migration' | 'task'>): string =>
+  `${PREFIX}:${hostQueue(host)}:${legId(leg)}`;
+
 /** What the job of a leg holds. `lease` is unsigned: lying about it only gets a leg refused. */
 export const LegJob = z.object({ sealed: z.unknown(), lease: z.number() });
 
@@ -150,7 +154,7 @@ export async function becomesWanted(
   lease: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const key = `${PREFIX}:${hostQueue(leg.host)}:${legId(leg)}`;
+  const key = legKey(leg);
   const deadline = performance.now() + ADOPT_MS;
   while (performance.now() < deadline) {
     await pause(ADOPT_LOOK_MS, signal);

@@ -67,7 +67,9 @@ if ARGV[7] ~= '0' then
   redis.call('PEXPIRE', KEYS[2], ARGV[7])
   redis.call('PEXPIRE', KEYS[3], ARGV[7])
 end
-return redis.call('HINCRBY', KEYS[2], 'version', 1)
+local answer = { redis.call('HINCRBY', KEYS[2], 'version', 1) }
+for at = 7, #KEYS do answer[at - 5] = redis.call('EXISTS', KEYS[at]) end
+return answer
 `;
 
 /**
@@ -81,11 +83,33 @@ export async function saveSaga(
   report: MigrationReport,
   host: string,
 ): Promise<void> {
+  await saveAndLook(redis, token, { state, report, host }, []);
+}
+
+/** What is stored, and who stores it. */
+export interface ToStore {
+  readonly state: unknown;
+  readonly report: MigrationReport;
+  readonly host: string;
+}
+
+/**
+ * The same, and a look in the same step.
+ * @param jobs keys
+ * @returns of each whether it was there
+ * @throws {Fenced} when `token` does not hold the lock
+ */
+export async function saveAndLook(
+  redis: Redis,
+  token: string,
+  { state, report, host }: ToStore,
+  jobs: readonly string[],
+): Promise<boolean[]> {
   const { id } = report;
-  const version = await runScript(
+  const answer = await runScript(
     redis,
     SAVE,
-    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas, keys.open, keys.tally],
+    [lockKey(id), keys.saga(id), keys.events(id), keys.sagas, keys.open, keys.tally, ...jobs],
     [
       token,
       JSON.stringify(state),
@@ -99,7 +123,8 @@ export async function saveSaga(
       JSON.stringify(talliesOf(report)),
     ],
   );
-  if (version === 0) throw new Fenced('another coordinator has taken the migration over');
+  if (answer === 0) throw new Fenced('another coordinator has taken the migration over');
+  return (answer as number[]).slice(1).map((found) => found === 1);
 }
 
 /** Why a migration ends. */
@@ -118,7 +143,7 @@ export async function endUnreadable(
 ): Promise<void> {
   const [report, state] = await reaching(redis, redis.hmget(keys.saga(id), 'report', 'state'));
   if (report == null) return;
-  const version = await runScript(
+  const answer = await runScript(
     redis,
     SAVE,
     [lockKey(id), keys.saga(id), keys.events(id), keys.sagas, keys.open, keys.tally],
@@ -135,7 +160,7 @@ export async function endUnreadable(
       '[]',
     ],
   );
-  if (version === 0) throw new Fenced('another coordinator has taken the migration over');
+  if (answer === 0) throw new Fenced('another coordinator has taken the migration over');
 }
 
 const CLAIM = `
