@@ -17,7 +17,7 @@ for (const stream of [process.stdout, process.stderr])
 process.exit();
 
 async function run(argv: readonly string[]): Promise<void> {
-  const program = buildProgram(versionBeside());
+  const program = buildProgram(versionBeside(), argv[2]);
   if (argv.length === 2) {
     program.outputHelp({ error: true });
     process.exitCode = ExitCode.usage;
