@@ -8,9 +8,10 @@ import { RuntimeName } from './runtime.ts';
 
 /**
  * How memory moves. `auto` is pre-copy where both kernels track dirty pages, else stop-and-copy. `post-copy`: pages follow the
- * container while it runs, which from the switch on needs both hosts until the last one is in; so it is asked for, never chosen.
+ * container while it runs, which from the switch on needs both hosts until the last one is in; so it is asked for, here or by
+ * `OnNoConvergence`, and never chosen otherwise. `hybrid`: rounds of pre-copy first, and what they leave follows.
  */
-export const Mode = z.enum(['auto', 'stop-and-copy', 'pre-copy', 'post-copy']);
+export const Mode = z.enum(['auto', 'stop-and-copy', 'pre-copy', 'post-copy', 'hybrid']);
 export type Mode = z.infer<typeof Mode>;
 
 /** What happens when rounds of pre-copy cannot bring the blackout into its budget. */

@@ -1,7 +1,7 @@
 import type { HostCosts, MigrationOptions, RoundFigures } from '@cmt/contracts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { converge, roundsImpossible, type Verdict } from './converge.ts';
+import { converge, convergeWithoutRounds, roundsImpossible, type Verdict } from './converge.ts';
 import { predictBlackout, type Measured } from './predict.ts';
 import { facts, request } from '../test/world.ts';
 
@@ -32,7 +32,10 @@ function measured(
     };
   });
   const { dump = [], files = [], restore = [] } = costs;
-  return { rounds, memory, sharedFiles: true, sourceCosts: { dump, files }, targetCosts: { restore } };
+  return {
+    ...{ rounds, memory, postCopy: false, sharedFiles: true },
+    ...{ sourceCosts: { dump, files }, targetCosts: { restore } },
+  };
 }
 
 const options = (more: Partial<MigrationOptions> = {}): MigrationOptions =>
@@ -106,8 +109,16 @@ describe('without convergence', () => {
     });
   });
 
-  it('goes on with post-copy when that is asked for', () => {
-    expect(verdictOn(stuck, { onNoConvergence: 'post-copy' }).next).toBe('post-copy');
+  it('goes on with post-copy when that is asked for, whose blackout has no part of what is left', () => {
+    const verdict = verdictOn(stuck, { onNoConvergence: 'post-copy' });
+    expect(verdict).toMatchObject({
+      next: 'post-copy',
+      note: expect.stringMatching(/^rounds no longer help: post-copy, predicted blackout \d+ ms$/) as string,
+      predicted: { remaining: 0 },
+    });
+    const switched = verdictOn(stuck);
+    if (!('predicted' in verdict && 'predicted' in switched)) throw new Error('nothing was predicted');
+    expect(verdict.predicted.totalMs).toBeLessThan(switched.predicted.totalMs / 10);
   });
 
   it('gives up when that is asked for', () => {
@@ -119,6 +130,52 @@ describe('without convergence', () => {
 
   it('asks for no policy when the budget fits', () => {
     expect(verdictOn([250_000, 1000], { onNoConvergence: 'abort' }).next).toBe('switch');
+  });
+});
+
+describe('hybrid', () => {
+  const costs = { dump: [{ bytes: 1e6, ms: 60 }], ...quickRestore };
+  it.each<[title: string, pages: number[], more: Partial<MigrationOptions>, next: string, says: RegExp]>([
+    ['has none where none may be had', [], { maxRounds: 0 }, 'post-copy', /--max-rounds\): post-copy/],
+    [
+      'lets what is left follow, however little',
+      [250_000, 10],
+      {},
+      'post-copy',
+      /is left follows: post-copy/,
+    ],
+    ['goes on while rounds help', [250_000, 100_000], {}, 'round', /^round$/],
+    ['lets the rest follow when they do not', [250_000, 250_000], {}, 'post-copy', /longer help: post-copy/],
+    [
+      'gives up instead when that is asked for',
+      [250_000, 250_000],
+      { onNoConvergence: 'abort' },
+      'abort',
+      /help/,
+    ],
+  ])('%s', (_, pages, more, next, says) => {
+    const verdict = verdictOn(pages, { mode: 'hybrid', ...more }, { costs });
+    expect([verdict.next, said(verdict)]).toEqual([next, expect.stringMatching(says)]);
+  });
+
+  it('has a round even where everything fits the budget at once', () => {
+    const given = { memory: 1e6, costs };
+    expect(verdictOn([], {}, given).next).toBe('switch');
+    expect(verdictOn([], { mode: 'hybrid' }, given).next).toBe('round');
+  });
+});
+
+describe('where there can be no rounds', () => {
+  const large: Measured = measured([], { costs: quickRestore });
+  const small: Measured = { ...large, memory: 1e6 };
+  it.each<[more: Partial<MigrationOptions>, of: Measured, next: string]>([
+    [{ mode: 'auto' }, large, 'switch'],
+    [{ mode: 'auto', onNoConvergence: 'post-copy' }, large, 'post-copy'],
+    [{ mode: 'auto', onNoConvergence: 'post-copy' }, small, 'switch'],
+    [{ mode: 'stop-and-copy', onNoConvergence: 'post-copy' }, large, 'switch'],
+    [{ mode: 'post-copy' }, small, 'post-copy'],
+  ])('%o', (more, of, next) => {
+    expect(convergeWithoutRounds('no rounds', of, options(more)).next).toBe(next);
   });
 });
 

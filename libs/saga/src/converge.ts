@@ -22,26 +22,55 @@ export type Verdict =
   | { readonly next: 'switch' | 'post-copy'; readonly note: string; readonly predicted: Prediction }
   | { readonly next: 'abort'; readonly failure: Failure; readonly predicted: Prediction };
 
-/** Whether to run another round of pre-copy after these, and what to do otherwise. */
+/** Whether to run another round of pre-copy after these, and what to do otherwise. Judged is a switch that carries all that is left. */
 export function converge(measured: Measured, options: MigrationOptions): Verdict {
   const predictions = predictionsOf(measured);
   const predicted = predictions.at(-1) ?? predictBlackout(measured);
-  const blackout = `predicted blackout ${predicted.totalMs.toFixed(0)} ms`;
-  if (predicted.totalMs <= options.maxDowntimeMs) {
-    const note = `${blackout} fits the budget of ${options.maxDowntimeMs} ms`;
-    return { next: 'switch', note, predicted };
+  // Who asks for rounds and then post-copy gets a round, and what it leaves follows, however little that is.
+  const isHybrid = options.mode === 'hybrid';
+  if (predicted.totalMs <= options.maxDowntimeMs && !(isHybrid && measured.rounds.length === 0)) {
+    const note = `${expected(predicted)} fits the budget of ${options.maxDowntimeMs} ms`;
+    return isHybrid ? following('what is left follows', measured) : { next: 'switch', note, predicted };
   }
   const why = mustStop(measured, predictions, options) ?? noHelp(predictions);
-  if (why === null) return { next: 'round' };
-  if (options.onNoConvergence !== 'abort')
-    return { next: options.onNoConvergence, note: `${why}: ${blackout}`, predicted };
-  return { next: 'abort', failure: noConvergence(why, predicted, options), predicted };
+  return why === null ? { next: 'round' } : withoutConvergence(why, predicted, measured, options);
 }
 
-/** Whether the kernel of the source can do rounds at all, and what to say when it cannot. */
+/** What becomes of a migration whose rounds are over, with or without any, and whose blackout would exceed its budget. */
+function withoutConvergence(
+  why: string,
+  predicted: Prediction,
+  measured: Measured,
+  { mode, onNoConvergence, maxDowntimeMs }: MigrationOptions,
+): Verdict {
+  if (onNoConvergence === 'abort')
+    return { next: 'abort', failure: noConvergence(why, predicted, maxDowntimeMs), predicted };
+  if (mode === 'hybrid' || onNoConvergence === 'post-copy') return following(why, measured);
+  return { next: 'switch', note: `${why}: ${expected(predicted)}`, predicted };
+}
+
+function following(why: string, measured: Measured): Verdict {
+  const predicted = predictBlackout({ ...measured, postCopy: true });
+  return { next: 'post-copy', note: `${why}: post-copy, ${expected(predicted)}`, predicted };
+}
+
+const expected = ({ totalMs }: Prediction): string => `predicted blackout ${totalMs.toFixed(0)} ms`;
+
+/** How a migration goes on that can have no rounds, for this reason. */
+export function convergeWithoutRounds(why: string, measured: Measured, options: MigrationOptions): Verdict {
+  const predicted = predictBlackout(measured);
+  const mayFollow = hasRounds(options) && options.onNoConvergence === 'post-copy';
+  if (mayFollow && predicted.totalMs > options.maxDowntimeMs) return following(why, measured);
+  return { next: options.mode === 'post-copy' ? 'post-copy' : 'switch', note: why, predicted };
+}
+
+/** Whether this mode runs rounds where the kernel can. */
+export const hasRounds = ({ mode }: Pick<MigrationOptions, 'mode'>): boolean =>
+  mode === 'auto' || mode === 'pre-copy' || mode === 'hybrid';
+
+/** Whether rounds can be run at all, and what to say when they cannot. */
 export function roundsImpossible(options: MigrationOptions, source: HostFacts): string | null {
-  if (options.mode === 'stop-and-copy' || options.mode === 'post-copy')
-    return `no pre-dump rounds: --mode ${options.mode}`;
+  if (!hasRounds(options)) return `no pre-dump rounds: --mode ${options.mode}`;
   if (source.features.dirtyTracking) return null;
   return `no pre-dump rounds: the kernel of ${source.name} does not track dirty pages`;
 }
@@ -85,13 +114,9 @@ function noHelp([, ...afterEach]: readonly Prediction[]): string | null {
   return last <= best * (1 + IMPROVEMENT) || since >= PATIENCE ? 'rounds no longer help' : null;
 }
 
-const noConvergence = (
-  why: string,
-  { totalMs }: Prediction,
-  { maxDowntimeMs }: MigrationOptions,
-): Failure => ({
+const noConvergence = (why: string, { totalMs }: Prediction, budget: number): Failure => ({
   code: 'NO_CONVERGENCE',
-  details: { why, predicted: Math.round(totalMs), budget: maxDowntimeMs },
+  details: { why, predicted: Math.round(totalMs), budget },
 });
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

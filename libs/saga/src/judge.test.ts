@@ -33,7 +33,9 @@ const cases: [code: string, severity: 'hard' | 'soft' | 'note', change: Change][
   ['NO_LAZY_PAGES', 'hard', { options: { mode: 'post-copy' }, source: unable('alpha') }],
   ['NO_LAZY_PAGES', 'hard', { options: { mode: 'post-copy' }, target: unable('beta') }],
   ['POST_COPY_RISK', 'note', { options: { mode: 'post-copy' } }],
-  ['POST_COPY_MISSING', 'hard', { options: { onNoConvergence: 'post-copy' } }],
+  ['POST_COPY_RISK', 'note', { options: { onNoConvergence: 'post-copy' } }],
+  ['POST_COPY_RISK', 'note', { options: { mode: 'hybrid' }, source: facts('alpha', true) }],
+  ['NO_LAZY_PAGES', 'hard', { options: { onNoConvergence: 'post-copy' }, target: unable('beta') }],
   ['ARCH_DIFFERS', 'hard', { target: { arch: 'arm64' } }],
   ['CRIU_VERSION_DIFFERS', 'soft', { target: { criu: '4.0' } }],
   ['RUNTIME_VERSION_DIFFERS', 'soft', { target: { runtimes: { runc: '1.1' } } }],
@@ -61,6 +63,13 @@ describe('judge', () => {
     expect(finding).toMatchObject({ code, severity });
     expect(finding?.message).toMatch(/alpha|beta/);
     expect(finding?.remedy).not.toBe('');
+  });
+
+  it('has no hybrid where there can be no rounds, and names the mode that is the same without', () => {
+    const findings = judge(evidence({ options: { mode: 'hybrid' }, source: facts('alpha', false) }));
+    expect(blocking(findings, true)).toMatchObject([
+      { code: 'NO_DIRTY_TRACKING', remedy: expect.stringContaining('--mode post-copy') as string },
+    ]);
   });
 
   it('forces exactly the soft ones', () => {

@@ -13,7 +13,6 @@ export interface Evidence {
 export function judge(evidence: Evidence): Finding[] {
   return [
     ...tools(evidence),
-    ...convergence(evidence),
     ...postCopyFindings(evidence.options, evidence.source, evidence.survey.facts),
     ...lazyFindings(evidence.options, evidence.inspection, evidence.survey.facts),
     ...versions(evidence),
@@ -82,7 +81,9 @@ const tools: Rule = ({ options, inspection, source, survey }) => {
         'NO_DIRTY_TRACKING',
         source.name,
         `the kernel of ${source.name} does not track dirty pages`,
-        'Use --mode auto without --on-no-convergence abort: the same plan with zero rounds.',
+        options.mode === 'hybrid'
+          ? 'Use --mode post-copy: the same without rounds.'
+          : 'Use --mode auto without --on-no-convergence abort: the same plan with zero rounds.',
       ),
     ),
     ...when(options.mode === 'auto' && !needsRounds(options) && !source.features.dirtyTracking, () =>
@@ -96,22 +97,9 @@ const tools: Rule = ({ options, inspection, source, survey }) => {
   ];
 };
 
-/** Rounds have to come to an end in one of the ways that are there. */
-const convergence: Rule = ({ options, survey }) =>
-  when(hasRounds(options) && options.onNoConvergence === 'post-copy', () =>
-    hard(
-      'POST_COPY_MISSING',
-      survey.facts.name,
-      `this version of cmt has no post-copy to ${survey.facts.name} after pre-dump rounds`,
-      'Use --on-no-convergence switch or abort, or --mode post-copy from the beginning.',
-    ),
-  );
-
-const hasRounds = ({ mode }: MigrationOptions): boolean => mode === 'auto' || mode === 'pre-copy';
-
 /** Whoever would rather not move than stand still for long wants to know how long that would be. */
 const needsRounds = ({ mode, onNoConvergence }: MigrationOptions): boolean =>
-  mode === 'pre-copy' || (mode === 'auto' && onNoConvergence === 'abort');
+  mode === 'pre-copy' || mode === 'hybrid' || (mode === 'auto' && onNoConvergence === 'abort');
 
 const versions: Rule = ({ inspection, source, survey: { facts: target } }) => [
   ...when(source.arch !== target.arch, () =>

@@ -32,7 +32,7 @@ describe('a line through costs', () => {
 
 describe('a predicted blackout', () => {
   const known: Measured = {
-    ...{ rounds: [], memory: 100e6, sharedFiles: false },
+    ...{ rounds: [], memory: 100e6, postCopy: false, sharedFiles: false },
     sourceCosts: { dump: [{ bytes: 1e6, ms: 60 }], files: [{ bytes: 0, ms: 30 }] },
     targetCosts: { restore: [{ bytes: 100e6, ms: 400 }] },
   };
@@ -62,6 +62,18 @@ describe('a predicted blackout', () => {
   it('goes by the bytes sent where CRIU’s figures could not be read', () => {
     const rounds = [round(0, 1000, { bytesSent: 90e6 }), round(0, 2000, { bytesSent: 50e6, ms: 5000 })];
     expect(predictBlackout({ ...known, rounds }).remaining).toBe(50e6);
+  });
+
+  it('of post-copy has neither the dump nor the restore of what follows', () => {
+    const following = predictBlackout({ ...known, postCopy: true });
+    expect(following.remaining).toBe(0);
+    expect(following.dumpMs + following.restoreMs).toBeLessThan(200);
+    // What rounds have brought is restored before it runs.
+    const rounds = [round(24_000, 1000), round(1000, 2000, { pagesSkipped: 23_000 })];
+    const after = predictBlackout({ ...known, postCopy: true, rounds });
+    expect(after.remaining).toBe(0);
+    expect(after.restoreMs).toBeGreaterThan(300);
+    expect(after.restoreMs).toBeLessThan(predictBlackout({ ...known, rounds }).restoreMs);
   });
 
   it('restores all pages, whatever round they came in', () => {

@@ -10,6 +10,8 @@ export interface Measured {
   readonly rounds: readonly RoundFigures[];
   /** Bytes of memory that a dump without rounds would carry. */
   readonly memory: number;
+  /** What rounds have not brought follows the container, outside the blackout. */
+  readonly postCopy: boolean;
   /** Nothing is carried but memory. */
   readonly sharedFiles: boolean;
   readonly sourceCosts: Pick<HostCosts, 'dump' | 'files'>;
@@ -26,10 +28,12 @@ const ASSUMED_FILES_MS = 100;
 
 /** The blackout after these rounds. */
 export function predictBlackout(measured: Measured): Prediction {
-  const remaining = remainingBytes(measured);
+  const left = remainingBytes(measured);
+  const remaining = measured.postCopy ? 0 : left;
   const dumpMs = costOf(dumpLine(measured), remaining);
   const filesMs = filesCost(measured, dumpMs);
-  const restoreMs = costOf(fitted(measured.targetCosts.restore, ASSUMED_RESTORE), memoryNow(measured));
+  const restored = Math.max(0, memoryNow(measured) - (measured.postCopy ? left : 0));
+  const restoreMs = costOf(fitted(measured.targetCosts.restore, ASSUMED_RESTORE), restored);
   return { totalMs: dumpMs + filesMs + restoreMs, dumpMs, filesMs, restoreMs, remaining };
 }
 
@@ -51,7 +55,7 @@ function remainingBytes({ rounds, memory }: Measured): number {
 const written = ({ pagesWritten, bytesSent }: RoundFigures): number =>
   pagesWritten > 0 ? pagesWritten * PAGE : bytesSent;
 
-/** Everything is restored, whatever round it came in. */
+/** Whatever round it came in: CRIU fills a copy from parent images before it runs, those of a lazy restore too. */
 function memoryNow({ rounds, memory }: Measured): number {
   const last = rounds.at(-1);
   return last === undefined ? memory : Math.max(memory, (last.pagesWritten + last.pagesSkipped) * PAGE);

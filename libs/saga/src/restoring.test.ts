@@ -1,3 +1,4 @@
+import type { Failure } from '@cmt/contracts';
 import { describe, expect, it } from 'vitest';
 import { inspection, play, request, survey } from '../test/world.ts';
 import { blocking } from './judge.ts';
@@ -52,6 +53,38 @@ describe('post-copy', () => {
   it('is predicted without the memory', () => {
     const predicted = (mode: string) => play(request({ mode })).saga.predicted?.totalMs ?? 0;
     expect(predicted('post-copy')).toBeLessThan(predicted('stop-and-copy'));
+  });
+
+  it.each([
+    ['hybrid', { mode: 'hybrid' }, true],
+    ['a policy', { maxDowntimeMs: 1, onNoConvergence: 'post-copy' }, true],
+    ['a policy, without dirty tracking', { maxDowntimeMs: 1, onNoConvergence: 'post-copy' }, false],
+  ])('is what %s ends in', (_, options, dirtyTracking) => {
+    const { saga: other } = play(request(options), { dirtyTracking });
+    expect([other.end, other.rounds.length > 0]).toEqual(['done', dirtyTracking]);
+    const rounds = other.rounds.length;
+    expect(call('freeze-and-dump', other).input).toMatchObject({ postCopy: true, rounds });
+    expect(call('restore-and-hold', other).input).toMatchObject({ postCopy: true, lazy: true });
+  });
+
+  it('is what a policy ends in only where the budget does not fit', () => {
+    const options = { maxDowntimeMs: 60_000, onNoConvergence: 'post-copy' };
+    for (const dirtyTracking of [true, false])
+      expect(play(request(options), { dirtyTracking }).saga).not.toHaveProperty('postCopy');
+  });
+
+  it('is decided anew by another try', () => {
+    const failure: Failure = {
+      code: 'TRANSFER_BROKEN',
+      details: { host: 'alpha', peer: 'beta', bytes: 0, reason: '' },
+    };
+    const faults = [{ step: 'freeze-and-dump' as const, times: 1, failure }];
+    const { saga: other, sagas } = play(request({ mode: 'hybrid' }), { dirtyTracking: true, faults });
+    expect([other.end, other.epoch]).toEqual(['done', 2]);
+    expect(sagas.find(({ epoch, stage }) => epoch === 2 && stage === 'prepare')).toMatchObject({
+      postCopy: false,
+    });
+    expect(other.postCopy).toBe(true);
   });
 
   it('is asked of nobody in any other mode', () => {

@@ -1,5 +1,6 @@
 /** Whether a copy runs before its memory is there, and whence that comes: images on its own host, or the frozen source. Pure. */
 import type { Finding, HostFacts, HostName, Inspection, MigrationOptions } from '@cmt/contracts';
+import { hasRounds } from './converge.ts';
 import type { Saga } from './state.ts';
 
 /**
@@ -8,18 +9,23 @@ import type { Saga } from './state.ts';
  */
 export const LAZY_FROM = 64 * 1024 * 1024;
 
-/** Pages stay at the source, and are served to the copy while it runs (docs/decisions/0013). */
-export const isPostCopy = ({ request }: Pick<Saga, 'request'>): boolean =>
-  request.options.mode === 'post-copy';
+/** Pages that no round has brought stay at the source, and are served to the copy while it runs (docs/decisions/0013). */
+export const isPostCopy = ({ request, postCopy }: Pick<Saga, 'request' | 'postCopy'>): boolean =>
+  request.options.mode === 'post-copy' || postCopy === true;
 
-/** Never after pre-dump rounds: a chain of images has not been seen to be served whole. */
-export function isLazy({ request, inspection, survey, rounds }: Saga): boolean {
-  if (inspection === null || rounds.length > 0 || survey?.facts.features.lazyPages !== true) return false;
-  return wantsLazy(request.options, inspection);
+/** Whether the options allow post-copy at all, from the beginning or once rounds have not helped. */
+export const allowsPostCopy = ({ mode, onNoConvergence }: MigrationOptions): boolean =>
+  mode === 'post-copy' || mode === 'hybrid' || (hasRounds({ mode }) && onNoConvergence === 'post-copy');
+
+/** From images alone never after rounds: CRIU fills a copy from parent images before it runs all the same. */
+export function isLazy(saga: Saga): boolean {
+  const { request, inspection, survey, rounds } = saga;
+  if (inspection === null || survey?.facts.features.lazyPages !== true) return false;
+  return isPostCopy(saga) || (rounds.length === 0 && wantsLazy(request.options, inspection));
 }
 
-const wantsLazy = ({ restore, mode }: MigrationOptions, { memory }: Inspection): boolean =>
-  mode === 'post-copy' || restore === 'lazy' || (restore === 'auto' && memory >= LAZY_FROM);
+const wantsLazy = ({ restore }: MigrationOptions, { memory }: Inspection): boolean =>
+  restore === 'lazy' || (restore === 'auto' && memory >= LAZY_FROM);
 
 /** What to say when the target cannot do it: against the migration only where it was asked for. */
 export function lazyFindings(
@@ -27,7 +33,7 @@ export function lazyFindings(
   inspection: Inspection,
   target: HostFacts,
 ): Finding[] {
-  if (target.features.lazyPages || options.mode === 'post-copy' || !wantsLazy(options, inspection)) return [];
+  if (target.features.lazyPages || allowsPostCopy(options) || !wantsLazy(options, inspection)) return [];
   const why = `${target.name} cannot fill memory behind a running container (userfaultfd, cgroup2 and perl are needed)`;
   const finding = { code: 'NO_LAZY_PAGES', host: target.name, message: `${why}: it is restored complete` };
   if (options.restore === 'auto')
@@ -44,18 +50,21 @@ export function lazyFindings(
 
 /** What stands against post-copy on either host, or else what it risks. */
 export function postCopyFindings(options: MigrationOptions, source: HostFacts, target: HostFacts): Finding[] {
-  if (options.mode !== 'post-copy') return [];
+  if (!allowsPostCopy(options)) return [];
   const unable = [source, target].filter(({ features }) => !features.lazyPages);
-  if (unable.length === 0) return [risk(source.name, target.name)];
+  if (unable.length === 0) return [risk(source.name, target.name, options)];
   return unable.map(({ name }) => ({
     ...{ code: 'NO_LAZY_PAGES', severity: 'hard', host: name },
     message: `${name} cannot do post-copy (userfaultfd, cgroup2 and perl are needed)`,
-    remedy: 'Use another --mode.',
+    remedy: hasPolicyOnly(options) ? 'Use --on-no-convergence switch or abort.' : 'Use another --mode.',
   }));
 }
 
-const risk = (source: HostName, target: HostName): Finding => ({
+const risk = (source: HostName, target: HostName, options: MigrationOptions): Finding => ({
   ...{ code: 'POST_COPY_RISK', severity: 'note', host: target },
-  message: `until its last page has come the container on ${target} needs ${source} and the link; if one fails it is killed`,
-  remedy: `It stands frozen on ${source} then, as it was at the switch, for \`cmt resolve\`. No other --mode has that risk.`,
+  message: `${hasPolicyOnly(options) ? 'if rounds do not bring the blackout into its budget: ' : ''}until its last page has come the container on ${target} needs ${source} and the link; if one fails it is killed`,
+  remedy: `It stands frozen on ${source} then, as it was at the switch, for \`cmt resolve\`. Without post-copy there is no such risk.`,
 });
+
+/** Post-copy is what rounds may end in, and not what was asked for in any case. */
+const hasPolicyOnly = ({ mode }: MigrationOptions): boolean => mode !== 'post-copy' && mode !== 'hybrid';

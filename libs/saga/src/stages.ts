@@ -1,11 +1,10 @@
 /** From each stage to the next, when its work has ended well. Pure. */
 import type { Failure, HookName, HookOutcome, MigrationOptions } from '@cmt/contracts';
-import { converge, roundsImpossible } from './converge.ts';
+import { converge, convergeWithoutRounds, roundsImpossible, type Verdict } from './converge.ts';
 import { hooksOf } from './decide.ts';
 import { blocking, judge } from './judge.ts';
 import { passOver } from './placing.ts';
-import { predictBlackout, type Measured } from './predict.ts';
-import { isPostCopy } from './restoring.ts';
+import type { Measured } from './predict.ts';
 import { enter, type Saga } from './state.ts';
 import { afterDiscard, afterResume, forward, stopWith, turnBack } from './turning.ts';
 
@@ -115,23 +114,26 @@ const refusal = (against: readonly { code: string }[], container: string, host: 
 
 function intoRounds(saga: Saga, at: number): Saga {
   if (saga.sourceFacts === null) return saga;
-  const roundsNote = roundsImpossible(saga.request.options, saga.sourceFacts);
-  if (roundsNote === null) return afterRound(saga, at);
-  return intoSwitch({ ...saga, roundsNote, predicted: predictBlackout(measuredOf(saga)) });
+  const why = roundsImpossible(saga.request.options, saga.sourceFacts);
+  if (why === null) return afterRound(saga, at);
+  return goOn(saga, convergeWithoutRounds(why, measuredOf(saga), optionsNow(saga)), at);
 }
 
 /** Zero rounds so far or some: the converge rule says whether another helps. */
-function afterRound(saga: Saga, at: number): Saga {
-  const verdict = converge(measuredOf(saga), optionsNow(saga));
+const afterRound = (saga: Saga, at: number): Saga =>
+  goOn(saga, converge(measuredOf(saga), optionsNow(saga)), at);
+
+function goOn(saga: Saga, verdict: Verdict, at: number): Saga {
   switch (verdict.next) {
     case 'round':
       return enter(saga, 'pre-dump');
     case 'abort':
       return turnBack({ ...saga, predicted: verdict.predicted }, verdict.failure, at);
     case 'switch':
-    // Refused in validation as long as no host can do it (judge.ts).
-    case 'post-copy':
-      return intoSwitch({ ...saga, roundsNote: verdict.note, predicted: verdict.predicted });
+    case 'post-copy': {
+      const follows = verdict.next === 'post-copy' ? { postCopy: true } : {};
+      return intoSwitch({ ...saga, ...follows, roundsNote: verdict.note, predicted: verdict.predicted });
+    }
   }
 }
 
@@ -141,8 +143,8 @@ const optionsNow = ({ request: { options }, tuning }: Saga): MigrationOptions =>
 
 const measuredOf = ({ rounds, request, inspection, sourceFacts, survey }: Saga): Measured => ({
   rounds,
-  // In post-copy it follows, outside the blackout.
-  memory: isPostCopy({ request }) ? 0 : (inspection?.memory ?? 0),
+  memory: inspection?.memory ?? 0,
+  postCopy: request.options.mode === 'post-copy',
   sharedFiles: request.options.sharedRootfs,
   sourceCosts: sourceFacts?.costs ?? { dump: [], files: [] },
   targetCosts: survey?.facts.costs ?? { restore: [] },

@@ -127,6 +127,8 @@ export interface Saga {
   readonly roundsNote: string | null;
   /** What was expected of the blackout when the rounds ended. */
   readonly predicted: Prediction | null;
+  /** The rounds have ended, with or without any, and pages that are not on the target follow the container. */
+  readonly postCopy?: boolean;
   /** Something may have been made on the target (in this epoch), and the switch may have begun. */
   readonly touched: boolean;
   readonly switching: boolean;
@@ -235,12 +237,13 @@ export const enter = (saga: Saga, stage: Stage, more: Partial<Saga> = {}): Saga 
   stage,
 });
 
-/** The saga ready for another hand-over, one epoch later. */
+/** The saga ready for another hand-over, one epoch later: what the rounds of this one came to is forgotten. */
 export const nextEpoch = (saga: Saga): Saga =>
   enter(saga, 'prepare', {
     epoch: saga.epoch + 1,
     rounds: [],
     predicted: null,
+    postCopy: false,
     touched: true,
     switching: false,
     decision: null,

@@ -37,6 +37,10 @@ export function addMigrate(program: Command): void {
         'the same short blackout for any size; see what it risks',
       ],
       [
+        'cmt migrate redis --src host1 --dst host2 --on-no-convergence post-copy',
+        'with that risk only where the budget cannot be met without',
+      ],
+      [
         'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --on-no-convergence abort',
         'not at all rather than with a longer blackout',
       ],
@@ -91,7 +95,7 @@ async function migrate(container: string | undefined, flags: MigrateFlags, io: I
   return withFleet(flags, async (fleet) => {
     const { report, isNew } = await submit(fleet, parsed);
     if (flags.detach) return printId(report, io);
-    if (report.request.options.mode === 'post-copy') io.err(POST_COPY_RISK);
+    if (mayEndInPostCopy(report)) io.err(POST_COPY_RISK);
     io.err(isNew ? `migration ${report.id}\n` : `migration ${report.id} is known already\n`);
     const { liveOn } = await import('../live.ts');
     const { awaitEnd } = await import('../wait.ts');
@@ -103,6 +107,9 @@ async function migrate(container: string | undefined, flags: MigrateFlags, io: I
     return exitCodeOfReport(ended);
   });
 }
+
+const mayEndInPostCopy = ({ request: { options } }: MigrationReport): boolean =>
+  options.mode === 'post-copy' || options.mode === 'hybrid' || options.onNoConvergence === 'post-copy';
 
 async function printId(report: MigrationReport, io: Io): Promise<ExitCode> {
   const { printJson } = await import('../io.ts');

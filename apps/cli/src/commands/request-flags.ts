@@ -30,8 +30,8 @@ export const withMeans = (command: Command): Command =>
     .addOption(
       new Option(
         '--mode <mode>',
-        'how memory moves; post-copy: after the switch, which until the last page needs both hosts (default: auto)',
-      ).choices(['auto', 'stop-and-copy', 'pre-copy', 'post-copy']),
+        'how memory moves; post-copy: after the switch, which until the last page needs both hosts; hybrid: what rounds leave does (default: auto)',
+      ).choices(['auto', 'stop-and-copy', 'pre-copy', 'post-copy', 'hybrid']),
     )
     .addOption(
       new Option(
