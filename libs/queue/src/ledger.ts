@@ -12,10 +12,12 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { within } from './bounded.ts';
 import { LogWriter } from './log-writer.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 const KEPT_MS = 15 * DAY_MS;
+const CLOSE_MS = 1_000;
 
 /** Where an ending stands, as JSON. */
 interface Place {
@@ -67,9 +69,10 @@ export class Ledger<T> {
     places.set(id, { file, at: at + id.length + 1, bytes: line.length - id.length - 2 });
   }
 
-  /** Lets go of its log; what is recorded later goes to a new one. */
+  /** Lets go of its log; what is recorded later goes to a new one. A disk that does not answer keeps nobody from ending. */
   async close(): Promise<void> {
-    await (await this.#opened)?.log.close();
+    const closed = this.#opened?.then(({ log }) => log.close()).catch(() => undefined);
+    await within(closed ?? Promise.resolve(), CLOSE_MS, () => undefined);
   }
 
   #open(): Promise<Opened> {
