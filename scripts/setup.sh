@@ -12,11 +12,7 @@ need_node() {
 }
 
 # Programs that cmt and its tests use, and the Debian package of each.
-missing_packages() {
-  while read -r program package; do
-    PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null || echo "$package"
-  done <<'LIST'
-debootstrap debootstrap
+PROGRAMS='debootstrap debootstrap
 redis-server redis-server
 rsync rsync
 nft nftables
@@ -25,9 +21,47 @@ ssh openssh-client
 sshd openssh-server
 unshare util-linux
 systemd-analyze systemd
-chromium chromium
-LIST
+chromium chromium'
+# Those of the kernel suite's virtual machine, which is x86-64 and made by root.
+MACHINE_PROGRAMS='qemu-system-x86_64 qemu-system-x86
+mkfs.ext4 e2fsprogs
+depmod kmod'
+KERNEL=/var/cache/cmt/kernel
+
+missing_packages() {
+  while read -r program package; do
+    PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null || echo "$package"
+  done <<<"$1"
 }
+
+# What the kernel suite needs. Without it that suite says why it was skipped; everything else runs.
+prepare_machine() {
+  if [ "$(uname -m)" != x86_64 ] || [ "$(id -u)" != 0 ]; then return 0; fi
+  install_packages "$MACHINE_PROGRAMS" && unpack_kernel ||
+    say 'WARNING: qemu, or a kernel for it, could not be had; where there is none the kernel suite is skipped'
+}
+
+# Debian's own kernel, unpacked beside the lab's root filesystem, never installed over this machine's. Made anew when its recipe changes.
+unpack_kernel() {
+  local recipe scratch rc=0
+  recipe=$(declare -f unpack_kernel kernel_package fetch_kernel | sha256sum | cut -c1-12)
+  [ "$(cat "$KERNEL/recipe" 2>/dev/null)" != "$recipe" ] || return 0
+  say "unpacking a kernel for the kernel suite's virtual machine to $KERNEL"
+  scratch=$(mktemp -d)
+  fetch_kernel "$scratch" && echo "$recipe" >"$scratch/kernel/recipe" &&
+    mkdir -p "$(dirname "$KERNEL")" && rm -rf "$KERNEL.unfinished" && cp -a "$scratch/kernel" "$KERNEL.unfinished" &&
+    rm -rf "$KERNEL" && mv "$KERNEL.unfinished" "$KERNEL" || rc=1
+  rm -rf "$scratch"
+  return $rc
+}
+fetch_kernel() {
+  local package
+  package=$(kernel_package)
+  [ -n "$package" ] || { apt-get update -qq >&2; package=$(kernel_package); }
+  # As root: the user that apt downloads as by itself may not write there.
+  [ -n "$package" ] && (cd "$1" && apt-get -o APT::Sandbox::User=root download -qq "$package" >&2 && dpkg-deb -x ./*.deb kernel)
+}
+kernel_package() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1; }
 
 # Debian starts a daemon as soon as its package is unpacked; none of ours may run by itself.
 without_daemons() {
@@ -40,7 +74,7 @@ without_daemons() {
 
 install_packages() {
   local packages
-  packages=$(missing_packages | sort -u | tr '\n' ' ')
+  packages=$(missing_packages "$1" | sort -u | tr '\n' ' ')
   [ -z "$packages" ] && return 0
   [ "$(id -u)" = 0 ] || { say "these packages are missing, run as root: $packages"; exit 1; }
   say "installing $packages"
@@ -58,6 +92,7 @@ install_modules() {
 }
 
 need_node
-install_packages
+install_packages "$PROGRAMS"
+prepare_machine
 install_modules
 node scripts/build.mjs >&2

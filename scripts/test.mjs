@@ -5,7 +5,7 @@
  * - What is in one lane runs one after the other, lanes run side by side; nothing else decides what meets what.
  * - The output of each job appears whole, when the job has ended.
  * - A job that ends badly counts as a failure, whatever its report says; so does one without a report.
- * - What failed is told once more at the end, where somebody who sees only the last lines finds it.
+ * - What failed, or could not run here, is told once more at the end, where somebody who sees only the last lines finds it.
  * - What waits for real programs gets a second try, alone on the machine, when all else is over; that it needed one is told, too.
  *   Proofs of safety (simulator, chaos) and what computes (verify, unit) get none.
  */
@@ -27,6 +27,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () =>
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
+const missing = [];
 const secondTries = [];
 const add = (counts) => Object.keys(total).forEach((key) => (total[key] += counts[key]));
 const one = (key) => ({ passed: 0, failed: 0, skipped: 0, [key]: 1 });
@@ -37,6 +38,7 @@ await Promise.all(
   }),
 );
 for (const { name, report } of secondTries) await secondTry(name, report);
+for (const text of missing) console.log(`\nSKIPPED: ${text}`);
 for (const text of failures) console.log(`\nFAILED: ${text}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
@@ -54,7 +56,7 @@ async function verify() {
 async function suite(name) {
   const reason = whyNot(name);
   if (reason !== null) {
-    tell(name, 0, `SKIPPED: the ${name} suite cannot run here: ${reason}\n`);
+    missing.push(`the ${name} suite cannot run here: ${reason}`);
     return add(one('skipped'));
   }
   const { ok, report } = await vitest(name);

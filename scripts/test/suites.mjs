@@ -30,10 +30,12 @@ export const SUITES = {
     secondTry: true,
   },
   chaos: { paths: ['test/live/chaos.test.ts'], workers: 1, needs: whyNoLive },
+  // One machine, and what it waits for is emulated.
+  kernel: { paths: ['test/kernel'], needs: whyNoKernel, secondTry: true },
 };
 
 /** Side by side; in a lane one after the other. What waits is beside what computes. */
-export const LANES = [['live'], ['chaos'], ['verify', 'unit', 'simulator', 'integration', 'board']];
+export const LANES = [['live'], ['chaos', 'kernel'], ['verify', 'unit', 'simulator', 'integration', 'board']];
 
 /** Why a suite cannot run on this machine; null when it can. */
 export const whyNot = (name) => SUITES[name].needs?.() ?? null;
@@ -58,4 +60,14 @@ function whyNoLive() {
 /** The board's pages are tested in Debian's Chromium, which the setup installs. */
 function whyNoBoard() {
   return existsSync('/usr/bin/chromium') ? null : '/usr/bin/chromium is missing';
+}
+
+/** The virtual machine is of this architecture, its lab is made by root, and the setup has got all of it. */
+function whyNoKernel() {
+  if (process.arch !== 'x64') return `its virtual machine is x64, this is ${process.arch}`;
+  if (process.getuid() !== 0) return 'it needs root';
+  if (spawnSync('qemu-system-x86_64', ['--version']).status !== 0) return 'qemu-system-x86_64 is missing';
+  return existsSync('/var/cache/cmt/kernel/boot')
+    ? null
+    : 'the setup has got no kernel for its virtual machine';
 }

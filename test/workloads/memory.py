@@ -16,6 +16,7 @@ PAGE = 4096
 PAGES = int(sys.argv[1]) if len(sys.argv) > 1 else 65536
 # Pages written again each second, as nearly as a small pause between sixteen of them allows.
 RATE = int(sys.argv[2]) if len(sys.argv) > 2 else 8000
+TICK_MS = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 SEED = 0x9E3779B97F4A7C15
 WORDS = struct.Struct("<QQ")
 
@@ -54,7 +55,7 @@ def verify():
 for number in range(PAGES):
     write(number, 0)
 answers.serve({"verify": verify, "state": lambda: {"rewritten": rewritten}})
-ticks.start()
+ticks.start(TICK_MS / 1000)
 while True:
     with lock:
         for _ in range(16):

@@ -1,0 +1,56 @@
+/** Pre-copy on a kernel that tracks dirty pages: each case of cases.ts, as the virtual machine reports it. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cases } from './cases.ts';
+import type { Forecast } from './pre-copied.ts';
+import { startMachine, type Running, type Told } from './machine.ts';
+
+const LIMIT_MS = 20 * 60_000;
+
+type Outcome = Extract<Told, { kind: 'case' }>;
+
+let machine: Running | undefined;
+let listening: Promise<void> | undefined;
+const outcomes = new Map<string, (outcome: Outcome | null) => void>();
+/** What becomes of each case; null when the machine ended before it. */
+const awaited = new Map(
+  cases.map(({ name }) => [name, new Promise<Outcome | null>((resolve) => outcomes.set(name, resolve))]),
+);
+let lastWords = '';
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+beforeAll(async () => {
+  machine = await startMachine(say);
+  listening = listen(machine);
+}, LIMIT_MS);
+afterAll(async () => {
+  // What it says after the last case; one that does not go off by itself is stopped.
+  await Promise.race([listening, pause(60_000, undefined, { ref: false })]);
+  await machine?.stop();
+}, 120_000);
+
+async function listen({ told, lastLines }: Running): Promise<void> {
+  for await (const said of told) {
+    say(JSON.stringify(said));
+    if (said.kind === 'forecasts') tellErrors(said.forecasts);
+    if (said.kind === 'case') outcomes.get(said.name)?.(said);
+    else if (said.kind === 'end') lastWords = said.error ?? '';
+  }
+  lastWords ||= await lastLines();
+  for (const end of outcomes.values()) end(null);
+}
+
+/** How good predictions were, once one move had been measured, for whoever reads the output: on a busy machine no time is steady. */
+function tellErrors(forecasts: readonly Forecast[]): void {
+  const errors = forecasts.slice(-5).map(({ predicted, measured }) => (predicted - measured) / measured);
+  const within = errors.filter((error) => Math.abs(error) <= 0.3).length;
+  const each = errors.map((error) => `${Math.round(100 * error)} %`).join(', ');
+  say(`predicted blackouts within 30 %: ${within} of ${errors.length} (${each})`);
+}
+
+for (const { name } of cases)
+  test(name, { timeout: LIMIT_MS }, async () => {
+    const outcome = await awaited.get(name);
+    if (!outcome) throw new Error(`the machine ended before: ${lastWords}`);
+    expect(outcome.error, outcome.error ?? '').toBeNull();
+  });
