@@ -20,10 +20,6 @@ export interface Growth {
 /** Samples on either end whose median counts: a single one may have caught a migration's last bytes. */
 const WINDOW = 10;
 
-/** Whether the sample after the `n`th of `of` migrations is one of those that count. */
-export const counts = (n: number, of: number, warmUp: number): boolean =>
-  (n >= warmUp && n < warmUp + WINDOW) || n > of - WINDOW;
-
 /** @param warmUp migrations that do not count; null when there are too few after them to say anything */
 export function growthOf({ name, samples }: Course, warmUp: number): Growth | null {
   const early = samples.slice(warmUp, warmUp + WINDOW);

@@ -2,20 +2,17 @@
  * `npm run endurance -- [--migrations N] [--json]`: migrations back and forth without a fault. All must be done, one client's
  * connection must live through them, nothing may be left, and coordinator and workers must not grow. Needs root.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { buildCmt } from '../support/cmt.ts';
 import { startFleet, type Fleet } from '../support/fleet.ts';
-import { counts, growthOf, quantile, type Growth } from './figures.ts';
+import { growthOf, quantile, type Growth } from './figures.ts';
 import { weighable, type Memory, type Weighed } from './memory.ts';
 import { startWandering, type Wandering } from './wandering.ts';
 
 /** Migrations in which caches fill, connections open and code is compiled. */
 const WARM_UP = 50;
 const GROWTH_LIMIT_PERCENT = 5;
-/** Milliseconds after which V8 gives room for young objects back that work has made it take (up to 16 MB, or none). */
-const REST_MS = 8_000;
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
 interface Run {
@@ -86,7 +83,6 @@ async function moveOften(wandering: Wandering, weighing: readonly Weighed[]): Pr
     run.totalMs.push(Math.round(totalMs));
     if (blackoutMs !== null) run.blackoutMs.push(Math.round(blackoutMs));
     if (state !== 'done') run.notDone.push(`${id} ${state}: ${message ?? ''}`);
-    if (counts(n, wanted, WARM_UP)) await pause(REST_MS);
     await weigh(weighing, run);
     tell(n, state, run);
   }
