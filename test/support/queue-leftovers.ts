@@ -18,7 +18,10 @@ const OF_QUEUE = [
   'limiter',
 ];
 /** Keys that are kept for ever, or until they expire, as looked up by those who come later. */
-const KEPT = [/^(saga|events|decision|cancel|host|stop):/, /^(sagas|hosts|coordinator|tally)$/];
+const KEPT = [
+  /^(saga|events|decision|cancel|host|stop|tuning):/,
+  /^(sagas|hosts|coordinator|tally|limits|drains)$/,
+];
 const MANY = 10_000;
 
 /** One line for each thing; empty when all that was asked for has ended and was let go of. */
@@ -73,9 +76,9 @@ function isOfQueue(name: string, queues: readonly string[], ended: ReadonlySet<s
   return ended.has(`${queue}:${job}`) && part !== 'lock' && part !== 'dependencies';
 }
 
-/** Requests to stop or cancel must expire by themselves. */
+/** Requests to stop, cancel or tune must expire by themselves. */
 async function immortal(redis: RedisConnection, names: readonly string[]): Promise<string[]> {
-  const mortal = [keys.cancel(''), keys.stop('', '').slice(0, -1)];
+  const mortal = [keys.cancel(''), keys.stop('', '').slice(0, -1), keys.tuning('')];
   const asked = names.filter((name) => mortal.some((start) => name.startsWith(start)));
   const lives = await Promise.all(asked.map((name) => redis.pttl(name)));
   return asked.filter((_, n) => lives[n] === -1).map((name) => `${name} never expires`);
