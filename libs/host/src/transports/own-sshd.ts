@@ -26,15 +26,27 @@ export interface OwnHostKey {
 /** Reads `<stateDir>/keys/ssh-host.json`, or makes it. There is one worker of a state directory. */
 export async function loadOwnHostKey(stateDir: string): Promise<OwnHostKey> {
   const file = join(stateDir, 'keys', 'ssh-host.json');
-  const known = await readFile(file, 'utf8').catch(() => null);
-  if (known !== null) return Stored.parse(JSON.parse(known));
-  const made = ssh2.utils.generateKeyPairSync('ed25519');
-  const key = { private: made.private, public: made.public.trim().split(/\s+/).slice(0, 2).join(' ') };
+  const text = await readFile(file, 'utf8').catch(() => null);
+  const known = text === null ? null : Stored.parse(JSON.parse(text));
+  // With one that cannot be used no host has ever been announced.
+  if (known !== null && isUsable(known)) return known;
+  const key = makeKey();
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await writeFile(`${file}.new`, JSON.stringify(key), { mode: 0o600 });
   await rename(`${file}.new`, file);
   return key;
 }
+
+/** One of some 400 that ssh2 makes it cannot read itself: it drops zeros from the beginning of the public half (its lib/keygen.js). */
+function makeKey(): OwnHostKey {
+  for (;;) {
+    const made = ssh2.utils.generateKeyPairSync('ed25519');
+    const key = { private: made.private, public: made.public.trim().split(/\s+/).slice(0, 2).join(' ') };
+    if (isUsable(key)) return key;
+  }
+}
+
+const isUsable = (key: OwnHostKey): boolean => !(ssh2.utils.parseKey(key.private) instanceof Error);
 const Stored = z.object({ private: z.string(), public: z.string() });
 
 /** Connections at a time that have not ended. */
