@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { startDaemon } from '@cmt/host';
 import { hostOf, isAlive, listDaemons, signalDaemon, spawnInHost, type Lab } from '@cmt/lab';
 import type { Fleet } from '../support/fleet.ts';
+import { lives } from '../support/lives.ts';
 
 /** Bytes, right after a full collection. */
 export interface Memory {
@@ -93,12 +94,4 @@ async function weighableCoordinator({ stateDir }: Fleet, cli: string): Promise<W
   await startDaemon({ dir: stateDir, name: 'coordinator', argv });
   const pid = await pidOf();
   return weighed('coordinator', file, () => process.kill(pid, 'SIGUSR2'));
-}
-
-function lives(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { start } from '@cmt/host';
+import { lives } from '../support/lives.ts';
 import type { Forecast } from './pre-copied.ts';
 import { ensureMachine, makeProgramDisk, type Machine } from './image.ts';
 
@@ -79,16 +80,7 @@ async function* linesOf(stream: NodeJS.ReadableStream | null): AsyncIterable<Tol
 async function removeStale(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (pid === undefined || isThere(Number(pid))) continue;
+    if (pid === undefined || lives(Number(pid))) continue;
     await rm(join(tmpdir(), name), { recursive: true, force: true });
-  }
-}
-
-function isThere(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

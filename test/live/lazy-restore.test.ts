@@ -35,6 +35,15 @@ async function stopDaemon(): Promise<void> {
 }
 const letDaemonGoOn = (): Promise<string> => inHost2('echo 0 > /sys/fs/cgroup/daemon/cgroup.freeze');
 
+/** Moves it lazily, and does that while pages are missing. */
+async function moveLazily(whileMissing: () => Promise<void>, asked = move('--restore', 'lazy')) {
+  await daemonCanBeStopped();
+  return await migrateAnd(rewriter.fleet, asked, atStartOf('confirm'), async () => {
+    await stopDaemon();
+    await whileMissing();
+  });
+}
+
 async function expectMoved(): Promise<void> {
   await rewriter.expectRunsOn('host2');
   expect(await pidsOf('lazy-pages')).toBe('');
@@ -45,18 +54,11 @@ async function expectMoved(): Promise<void> {
 
 describe('a container of 1 GiB that rewrites its memory all along', () => {
   test('runs before its pages are in, and has them all in the end', LIMIT, async () => {
-    await daemonCanBeStopped();
-    const report = await migrateAnd(
-      rewriter.fleet,
-      move('--restore', 'lazy'),
-      atStartOf('confirm'),
-      async () => {
-        await stopDaemon();
-        await pause(2000);
-        expect(await pidsOf('guard.pl')).toMatch(/^\d+$/);
-        await letDaemonGoOn();
-      },
-    );
+    const report = await moveLazily(async () => {
+      await pause(2000);
+      expect(await pidsOf('guard.pl')).toMatch(/^\d+$/);
+      await letDaemonGoOn();
+    });
     expect(outcomeOf(report)).toEqual(['done', null]);
     await expectMoved();
   });
@@ -72,38 +74,24 @@ describe('a container of 1 GiB that rewrites its memory all along', () => {
   });
 
   test('is waited for by a worker that was started again meanwhile', LIMIT, async () => {
-    await daemonCanBeStopped();
-    const report = await migrateAnd(
-      rewriter.fleet,
-      move('--restore', 'lazy'),
-      atStartOf('confirm'),
-      async () => {
-        await stopDaemon();
-        await crash(rewriter.fleet, { worker: 'host2' });
-        await pause(1000);
-        await letDaemonGoOn();
-      },
-    );
+    const report = await moveLazily(async () => {
+      await crash(rewriter.fleet, { worker: 'host2' });
+      await pause(1000);
+      await letDaemonGoOn();
+    });
     expect(outcomeOf(report)).toEqual(['done', null]);
     await expectMoved();
   });
 
   test('gets another guard for one that was killed', LIMIT, async () => {
-    await daemonCanBeStopped();
-    const report = await migrateAnd(
-      rewriter.fleet,
-      move('--restore', 'lazy'),
-      atStartOf('confirm'),
-      async () => {
-        await stopDaemon();
-        const first = await pidsOf('guard.pl');
-        await inHost2(`kill -KILL ${first}`);
-        for (let looks = 0; looks < 100 && ['', first].includes(await pidsOf('guard.pl')); looks += 1)
-          await pause(50);
-        expect(await pidsOf('guard.pl')).not.toBe(first);
-        await letDaemonGoOn();
-      },
-    );
+    const report = await moveLazily(async () => {
+      const first = await pidsOf('guard.pl');
+      await inHost2(`kill -KILL ${first}`);
+      for (let looks = 0; looks < 100 && ['', first].includes(await pidsOf('guard.pl')); looks += 1)
+        await pause(50);
+      expect(await pidsOf('guard.pl')).not.toBe(first);
+      await letDaemonGoOn();
+    });
     expect(outcomeOf(report)).toEqual(['done', null]);
     await expectMoved();
   });
@@ -112,12 +100,10 @@ describe('a container of 1 GiB that rewrites its memory all along', () => {
     'is killed before it reads a page that is lost, and runs on at the source by an operator’s word',
     LIMIT,
     async () => {
-      await daemonCanBeStopped();
       const asked = move('--restore', 'lazy');
-      const report = await migrateAnd(rewriter.fleet, asked, atStartOf('confirm'), async () => {
-        await stopDaemon();
+      const report = await moveLazily(async () => {
         await inHost2(`kill -KILL ${await pidsOf('lazy-pages')}`);
-      });
+      }, asked);
       expect(outcomeOf(report)).toEqual(['needs-operator', 'LAZY_PAGES_LOST']);
       expect(await inHost2(`cat /sys/fs/cgroup/${id}/cgroup.procs 2> /dev/null`)).toBe('');
       expect(await pidsOf('guard.pl')).toBe('');
