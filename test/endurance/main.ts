@@ -28,6 +28,10 @@ const { values } = parseArgs({
 const wanted = Number(values.migrations);
 if (!Number.isInteger(wanted) || wanted < 1) throw new Error('--migrations wants a number from 1');
 
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => interrupted.abort(new Error('interrupted; the lab is taken down')));
+
 await buildCmt();
 const fleet = await startFleet('endure');
 try {
@@ -79,6 +83,7 @@ async function moveOften(wandering: Wandering, weighing: readonly Weighed[]): Pr
   const run: Run = { totalMs: [], blackoutMs: [], notDone: [], courses: new Map() };
   await weigh(weighing, run);
   for (let n = 1; n <= wanted; n += 1) {
+    interrupted.signal.throwIfAborted();
     const { id, state, totalMs, blackoutMs, message } = await wandering.move();
     run.totalMs.push(Math.round(totalMs));
     if (blackoutMs !== null) run.blackoutMs.push(Math.round(blackoutMs));
