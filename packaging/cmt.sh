@@ -2,4 +2,6 @@
 # cmt with the Node that it was built with: nothing is asked of the machine but a C library.
 umask 077
 root=$(dirname "$(dirname "$(readlink -f "$0")")")
-exec "$root/runtime/node" "$root/lib/cli.js" "$@"
+small=
+[ "${1-}" != worker ] || small=--optimize-for-size # see libs/host/src/worker-node.ts
+exec "$root/runtime/node" $small "$root/lib/cli.js" "$@"

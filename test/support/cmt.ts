@@ -2,7 +2,7 @@
 import { run, start, tryRun, type Finished } from '@cmt/host';
 import { fileURLToPath } from 'node:url';
 
-const inCheckout = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+export const inCheckout = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const CLI = inCheckout('dist/cli.js');
 
 /** Builds unless what is built is fresh. To be called before anything here is used. */

@@ -35,6 +35,7 @@ export * from './settle.ts';
 export { steps, withdrawFrom } from './steps/index.ts';
 export * from './steps/step.ts';
 export { thisClock, thisMachine } from './this-machine.ts';
+export { WORKER_NODE_FLAG } from './worker-node.ts';
 export { Preempted } from './steps/turns.ts';
 export * from './transports/endpoint.ts';
 export { DEFAULT_TIMINGS, type Timings } from './transports/limits.ts';
