@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { notesDir } from '../../libs/host/src/places.ts';
 import { isAlive } from '../../libs/host/src/proc.ts';
 import { steps } from '../../libs/host/src/steps/index.ts';
+import { isTunable, tune } from '../../libs/host/src/steps/serving.ts';
 import { thisMachine } from '../../libs/host/src/this-machine.ts';
 import { Daemon } from '../support/paper-daemon.ts';
 import { MIGRATION } from '../support/paper-host.ts';
@@ -72,6 +73,19 @@ describe('a container whose pages follow from the source', () => {
       await hosts().expectNothingOnTarget();
     },
   );
+
+  test.each(['the same worker', 'another worker'])('is served as fast as %s is told', async (who) => {
+    await held();
+    if (who === 'another worker') hosts().source = await hosts().source.restarted();
+    const { parts } = hosts().source;
+    const path = join(notesDir(parts.config, MIGRATION, 1), 'page-rate.json');
+    expect(await isTunable(MIGRATION, parts)).toBe(true);
+    for (const rate of [5_000_000, null]) {
+      await tune(MIGRATION, { bandwidth: rate }, parts);
+      expect(JSON.parse(await readFile(path, 'utf8'))).toBe(rate);
+    }
+    await hosts().undo();
+  });
 
   test('is not restored complete when the daemon does not come to listen', async () => {
     daemon.serves = false;

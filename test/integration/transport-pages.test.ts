@@ -2,8 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startDetached, tryRun } from '../../libs/host/src/process.ts';
+import { thisMachine } from '../../libs/host/src/this-machine.ts';
 import type { PageStream } from '../../libs/host/src/transports/page-stream.ts';
 import { startMeddler } from '../support/meddler.ts';
 import { NEVER, startPair, type TransferPair } from '../support/transfer-pair.ts';
@@ -25,11 +29,24 @@ async function carriers(): Promise<string[]> {
   return stdout.split('\n').filter(Boolean);
 }
 
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'cmt-pages-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+/** What pages may take of the wire from now on, in bytes per second. */
+async function rateFile(rate: number | null): Promise<string> {
+  const path = join(directory, 'rate.json');
+  await thisMachine.files.writeText(path, JSON.stringify(rate));
+  return path;
+}
+
 /** Both ends, as the two CRIU have them. */
 async function opened(): Promise<readonly [Socket, Socket]> {
   const session = await pair.expect();
   const link = await pair.links.get('m1', 1, pair.route(), NEVER);
-  streams = await Promise.all([link.openPages(NEVER), session.pages()]);
+  streams = await Promise.all([link.openPages(await rateFile(null), NEVER), session.pages()]);
   return [streams[0]!.socket, streams[1]!.socket];
 }
 
@@ -89,6 +106,23 @@ describe('a way of pages', () => {
     await Promise.all(streams.map((stream) => stream.close()));
   });
 
+  it('takes as much as it may, and another rate while it goes on', async () => {
+    pair = await startPair();
+    await rateFile(1_000_000);
+    const session = await pair.expect();
+    const link = await pair.links.get('m1', 1, pair.route(), NEVER);
+    streams = await Promise.all([link.openPages(join(directory, 'rate.json'), NEVER), session.pages()]);
+    const [source, target] = [streams[0]!.socket, streams[1]!.socket];
+    // A minute's worth at the first rate.
+    source.write(Buffer.alloc(64 << 20));
+    const started = performance.now();
+    await read(target, 1_000_000);
+    expect(performance.now() - started).toBeGreaterThan(700);
+    await rateFile(null);
+    await read(target, 60 << 20);
+    expect(performance.now() - started).toBeLessThan(30_000);
+  });
+
   it('outlives whoever has handed it over', async () => {
     pair = await startPair();
     const [source, target] = await opened();
@@ -107,7 +141,7 @@ describe('a way of pages', () => {
     const meddler = await startMeddler(pair.port, { flipAt: 200_000 });
     const session = await pair.expect();
     const link = await pair.links.get('m1', 1, pair.route({ receivePort: meddler.port }), NEVER);
-    streams = await Promise.all([link.openPages(NEVER), session.pages()]);
+    streams = await Promise.all([link.openPages(await rateFile(null), NEVER), session.pages()]);
     const [source, target] = [streams[0]!.socket, streams[1]!.socket];
     const pages = randomBytes(1_000_000);
     let got = Buffer.alloc(0);

@@ -135,7 +135,7 @@ describe('over ssh', () => {
     const connection = await get({ ...endpoint(), receivePort: 1 });
     await connection.sendImages('final', pair.outbox, NEVER).finish();
     expect(connection.uncarried).toContain('ECONNREFUSED');
-    expect(await codeOf(connection.openPages(NEVER))).toBe('PAGES_UNREACHABLE');
+    expect(await codeOf(connection.openPages('/nonexistent', NEVER))).toBe('PAGES_UNREACHABLE');
     expect(await contentOf(join(pair.inbox, 'final'))).toEqual(await contentOf(pair.outbox));
   });
 });

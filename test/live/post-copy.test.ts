@@ -1,6 +1,7 @@
 /** Pages follow a container from its frozen source while it runs; and what becomes of it when they stop coming. */
 import { describe, expect, test, vi } from 'vitest';
-import { refuseTransfers, shadow } from '../support/broken-tools.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { bytesSent, refuseTransfers, shadow } from '../support/broken-tools.ts';
 import { expectNothingBehind, expectOneCopy, expectOnlyMoved } from '../support/expectations.ts';
 import { atStartOf, crash, migrate, migrateAnd, newId } from '../support/fleet.ts';
 import { patient } from '../support/patience.ts';
@@ -29,6 +30,15 @@ async function killThe(host: string, pattern: string): Promise<void> {
 const SERVER = '^criu: dump ';
 const DAEMON = '^[^ ]*criu lazy-pages ';
 const CARRIER = '[i]mage-carrier.js pages$';
+
+/** Until whoever carries the pages from host1 is told so. */
+const untilRate = (bytesPerSecond: number): Promise<void> =>
+  vi.waitFor(
+    async () => {
+      expect(await inHost('host1', 'cat /run/cmt/images/*/1-notes/page-rate.json')).toBe(`${bytesPerSecond}`);
+    },
+    { timeout: patient(60_000), interval: 200 },
+  );
 
 async function expectMoved(): Promise<void> {
   await rewriter.expectRunsOn('host2');
@@ -80,6 +90,44 @@ describe('a container of 256 MiB that rewrites its memory all along', () => {
       expect(await inHost('host2', `pgrep -fc '${DAEMON}'`)).toBe('1');
     });
     expect(outcomeOf(report)).toEqual(['done', null]);
+    await expectMoved();
+  });
+});
+
+describe('while its pages follow,', () => {
+  test('a cancel comes too late, and says so', LIMIT, async () => {
+    const asked = move(...SLOWLY);
+    const report = await migrateAnd(rewriter.fleet, asked, atStartOf('confirm'), async () => {
+      const { ok, error } = await rewriter.fleet.cmt(['cancel', asked.id], 30_000);
+      expect([ok, error?.code]).toEqual([false, 'TOO_LATE_TO_CANCEL']);
+    });
+    expect(outcomeOf(report)).toEqual(['done', null]);
+    await expectMoved();
+  });
+
+  test('`cmt tune --bandwidth` holds, whichever worker hears of it', LIMIT, async () => {
+    const asked = move('--bandwidth', '1MiB/s');
+    const { lab, cmt } = rewriter.fleet;
+    const tune = async (rate: string): Promise<void> => {
+      expect((await cmt(['tune', asked.id, '--bandwidth', rate], 30_000)).ok).toBe(true);
+    };
+    const seconds = 4;
+    let [slowed, freed] = [0, 0];
+    const report = await migrateAnd(rewriter.fleet, asked, atStartOf('confirm'), async () => {
+      await crash(rewriter.fleet, { worker: 'host1' });
+      await tune('256KiB/s');
+      await untilRate(2 ** 18);
+      const before = await bytesSent(lab, 'host1');
+      await pause(seconds * 1000);
+      slowed = (await bytesSent(lab, 'host1')) - before;
+      freed = performance.now();
+      await tune('none');
+    });
+    expect(outcomeOf(report)).toEqual(['done', null]);
+    // A tenth more for what is around the pages, and a second for a machine that is late; before it would have been 4 MiB.
+    expect(slowed).toBeLessThan((seconds + 1) * 1.1 * 2 ** 18);
+    // What was left would have taken minutes.
+    expect(performance.now() - freed).toBeLessThan(60_000);
     await expectMoved();
   });
 });

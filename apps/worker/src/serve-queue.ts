@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import type { StepName, WorkerConfig } from '@cmt/contracts';
-import { PEER_LOOK_MS, type Health } from '@cmt/host';
+import { isTunable, PEER_LOOK_MS, tune, type Health } from '@cmt/host';
 import {
   announce,
   consumeLegs,
@@ -77,9 +77,11 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
     },
   );
   consumer.onTuned(
-    (migration, rates) => host.links.tune(migration, rates),
-    (migration) => host.links.peek(migration) !== null,
+    (migration, rates) => tune(migration, rates, host),
+    (migration) => isTunable(migration, host),
   );
+  // What was tuned while no worker was here to hear of it: pages may have followed all the same.
+  for (const { migration } of await host.journal.open()) void consumer.lookForTuning(migration);
   return {
     settleAlone: () => desk.settleAlone(),
     health: () => ({

@@ -81,8 +81,8 @@ export class LegConsumer {
   readonly #worker: FencedWorker<LegClaim>;
   readonly #ended: Ledger<LegResult>;
   readonly #stopLook: NodeJS.Timeout;
-  #onTuned: (migration: MigrationId, tuning: Tuning) => void = () => undefined;
-  #isTunable: (migration: MigrationId) => boolean = () => false;
+  #onTuned: (migration: MigrationId, tuning: Tuning) => Promise<void> | void = () => undefined;
+  #isTunable: (migration: MigrationId) => Promise<boolean> | boolean = () => false;
   #isUrgent: ((leg: Leg) => Promise<boolean>) | null = null;
 
   constructor(options: WorkerOptions, run: LegRunner) {
@@ -99,7 +99,7 @@ export class LegConsumer {
     this.#worker.onCompleted((leg) => void sendWake(redis, { host, leg }).catch(() => undefined));
     this.#bus.onControl((control) => {
       if (control.kind === 'stop' && control.host === host) this.#stop(control.leg, control.reason);
-      if (control.kind === 'tune') void this.#tune(control.migration);
+      if (control.kind === 'tune') void this.lookForTuning(control.migration);
     });
     this.#stopLook = setInterval(() => void this.#lookForStops(), STOP_LOOK_MS);
   }
@@ -114,11 +114,23 @@ export class LegConsumer {
    * @param isTunable which ones are worth a look: all others cost nothing
    */
   onTuned(
-    listener: (migration: MigrationId, tuning: Tuning) => void,
-    isTunable: (migration: MigrationId) => boolean = () => true,
+    listener: (migration: MigrationId, tuning: Tuning) => Promise<void> | void,
+    isTunable: (migration: MigrationId) => Promise<boolean> | boolean = () => true,
   ): void {
     this.#onTuned = listener;
     this.#isTunable = isTunable;
+  }
+
+  /** Calls back with what was changed about a migration so far: for what nobody here has heard of. Never rejects. */
+  async lookForTuning(migration: MigrationId): Promise<void> {
+    const { redis, trust, host, logger } = this.#options;
+    const refuse = (error: unknown) => logger.warn({ err: error, migration }, 'a tuning is refused');
+    try {
+      if (!(await this.#isTunable(migration))) return;
+      await this.#onTuned(migration, await readTuning(redis, migration, { trust, host }, refuse));
+    } catch (error) {
+      logger.warn({ err: error, migration }, 'what was tuned is not in force here');
+    }
   }
 
   /** Ids of the legs under way. */
@@ -142,17 +154,6 @@ export class LegConsumer {
     await this.#worker.close(graceMs);
     await this.#ended.close();
     this.#bus.close();
-  }
-
-  async #tune(migration: MigrationId): Promise<void> {
-    if (!this.#isTunable(migration)) return;
-    const { redis, trust, host, logger } = this.#options;
-    const refuse = (error: unknown) => logger.warn({ err: error, migration }, 'a tuning is refused');
-    try {
-      this.#onTuned(migration, await readTuning(redis, migration, { trust, host }, refuse));
-    } catch (error) {
-      logger.warn({ err: error, migration }, 'what was tuned cannot be read');
-    }
   }
 
   async #process(job: Job<unknown>, ownership: Ownership, claimed: LegClaim): Promise<LegResult> {

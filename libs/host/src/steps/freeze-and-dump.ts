@@ -19,7 +19,7 @@ import { record } from './entry.ts';
 import { carryAhead, stopCarrying } from './files-ahead.ts';
 import { linkTo } from './link-to.ts';
 import { recall, remember } from './outcomes.ts';
-import { dumpAndServe, endServing } from './serving.ts';
+import { dumpAndServe, endServing, noteRate } from './serving.ts';
 import { sendingEntry } from './source-entry.ts';
 import type { Step } from './step.ts';
 
@@ -80,7 +80,8 @@ async function makeReady(
 /** The way on which pages follow; what an earlier start of this very step served ends. */
 async function openPages(link: Link, entry: JournalEntry, context: StepContext): Promise<PageStream> {
   await endServing(entry, context);
-  return await link.openPages(context.signal);
+  const rateFile = await noteRate(link, context);
+  return await link.openPages(rateFile, context.signal);
 }
 
 function tellOfSlowWay({ uncarried, way }: Link, { route }: Input, { tell }: StepContext): void {

@@ -3,14 +3,17 @@
 /** Bytes per second; null: as fast as it goes. */
 export type Rate = number | null;
 
+/** The lower one of two. */
+export const lowerOf = (one: Rate, other: Rate): Rate =>
+  one === null || other === null ? (one ?? other) : Math.min(one, other);
+
 export class Bandwidth {
   readonly #listeners = new Set<(rate: Rate) => void>();
   #asked: Rate = null;
   #share: Rate = null;
 
   get rate(): Rate {
-    if (this.#asked === null || this.#share === null) return this.#asked ?? this.#share;
-    return Math.min(this.#asked, this.#share);
+    return lowerOf(this.#asked, this.#share);
   }
 
   get asked(): Rate {

@@ -1,7 +1,6 @@
 /** Both ends of the conversation after which a page stream is there: on a channel of its own, over before the container is frozen. */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Rate } from './bandwidth.ts';
 import { KEY_BYTES } from './carrier/sealed.ts';
 import { takeOffer, type Limit } from './carry.ts';
 import { ChannelError, type Channel } from './channel.ts';
@@ -16,11 +15,11 @@ const NAME = 'pages';
 export async function openPageStream(
   channel: Channel,
   asker: Asker,
-  { rate, pagesSilence: silenceMs }: Pick<Timings, 'pagesSilence'> & { readonly rate: Rate },
+  { rateFile, pagesSilence: silenceMs }: Pick<Timings, 'pagesSilence'> & { readonly rateFile: string },
   limit: Limit,
 ): Promise<PageStream> {
   const take = (socket: Socket, key: string): Promise<PageStream> =>
-    startPageStream(socket, { side: 'source', key, rate, silenceMs });
+    startPageStream(socket, { side: 'source', key, rateFile, silenceMs });
   try {
     return await takeOffer(channel, asker, { name: NAME, limit, take, drop: (stream) => stream.close() });
   } finally {
@@ -46,7 +45,7 @@ export async function servePages(
   gone.catch(() => undefined);
   try {
     const socket = await within(Promise.race([arriving, gone]), { ms: timings.handshake });
-    const end = { side: 'target', key, rate: null, silenceMs: timings.pagesSilence } as const;
+    const end = { side: 'target', key, rateFile: null, silenceMs: timings.pagesSilence } as const;
     await session.pagesOpened(await startPageStream(socket, end));
   } finally {
     session.carriages.forget(NAME);

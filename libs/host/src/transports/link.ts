@@ -120,18 +120,13 @@ export class HostLink implements Link {
     await Promise.all(purposes.map((purpose) => this.#openAhead(purpose, signal)));
   }
 
-  async openPages(signal: AbortSignal): Promise<PageStream> {
+  async openPages(rateFile: string, signal: AbortSignal): Promise<PageStream> {
     const { host, route } = this.#asker;
     try {
       if (this.way === 'relayed') throw new ChannelError('bytes go through the client');
       const channel = await this.#open({ kind: 'pages' }, signal);
       const { handshake: ms, pagesSilence } = this.#timings;
-      return await openPageStream(
-        channel,
-        this.#asker,
-        { rate: this.bandwidth, pagesSilence },
-        { ms, signal },
-      );
+      return await openPageStream(channel, this.#asker, { rateFile, pagesSilence }, { ms, signal });
     } catch (error) {
       if (signal.aborted) throw abortFailure(signal);
       const reason = error instanceof Error ? error.message : String(error);

@@ -5,7 +5,6 @@
  */
 import type { Socket } from 'node:net';
 import type { Side } from '@cmt/contracts';
-import type { Rate } from './bandwidth.ts';
 import { PagesWord } from './carrier/messages.ts';
 import { Carrier } from './carrier/process.ts';
 import { ChannelError } from './channel.ts';
@@ -14,7 +13,8 @@ export interface PageStreamEnd {
   readonly side: Side;
   /** Of what is sealed on the connection, base64. */
   readonly key: string;
-  readonly rate: Rate;
+  /** Holds the bytes per second that may leave, in JSON, and another number when they change; null: as many as go. */
+  readonly rateFile: string | null;
   /** Milliseconds without a sign of life after which the connection counts as dead. */
   readonly silenceMs: number;
 }

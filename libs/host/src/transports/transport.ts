@@ -48,9 +48,10 @@ export interface Link {
   warmUp(signal: AbortSignal): Promise<void>;
   /**
    * Opens the way on which pages follow the container while it runs, by a connection of its own.
+   * @param rateFile holds the bytes per second that they may take, in JSON (null: as many as go), and another number when that changes
    * @throws CmtError PAGES_UNREACHABLE where there can be none
    */
-  openPages(signal: AbortSignal): Promise<PageStream>;
+  openPages(rateFile: string, signal: AbortSignal): Promise<PageStream>;
   /** Tells the target that images and files are complete: restore now. @throws CmtError TRANSFER_BROKEN unless it has them all */
   go(signal: AbortSignal): Promise<void>;
   /** Tells the target that nothing more will come, so that whoever waits there stops at once. */

@@ -53,7 +53,8 @@ export const PagesOrder = z.discriminatedUnion('type', [
     type: z.literal('begin'),
     side: z.enum(['source', 'target']),
     key: Key,
-    rate: Rate,
+    /** Holds the rate in JSON, and another one when that is to change; null: as fast as it goes. */
+    rateFile: Path.nullable(),
     silenceMs: z.int().positive(),
   }),
   /** CRIU has the other end of the local socket: the worker may go. */

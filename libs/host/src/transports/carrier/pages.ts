@@ -8,11 +8,14 @@
  * - Until it is told to stay it ends with its worker; afterwards it needs nobody.
  */
 import { once } from 'node:events';
+import { watch } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
+import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pacer } from '../pacer.ts';
 import { CONNECTION, hear, LOCAL, say } from './descriptors.ts';
-import { PagesOrder, SealedPages } from './messages.ts';
+import { PagesOrder, Rate, SealedPages } from './messages.ts';
 import { keyTowards, Opener, Sealer } from './sealed.ts';
 import { SealedFrames } from './sealed-frames.ts';
 
@@ -45,7 +48,7 @@ class Relay {
   readonly #local = new Socket({ fd: LOCAL, readable: true, writable: true, allowHalfOpen: true });
   readonly #sealer: Sealer;
   readonly #frames: SealedFrames;
-  readonly #pacer: Pacer;
+  readonly #pacer = new Pacer(null);
   #heardAt = performance.now();
 
   constructor(private readonly order: Begin) {
@@ -53,7 +56,6 @@ class Relay {
     const other = order.side === 'source' ? 'target' : 'source';
     this.#sealer = new Sealer(keyTowards(other, key));
     this.#frames = new SealedFrames(new Opener(keyTowards(order.side, key)));
-    this.#pacer = new Pacer(order.rate);
     for (const socket of [this.#wire, this.#local]) socket.on('error', () => undefined);
   }
 
@@ -61,6 +63,7 @@ class Relay {
   async run(): Promise<number> {
     const beat = setInterval(() => this.#beat(), this.order.silenceMs / BEATS);
     try {
+      if (this.order.rateFile !== null) await this.#followRate(this.order.rateFile);
       const both = [this.#outward(), this.#inward()];
       await Promise.race(both);
       await Promise.race([Promise.all(both), sleep(FAREWELL_MS)]);
@@ -72,6 +75,19 @@ class Relay {
       this.#wire.destroy();
       this.#local.destroy();
     }
+  }
+
+  /** Whoever tunes it writes the file: this process needs no worker. What cannot be read changes nothing. */
+  async #followRate(file: string): Promise<void> {
+    const read = async (): Promise<void> => {
+      const text = await readFile(file, 'utf8').catch(() => '');
+      if (text !== '') this.#pacer.rate = Rate.parse(JSON.parse(text));
+    };
+    const changes = watch(dirname(file), (_, name) => {
+      if (name === basename(file)) read().catch(() => undefined);
+    });
+    changes.on('error', () => undefined);
+    await read();
   }
 
   /** From CRIU to the other host. */
