@@ -92,13 +92,15 @@ function queueOn(redis: Redis): ReturnType<typeof openMigrationsQueue> {
 
 /**
  * Asks for the end of a migration; its coordinator decides whether that is still possible.
- * @throws {CmtError} MIGRATION_UNKNOWN, or TOO_LATE_TO_CANCEL when it has ended
+ * @throws {CmtError} MIGRATION_UNKNOWN, or TOO_LATE_TO_CANCEL when it has ended, or the container is the target's already
  */
 export async function requestCancel(redis: Redis, id: MigrationId, reason: string): Promise<void> {
   const saga = await readSaga(redis, id);
   if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
   const { state } = saga.report;
-  if (isEnd(state)) throw new CmtError('TOO_LATE_TO_CANCEL', { migration: id, reason: `it is ${state}` });
+  const why = state === 'committed' ? 'the container already belongs to the target' : `it is ${state}`;
+  if (isEnd(state) || state === 'committed')
+    throw new CmtError('TOO_LATE_TO_CANCEL', { migration: id, reason: why });
   await reaching(redis, redis.set(keys.cancel(id), reason, 'EX', CANCEL_KEPT_S));
   await reaching(redis, sendControl(redis, { kind: 'cancel', migration: id }));
   await hurry(redis, id);
