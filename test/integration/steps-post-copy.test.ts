@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { notesDir } from '../../libs/host/src/places.ts';
 import { isAlive } from '../../libs/host/src/proc.ts';
 import { steps } from '../../libs/host/src/steps/index.ts';
-import { isTunable, tune } from '../../libs/host/src/steps/serving.ts';
+import { tunable, tune } from '../../libs/host/src/steps/tuning.ts';
 import { thisMachine } from '../../libs/host/src/this-machine.ts';
 import { Daemon } from '../support/paper-daemon.ts';
 import { MIGRATION } from '../support/paper-host.ts';
@@ -79,7 +79,8 @@ describe('a container whose pages follow from the source', () => {
     if (who === 'another worker') hosts().source = await hosts().source.restarted();
     const { parts } = hosts().source;
     const path = join(notesDir(parts.config, MIGRATION, 1), 'page-rate.json');
-    expect(await isTunable(MIGRATION, parts)).toBe(true);
+    expect(await tunable(parts).has(MIGRATION)).toBe(true);
+    expect(await tunable(parts).underWay()).toEqual([MIGRATION]);
     for (const rate of [5_000_000, null]) {
       await tune(MIGRATION, { bandwidth: rate }, parts);
       expect(JSON.parse(await readFile(path, 'utf8'))).toBe(rate);

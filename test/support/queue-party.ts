@@ -47,6 +47,8 @@ interface WorldOptions {
   readonly address?: RedisAddress;
   /** Its ledgers; two with the same name share a disk. */
   readonly name?: string;
+  /** Whom it trusts beside itself, where that is not this party alone. */
+  readonly trust?: Trust;
 }
 
 /** Takes part in the queue of a Redis that somebody has started; keys and ledgers are in `dir`. */
@@ -63,7 +65,7 @@ export async function joinQueueWorld(url: string, dir: string): Promise<QueuePar
     return made;
   };
   const common = (name: string, more: WorldOptions) => ({
-    ...{ redis: connection('worker', more.address), trust, logger, concurrency: 8 },
+    ...{ redis: connection('worker', more.address), trust: more.trust ?? trust, logger, concurrency: 8 },
     ...{ ledgerDir: join(dir, 'ledger', more.name ?? name), timing: more.timing ?? QUICK },
   });
   const kept = <T extends Consumer>(consumer: T): T => {

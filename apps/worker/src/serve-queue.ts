@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import type { StepName, WorkerConfig } from '@cmt/contracts';
-import { isTunable, PEER_LOOK_MS, tune, type Health } from '@cmt/host';
+import { PEER_LOOK_MS, tune, tunable, type Health } from '@cmt/host';
 import {
   announce,
   consumeLegs,
@@ -76,12 +76,7 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
       return result;
     },
   );
-  consumer.onTuned(
-    (migration, rates) => tune(migration, rates, host),
-    (migration) => isTunable(migration, host),
-  );
-  // What was tuned while no worker was here to hear of it: pages may have followed all the same.
-  for (const { migration } of await host.journal.open()) void consumer.lookForTuning(migration);
+  consumer.onTuned((migration, rates) => tune(migration, rates, host), tunable(host));
   return {
     settleAlone: () => desk.settleAlone(),
     health: () => ({

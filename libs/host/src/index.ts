@@ -33,7 +33,7 @@ export { createRuntimes } from './runtimes/registry.ts';
 export * from './runtimes/runtime.ts';
 export * from './settle.ts';
 export { steps, withdrawFrom } from './steps/index.ts';
-export { isTunable, tune } from './steps/serving.ts';
+export { tunable, tune } from './steps/tuning.ts';
 export * from './steps/step.ts';
 export { thisClock, thisMachine } from './this-machine.ts';
 export { WORKER_NODE_FLAG } from './worker-node.ts';

@@ -9,12 +9,11 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 
 /**
- * To coordinators: somebody wants the end of a migration; the links are shared by others than before; a schedule was removed. To them and
- * to workers: a migration was tuned. To a worker: stop this leg.
+ * To coordinators: somebody wants the end of a migration, or another tuning; the links are shared by others than before; a schedule was
+ * removed. To workers: a coordinator obeys a tuning. To a worker: stop this leg.
  */
 export const Control = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('cancel'), migration: MigrationId }),
-  z.object({ kind: z.literal('tune'), migration: MigrationId }),
+  z.object({ kind: z.enum(['cancel', 'tune', 'tuned']), migration: MigrationId }),
   z.object({ kind: z.enum(['flows', 'schedules']) }),
   z.object({ kind: z.literal('stop'), host: HostName, leg: z.string(), reason: z.string() }),
 ]);
@@ -41,19 +40,29 @@ export class Bus {
   readonly #ping: NodeJS.Timeout;
   readonly #logger: Logger;
 
-  /** Listens on a connection of its own, made like `redis`; subscribes again by itself after an outage. */
+  /** Listens on a connection of its own, made like `redis`; listens again by itself after an outage. */
   constructor(redis: Redis, channels: readonly ('control' | 'wake')[], logger: Logger) {
     this.#logger = logger;
     this.#subscriber = redis.duplicate();
     this.#subscriber.on('error', (error: Error) => logger.debug({ reason: error.message }, 'Redis is away'));
     this.#subscriber.on('message', (channel, text) => this.#receive(channel, text));
-    this.#subscriber.subscribe(...channels.map((channel) => keys[channel])).catch(() => undefined);
+    this.#subscriber.on('ready', () => {
+      this.#subscriber.subscribe(...channels.map((channel) => keys[channel])).then(
+        () => this.#heard.emit('listening'),
+        () => undefined,
+      );
+    });
     this.#ping = setInterval(() => void this.#subscriber.ping().catch(() => undefined), PING_MS);
   }
 
   onControl(listener: (control: Control) => void): () => void {
     this.#heard.on('control', listener);
     return () => this.#heard.off('control', listener);
+  }
+
+  /** Calls back whenever messages are heard from now on, at first and after an outage: what was said before was missed. */
+  onListening(listener: () => void): void {
+    this.#heard.on('listening', listener);
   }
 
   /** Calls back whenever that leg is said to have ended. */

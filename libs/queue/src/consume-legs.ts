@@ -7,6 +7,7 @@
  * - While draining, only what is urgent is begun; the rest goes back to the queue and has had no effect.
  * - A leg that has ended here has its result on disk: asked for again, it gets that result and is not run again.
  * - A leg whose lock cannot be renewed is aborted before the lock expires.
+ * - Looks for what was tuned come one after the other: what was said last is in force last.
  */
 import {
   CmtError,
@@ -23,7 +24,7 @@ import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { Bus, sendWake } from './bus.ts';
-import { readTuning } from './tune.ts';
+import { readObeyedTuning } from './tune.ts';
 import { FencedWorker } from './fenced-worker.ts';
 import { LEG_FRESH_MS, staleness } from './freshness.ts';
 import { Ledger } from './ledger.ts';
@@ -54,6 +55,21 @@ export interface WorkerOptions {
   readonly timing?: LockTiming;
 }
 
+export type TuningListener = (migration: MigrationId, tuning: Tuning) => Promise<void> | void;
+
+/** Which migrations are worth a look when they are tuned. */
+export interface TunableMigrations {
+  /** All others cost nothing. */
+  has(migration: MigrationId): Promise<boolean>;
+  /** Looked at when others may have been told of something before. */
+  underWay(): Promise<readonly MigrationId[]>;
+}
+
+const ALL_THAT_ARE_SAID: TunableMigrations = {
+  has: () => Promise.resolve(true),
+  underWay: () => Promise.resolve([]),
+};
+
 /** The right to run a leg. */
 export interface LegLease {
   readonly legId: string;
@@ -81,8 +97,8 @@ export class LegConsumer {
   readonly #worker: FencedWorker<LegClaim>;
   readonly #ended: Ledger<LegResult>;
   readonly #stopLook: NodeJS.Timeout;
-  #onTuned: (migration: MigrationId, tuning: Tuning) => Promise<void> | void = () => undefined;
-  #isTunable: (migration: MigrationId) => Promise<boolean> | boolean = () => false;
+  #tuned: { readonly listener: TuningListener; readonly which: TunableMigrations } | null = null;
+  #lastLook: Promise<void> = Promise.resolve();
   #isUrgent: ((leg: Leg) => Promise<boolean>) | null = null;
 
   constructor(options: WorkerOptions, run: LegRunner) {
@@ -99,8 +115,9 @@ export class LegConsumer {
     this.#worker.onCompleted((leg) => void sendWake(redis, { host, leg }).catch(() => undefined));
     this.#bus.onControl((control) => {
       if (control.kind === 'stop' && control.host === host) this.#stop(control.leg, control.reason);
-      if (control.kind === 'tune') void this.lookForTuning(control.migration);
+      if (control.kind === 'tuned') this.#lookForTuning(control.migration);
     });
+    this.#bus.onListening(() => void this.#lookForTunings());
     this.#stopLook = setInterval(() => void this.#lookForStops(), STOP_LOOK_MS);
   }
 
@@ -110,27 +127,11 @@ export class LegConsumer {
   }
 
   /**
-   * Calls back when a migration was tuned, whosever it is. Legs that begin later have it in their input.
-   * @param isTunable which ones are worth a look: all others cost nothing
+   * Calls back when a migration was tuned, whosever it is, with all that its coordinator obeys. Legs that begin later have it in their
+   * input.
    */
-  onTuned(
-    listener: (migration: MigrationId, tuning: Tuning) => Promise<void> | void,
-    isTunable: (migration: MigrationId) => Promise<boolean> | boolean = () => true,
-  ): void {
-    this.#onTuned = listener;
-    this.#isTunable = isTunable;
-  }
-
-  /** Calls back with what was changed about a migration so far: for what nobody here has heard of. Never rejects. */
-  async lookForTuning(migration: MigrationId): Promise<void> {
-    const { redis, trust, host, logger } = this.#options;
-    const refuse = (error: unknown) => logger.warn({ err: error, migration }, 'a tuning is refused');
-    try {
-      if (!(await this.#isTunable(migration))) return;
-      await this.#onTuned(migration, await readTuning(redis, migration, { trust, host }, refuse));
-    } catch (error) {
-      logger.warn({ err: error, migration }, 'what was tuned is not in force here');
-    }
+  onTuned(listener: TuningListener, which: TunableMigrations = ALL_THAT_ARE_SAID): void {
+    this.#tuned = { listener, which };
   }
 
   /** Ids of the legs under way. */
@@ -154,6 +155,26 @@ export class LegConsumer {
     await this.#worker.close(graceMs);
     await this.#ended.close();
     this.#bus.close();
+  }
+
+  /** For what was said while nobody here was listening. */
+  async #lookForTunings(): Promise<void> {
+    const missed = (await this.#tuned?.which.underWay().catch(() => [])) ?? [];
+    for (const migration of missed) this.#lookForTuning(migration);
+  }
+
+  #lookForTuning(migration: MigrationId): void {
+    const look = this.#lastLook.then(() => this.#tune(migration));
+    this.#lastLook = look.catch((error: unknown) =>
+      this.#options.logger.warn({ err: error, migration }, 'what was tuned is not in force here'),
+    );
+  }
+
+  async #tune(migration: MigrationId): Promise<void> {
+    if (this.#tuned === null || !(await this.#tuned.which.has(migration))) return;
+    const { redis, trust, host } = this.#options;
+    const tuning = await readObeyedTuning(redis, migration, { trust, host });
+    if (tuning !== null) await this.#tuned.listener(migration, tuning);
   }
 
   async #process(job: Job<unknown>, ownership: Ownership, claimed: LegClaim): Promise<LegResult> {

@@ -47,7 +47,7 @@ export interface CoordinatorOptions {
   readonly concurrency: number;
   /** Whose requests are obeyed. */
   readonly trust: Trust;
-  /** Signs the legs. */
+  /** Signs the legs, and words to workers. */
   readonly keys: KeyPair;
   /** Names this coordinator in events, errors and Bull Board. */
   readonly name: string;
@@ -172,7 +172,7 @@ class Coordinator {
   }
 
   async #hold({ request, order, origin }: Opened, ownership: Ownership, token: string): Promise<void> {
-    const { redis, name, trust } = this.#options;
+    const { redis, name, trust, keys: own } = this.#options;
     const takenOver = await obeying(claimLease(redis, token, request.id), ownership.signal);
     const dispatcher = this.#dispatcher;
     const lease = new Lease({
@@ -185,6 +185,7 @@ class Coordinator {
       dispatcher,
       host: name,
       opener: { trust, host: name },
+      keys: own,
       order,
     });
     this.#leases.set(request.id, lease);

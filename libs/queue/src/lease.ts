@@ -27,8 +27,9 @@ import { legKey } from './leg-job.ts';
 import type { DispatchLimits } from './leg-watch.ts';
 import type { Ownership } from './ownership.ts';
 import { takePlaces, type PlacesAnswer, type PlacesAsked } from './places.ts';
+import type { KeyPair } from './key-pair.ts';
 import type { Opener } from './seal.ts';
-import { readTuning } from './tune.ts';
+import { passTuningOn, readTuning } from './tune.ts';
 import { saveAndLook, type StoredSaga, type TakenOver } from './store.ts';
 
 /** A leg as the saga wants it; format and time of issue are added here. */
@@ -53,6 +54,8 @@ export interface LeaseParts {
   readonly host: string;
   /** Judges signed orders. */
   readonly opener: Opener;
+  /** Sign its word to workers. */
+  readonly keys: KeyPair;
   /** An operator's word that this run of the migration is to begin with, or null. */
   readonly order?: ResolveOrder | null;
 }
@@ -62,6 +65,8 @@ export class Lease {
   readonly #parts: LeaseParts;
   readonly #cancel = new AbortController();
   #onTuned: (tuning: Tuning) => void = () => undefined;
+  /** What workers were told of it last, in JSON. */
+  #passedOn = '{}';
   /** Which legs were there when the state was stored last; `until` on the clock of `performance.now()`. */
   #seen: { readonly until: number; readonly legs: Map<string, boolean> } = { until: 0, legs: new Map() };
   /** The migration as it stood when it was taken over. */
@@ -150,10 +155,17 @@ export class Lease {
     this.#onTuned = listener;
   }
 
-  /** Looks whether somebody has changed something. @param refuse told of what is not obeyed */
+  /** Looks whether somebody has changed something, and tells the workers. @param refuse told of what is not obeyed */
   async lookForTuning(refuse: (error: CmtError) => void): Promise<void> {
-    const { redis, opener } = this.#parts;
-    this.#onTuned(await obeying(readTuning(redis, this.migration, opener, refuse), this.signal));
+    const { redis, opener, token, keys: own } = this.#parts;
+    const id = this.migration;
+    const tuning = await obeying(readTuning(redis, id, opener, refuse), this.signal);
+    this.#onTuned(tuning);
+    const text = JSON.stringify(tuning);
+    if (text === this.#passedOn) return;
+    this.assertOwned();
+    await obeying(passTuningOn(redis, token, { id, tuning }, own), this.signal);
+    this.#passedOn = text;
   }
 
   /** Looks whether somebody has asked for the end. */

@@ -41,7 +41,8 @@ export interface StoredSaga {
   readonly version: number;
 }
 
-const lockKey = (id: MigrationId): string => `${migrationJobKey(id)}:lock`;
+/** Holds the token of whoever owns the migration. */
+export const lockKey = (id: MigrationId): string => `${migrationJobKey(id)}:lock`;
 
 const SAVE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

@@ -15,13 +15,13 @@ export function addTune(program: Command): void {
     usage: 'tune',
     does: 'change how fast a migration under way may send, or the blackout it aims for',
     examples: [
-      ['cmt tune m-k3j5 --bandwidth 50MiB/s', 'images and files under way obey at once'],
+      ['cmt tune m-k3j5 --bandwidth 50MiB/s', 'what is under way obeys at once'],
       ['cmt tune m-k3j5 --bandwidth none', 'as fast as it goes'],
       ['cmt tune m-k3j5 --max-downtime 1s', 'pre-copy ends with the round after which that is reached'],
     ],
   })
     .argument('<id>', 'a migration')
-    .option('--bandwidth <rate>', 'what images and files may take, as 50MiB/s or 1Gbit/s; or `none`')
+    .option('--bandwidth <rate>', 'what images, files and pages may take, as 50MiB/s or 1Gbit/s; or `none`')
     .option('--max-downtime <time>', 'blackout that pre-copy aims for')
     .action((id: string, flags: TuneFlags) => runVerb(flags, (io) => tune(id, flags, io)));
 }

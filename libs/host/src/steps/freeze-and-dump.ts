@@ -19,9 +19,10 @@ import { record } from './entry.ts';
 import { carryAhead, stopCarrying } from './files-ahead.ts';
 import { linkTo } from './link-to.ts';
 import { recall, remember } from './outcomes.ts';
-import { dumpAndServe, endServing, noteRate } from './serving.ts';
+import { dumpAndServe, endServing } from './serving.ts';
 import { sendingEntry } from './source-entry.ts';
 import type { Step } from './step.ts';
+import { noteRate } from './tuning.ts';
 
 type Input = StepInput<'freeze-and-dump'>;
 
