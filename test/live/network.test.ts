@@ -4,6 +4,7 @@ import { start } from '@cmt/host';
 import { fabricExec, labDown, labExec, labExecArgv, labUp, type Lab } from '@cmt/lab';
 import type { ContainerNetwork } from '@cmt/contracts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { expectNothingBehind, lookAtHosts, type Before } from '../support/expectations.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { InHost } from '../support/in-host.ts';
 
@@ -12,6 +13,7 @@ const NETNS = '/run/netns/web';
 type Bridged = Extract<ContainerNetwork, { kind: 'bridge' }>;
 
 let lab: Lab;
+let before: Before;
 let source: InHost;
 let target: InHost;
 let address: string;
@@ -19,15 +21,20 @@ let address: string;
 beforeAll(async () => {
   lab = await labUp({ name, hosts: 2 });
   await fabricExec(lab, ['ip', 'addr', 'add', 'fd77::1/64', 'dev', lab.fabric.bridge, 'nodad']);
+  before = await lookAtHosts(lab);
   address = `10.77.${lab.index}.100`;
   [source, target] = (await Promise.all(
     ['host1', 'host2'].map((host) => InHost.start(lab, host, 'network-in-host.ts')),
   )) as [InHost, InHost];
 }, 300_000);
 afterAll(async () => {
-  await Promise.all([source.end(), target.end()]);
-  await labDown({ name });
-});
+  try {
+    await Promise.all([source.end(), target.end()]);
+    await expectNothingBehind(lab, before);
+  } finally {
+    await labDown({ name });
+  }
+}, 60_000);
 
 async function inHost(host: string, script: string): Promise<string> {
   const { code, stdout, stderr } = await labExec(lab, host, ['bash', '-euc', script]);

@@ -12,11 +12,13 @@ import type {
 } from '@cmt/contracts';
 import { labDown, labExec, labUp, type Lab } from '@cmt/lab';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { expectNothingBehind, lookAtHosts, type Before } from '../support/expectations.ts';
 import { InHost } from '../support/in-host.ts';
 import { BUNDLE, CONTAINER, ScannedContainer } from '../support/scanned-container.ts';
 
 const name = `tpreflight${process.pid}`;
 let lab: Lab;
+let before: Before;
 let container: ScannedContainer;
 let source: InHost;
 let target: InHost;
@@ -29,14 +31,19 @@ interface Answer {
 
 beforeAll(async () => {
   lab = await labUp({ name, hosts: 2 });
+  before = await lookAtHosts(lab);
   const started = ['host1', 'host2'].map((host) => InHost.start(lab, host, 'preflight-in-host.ts'));
   [source, target] = (await Promise.all(started)) as [InHost, InHost];
   container = await ScannedContainer.make(lab);
 }, 300_000);
 afterAll(async () => {
-  await Promise.all([source.end(), target.end()]);
-  await labDown({ name });
-});
+  try {
+    await Promise.all([source.end(), target.end()]);
+    await expectNothingBehind(lab, before);
+  } finally {
+    await labDown({ name });
+  }
+}, 60_000);
 afterEach(() => container.reset());
 
 const scan = async (tcp: TcpPolicy = 'established'): Promise<Answer> =>
@@ -209,7 +216,7 @@ describe('what CRIU does not refuse, but loses', () => {
       /^perl \(pid \d+\), fd 1: pipe:\[\d+\] is shared with sleep \(pid \d+\) outside/,
     );
     expect(await container.criuDumps()).toBe(true);
-    await container.inHost('kill $(cat /run/reader)');
+    await container.inHost('kill $(cat /run/reader); rm /run/reader');
   });
 
   test('a process that was put beside init', async () => {

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import type { HostEndpoint, Route } from '@cmt/contracts';
 import { cutLink, labDown, labExec, labUp, restoreLink, type Lab } from '@cmt/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectNothingBehind, lookAtHosts, type Before } from '../support/expectations.ts';
 import { TransferEnd } from '../support/transfer-end.ts';
 
 const name = `ttransport${process.pid}`;
 const root = join(import.meta.dirname, '../..');
 let lab: Lab;
+let before: Before;
 let source: TransferEnd;
 let target: TransferEnd;
 
@@ -16,6 +18,7 @@ const inHost = async (host: string, script: string): Promise<string> =>
 
 beforeAll(async () => {
   lab = await labUp({ name, hosts: 2, share: [root] });
+  before = await lookAtHosts(lab);
   const [one, two] = lab.hosts;
   source = new TransferEnd(lab, 'host1', one!.address);
   target = new TransferEnd(lab, 'host2', two!.address);
@@ -27,14 +30,22 @@ beforeAll(async () => {
   );
 }, 300_000);
 afterAll(async () => {
-  await Promise.all([source.end(), target.end()]);
-  await labDown({ name });
-});
+  try {
+    await Promise.all([source.end(), target.end()]);
+    // This test's own, and the cache of what runs TypeScript there.
+    for (const { name: host } of lab.hosts) await inHost(host, 'rm -r /run/transfer* /run/out* /tmp/tsx-*');
+    await expectNothingBehind(lab, before);
+  } finally {
+    await labDown({ name });
+  }
+}, 60_000);
 
 const digests = (host: string, directory: string): Promise<string> =>
   inHost(host, `cd '${directory}' && sha256sum *`);
 
+/** The source's connection to an earlier session goes first: it would take that for the new one's until it hears that it is closed. */
 async function prepare(): Promise<void> {
+  await source.value('drop');
   const { publicKey } = await source.value<HostEndpoint>('endpoint');
   await target.value('prepare', publicKey);
 }

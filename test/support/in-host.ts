@@ -1,4 +1,5 @@
 /** Programs of test/support that run inside a lab host and answer one JSON array `[method, …arguments]` a line. */
+import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { start } from '@cmt/host';
@@ -25,11 +26,13 @@ export class CallFailed extends Error {
 
 /** One such program, held open like a worker. */
 export class InHost {
+  readonly #file: string;
   readonly #process;
   readonly #lines: AsyncIterator<string>;
 
-  private constructor(lab: Lab, host: string, file: string) {
-    const [program = '', ...args] = labExecArgv(lab, host, ['node', file]);
+  /** @param file seen from outside */
+  private constructor([program = '', ...args]: readonly string[], file: string) {
+    this.#file = file;
     this.#process = start(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#process.stdout === null) throw new Error(`${file} has no output`);
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
@@ -47,7 +50,7 @@ export class InHost {
         js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
       },
     });
-    return new InHost(lab, host, file);
+    return new InHost(labExecArgv(lab, host, ['node', file]), pathInHost(lab, host, file));
   }
 
   /** @throws {CallFailed} */
@@ -63,5 +66,6 @@ export class InHost {
   async end(): Promise<void> {
     this.#process.kill('SIGKILL');
     await this.#process;
+    await rm(this.#file);
   }
 }

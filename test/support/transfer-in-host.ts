@@ -53,6 +53,7 @@ const methods: Readonly<Record<string, (arg: never) => Promise<unknown>>> = {
     route = to;
     return Promise.resolve();
   },
+  drop: () => links.drop('m1'),
   connect: async () => (await link()).clockOffsetMs,
   images: async (directory: string) => (await link()).sendImages('final', directory, limit()).finish(),
   files: async (directory: string) => (await link()).syncFiles(directory, limit()),
