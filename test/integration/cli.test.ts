@@ -45,6 +45,12 @@ describe('cmt migrate', () => {
     expect(stdout + stderr).not.toContain('\u001b[');
   });
 
+  it('warns of post-copy only where that may come', async () => {
+    const asked = (mode: string) => move('redis', '--mode', mode, '--on-no-convergence', 'post-copy');
+    expect((await asked('auto')).stderr).toContain('needs both hosts and the link');
+    expect((await asked('stop-and-copy')).stderr).not.toContain('needs both hosts and the link');
+  });
+
   it('is one migration however often the same id is asked for', async () => {
     const first = await move('redis', '--id', 'twice', '--detach');
     const second = await move('redis', '--id', 'twice', '--json');

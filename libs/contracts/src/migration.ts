@@ -18,6 +18,20 @@ export type Mode = z.infer<typeof Mode>;
 export const OnNoConvergence = z.enum(['switch', 'post-copy', 'abort']);
 export type OnNoConvergence = z.infer<typeof OnNoConvergence>;
 
+/** Whether this mode runs rounds of pre-copy where the kernel can. */
+export const hasRounds = ({ mode }: { readonly mode: Mode }): boolean =>
+  mode === 'auto' || mode === 'pre-copy' || mode === 'hybrid';
+
+/** Whether it may end in post-copy: from the beginning, or because rounds have not helped, which takes a mode that has some. */
+export const allowsPostCopy = ({
+  mode,
+  onNoConvergence,
+}: {
+  readonly mode: Mode;
+  readonly onNoConvergence: OnNoConvergence;
+}): boolean =>
+  mode === 'post-copy' || mode === 'hybrid' || (hasRounds({ mode }) && onNoConvergence === 'post-copy');
+
 /** What becomes of established TCP connections: kept, closed on restore, or a reason to refuse. */
 export const TcpPolicy = z.enum(['established', 'close', 'refuse']);
 export type TcpPolicy = z.infer<typeof TcpPolicy>;

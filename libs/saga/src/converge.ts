@@ -7,7 +7,13 @@
  * - A switch that nothing forces comes at most 4 % above the best prediction, or after that low did not come.
  * - All rounds together freeze the container for no longer than moving it without rounds would have.
  */
-import type { Failure, HostFacts, MigrationOptions, Prediction } from '@cmt/contracts';
+import {
+  hasRounds,
+  type Failure,
+  type HostFacts,
+  type MigrationOptions,
+  type Prediction,
+} from '@cmt/contracts';
 import { predictBlackout, type Measured } from './predict.ts';
 
 /** A round that improves the best prediction by less than this share does not help. */
@@ -63,10 +69,6 @@ export function convergeWithoutRounds(why: string, measured: Measured, options: 
   if (mayFollow && predicted.totalMs > options.maxDowntimeMs) return following(why, measured);
   return { next: options.mode === 'post-copy' ? 'post-copy' : 'switch', note: why, predicted };
 }
-
-/** Whether this mode runs rounds where the kernel can. */
-export const hasRounds = ({ mode }: Pick<MigrationOptions, 'mode'>): boolean =>
-  mode === 'auto' || mode === 'pre-copy' || mode === 'hybrid';
 
 /** Whether rounds can be run at all, and what to say when they cannot. */
 export function roundsImpossible(options: MigrationOptions, source: HostFacts): string | null {

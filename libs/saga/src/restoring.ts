@@ -1,6 +1,12 @@
 /** Whether a copy runs before its memory is there, and whence that comes: images on its own host, or the frozen source. Pure. */
-import type { Finding, HostFacts, HostName, Inspection, MigrationOptions } from '@cmt/contracts';
-import { hasRounds } from './converge.ts';
+import {
+  allowsPostCopy,
+  type Finding,
+  type HostFacts,
+  type HostName,
+  type Inspection,
+  type MigrationOptions,
+} from '@cmt/contracts';
 import type { Saga } from './state.ts';
 
 /**
@@ -12,10 +18,6 @@ export const LAZY_FROM = 64 * 1024 * 1024;
 /** Pages that no round has brought stay at the source, and are served to the copy while it runs (docs/decisions/0013). */
 export const isPostCopy = ({ request, postCopy }: Pick<Saga, 'request' | 'postCopy'>): boolean =>
   request.options.mode === 'post-copy' || postCopy === true;
-
-/** Whether the options allow post-copy at all, from the beginning or once rounds have not helped. */
-export const allowsPostCopy = ({ mode, onNoConvergence }: MigrationOptions): boolean =>
-  mode === 'post-copy' || mode === 'hybrid' || (hasRounds({ mode }) && onNoConvergence === 'post-copy');
 
 /** From images alone never after rounds: CRIU fills a copy from parent images before it runs all the same. */
 export function isLazy(saga: Saga): boolean {

@@ -91,11 +91,12 @@ export const withMigrateFlags = (command: Command): Command =>
 async function migrate(container: string | undefined, flags: MigrateFlags, io: Io): Promise<ExitCode> {
   const { submit, typed } = await import('./ask.ts');
   const parsed = typed(container, flags, false);
+  const { allowsPostCopy } = await import('@cmt/contracts');
   const { withFleet } = await import('../fleet.ts');
   return withFleet(flags, async (fleet) => {
     const { report, isNew } = await submit(fleet, parsed);
     if (flags.detach) return printId(report, io);
-    if (mayEndInPostCopy(report)) io.err(POST_COPY_RISK);
+    if (allowsPostCopy(report.request.options)) io.err(POST_COPY_RISK);
     io.err(isNew ? `migration ${report.id}\n` : `migration ${report.id} is known already\n`);
     const { liveOn } = await import('../live.ts');
     const { awaitEnd } = await import('../wait.ts');
@@ -107,9 +108,6 @@ async function migrate(container: string | undefined, flags: MigrateFlags, io: I
     return exitCodeOfReport(ended);
   });
 }
-
-const mayEndInPostCopy = ({ request: { options } }: MigrationReport): boolean =>
-  options.mode === 'post-copy' || options.mode === 'hybrid' || options.onNoConvergence === 'post-copy';
 
 async function printId(report: MigrationReport, io: Io): Promise<ExitCode> {
   const { printJson } = await import('../io.ts');
