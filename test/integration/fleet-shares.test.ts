@@ -1,6 +1,6 @@
 /** Links that are shared out: the real coordinator, queue and CLI; hosts that only say what real ones would. */
 import { keys, MigrationRequest, TuneOrder } from '@cmt/contracts';
-import { loadKeyPair, submitMigration } from '@cmt/queue';
+import { flowsUnderWay, loadKeyPair, submitMigration } from '@cmt/queue';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -84,6 +84,26 @@ describe('a link', LIMIT, () => {
     const { stdout } = await fleet.cmt('logs', 'c');
     expect(stdout).toMatch(/its share of the links between its hosts is 21\.0 MB\/s/);
     expect(stdout).toMatch(/have no limit any more/);
+  });
+
+  it('is shared out though a record in Redis is damaged, which counts as none', async (context) => {
+    const gate = promised();
+    const fleet = await startStandInFleet(context, {
+      host1: { containers: { a: 1, b: 1, c: 1 }, gate: () => gate.promise },
+      host2: {},
+    });
+    await fleet.cmt('limits', 'set', 'out=3', 'in=3');
+    for (const id of ['a', 'b', 'c']) await ask(fleet, id, 'host2', { bandwidth: 90 * MIB });
+    const body = JSON.stringify({ v: 1, kind: 'tune', migration: 'b', tuning: { bandwidth: 'much' } });
+    await fleet.redis.hset(keys.tuning('a'), 'bandwidth', '{"body":');
+    await fleet.redis.hset(keys.tuning('b'), 'bandwidth', JSON.stringify({ body }));
+    const damaged: string[] = [];
+    const flows = await flowsUnderWay(fleet.redis, (id) => damaged.push(id));
+    expect(flows.map(({ id, cap }) => [id, cap]).sort()).toEqual(['a', 'b', 'c'].map((id) => [id, 90 * MIB]));
+    expect(damaged.sort()).toEqual(['a', 'b']);
+    await fleet.cmt('limits', 'set', 'bandwidth=30MiB/s');
+    await shared(fleet, { a: 10, b: 10, c: 10 });
+    gate.keep();
   });
 
   it('tells nobody anything where no link has a limit', async (context) => {

@@ -48,6 +48,7 @@ const REST_MS = 100;
 export class LinkShares {
   readonly #options: LinkSharesOptions;
   readonly #own = new Map<MigrationId, Own>();
+  readonly #damaged = new Set<MigrationId>();
   readonly #timer: NodeJS.Timeout;
   readonly #stop = new AbortController();
   #looking: Promise<void> | null = null;
@@ -108,8 +109,19 @@ export class LinkShares {
     const limits = parseLimits(await storedLimits(redis));
     this.#areLimited = hasLinkLimits(limits);
     if (!this.#areLimited && [...this.#own.values()].every((own) => shareOf(own) === null)) return;
-    const shares = sharesOf(await flowsUnderWay(redis), limits);
+    const flows = await flowsUnderWay(redis, (id, why) => this.#ignored(id, why));
+    const shares = sharesOf(flows, limits);
     await Promise.all([...shares].map(([id, share]) => this.#give(id, share)));
+  }
+
+  /** Said once of each: it is looked at again and again. */
+  #ignored(id: MigrationId, why: string): void {
+    if (this.#damaged.has(id)) return;
+    this.#damaged.add(id);
+    this.#options.logger.warn(
+      { migration: id, why },
+      'what Redis holds of its own bandwidth is damaged, and ignored',
+    );
   }
 
   async #give(id: MigrationId, share: number | null): Promise<void> {

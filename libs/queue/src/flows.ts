@@ -1,13 +1,16 @@
 /**
  * The migrations that send bytes, or are about to, for those who share out links.
  *
- * INVARIANT: what is read here is signed by nobody, so it may narrow what a migration takes and nothing else.
+ * INVARIANTS
+ * - What is read here is signed by nobody, so it may narrow what a migration takes and nothing else.
+ * - A record that is damaged is as good as none: what is known of the other migrations is shared out all the same.
  */
 import { keys, TuneOrder, type HostName, type MigrationId } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { sendControl } from './bus.ts';
 import { reaching } from './connection.ts';
+import { jsonText } from './json-text.ts';
 
 /** One of them. `cap` is what it may take by itself, in bytes per second, as it was asked for or was changed since. */
 export interface FlowUnderWay {
@@ -17,8 +20,14 @@ export interface FlowUnderWay {
   readonly cap: number | null;
 }
 
-/** All in the fleet that have begun and not come to their decision. */
-export async function flowsUnderWay(redis: Redis): Promise<FlowUnderWay[]> {
+/**
+ * All in the fleet that have begun and not come to their decision.
+ * @param ignore told of each whose own bound cannot be read, and why
+ */
+export async function flowsUnderWay(
+  redis: Redis,
+  ignore: (id: MigrationId, why: string) => void,
+): Promise<FlowUnderWay[]> {
   const ids = await reaching(redis, redis.hkeys(keys.slots('fleet')));
   const pipeline = redis.pipeline();
   for (const id of ids)
@@ -28,7 +37,8 @@ export async function flowsUnderWay(redis: Redis): Promise<FlowUnderWay[]> {
     const [status, places, report] = (answers[2 * at]?.[1] ?? []) as (string | null)[];
     const { out: source, in: target } = hostsOf(places ?? '');
     if (status !== 'running' || source === undefined || target === undefined) return [];
-    return [{ id, source, target, cap: capOf(report ?? 'null', answers[2 * at + 1]?.[1]) }];
+    const damaged = (error: z.ZodError) => ignore(id, z.prettifyError(error));
+    return [{ id, source, target, cap: capOf(report, answers[2 * at + 1]?.[1], damaged) }];
   });
 }
 
@@ -36,14 +46,20 @@ export async function flowsUnderWay(redis: Redis): Promise<FlowUnderWay[]> {
 const hostsOf = (places: string): Partial<Record<string, HostName>> =>
   Object.fromEntries(places.split(' ').map((place) => place.split(':', 2) as [string, string]));
 
-const Asked = z.object({ request: z.object({ options: z.object({ bandwidth: z.number().optional() }) }) });
-const Changed = z.object({ body: z.string() });
+const Asked = jsonText(
+  z.object({ request: z.object({ options: z.object({ bandwidth: z.number().optional() }) }) }),
+);
+const Changed = jsonText(z.object({ body: jsonText(TuneOrder) }));
 
-function capOf(report: string, changed: unknown): number | null {
-  const sealed = typeof changed === 'string' ? Changed.safeParse(JSON.parse(changed)).data : undefined;
-  const tuned = TuneOrder.safeParse(JSON.parse(sealed?.body ?? 'null')).data?.tuning.bandwidth;
-  if (tuned !== undefined) return tuned;
-  return Asked.safeParse(JSON.parse(report)).data?.request.options.bandwidth ?? null;
+/** What it was changed to, or else what was asked for. */
+function capOf(report: unknown, changed: unknown, damaged: (error: z.ZodError) => void): number | null {
+  const tuned = Changed.nullish().safeParse(changed);
+  if (!tuned.success) damaged(tuned.error);
+  const cap = tuned.data?.body.tuning.bandwidth;
+  if (cap !== undefined) return cap;
+  const asked = Asked.safeParse(report);
+  if (!asked.success) damaged(asked.error);
+  return asked.data?.request.options.bandwidth ?? null;
 }
 
 /** Tells coordinators that a migration has begun or stopped sending, or that a limit of links was set. */
