@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import type { Prediction, RoundFigures } from '@cmt/contracts';
 import type { Lab } from '@cmt/lab';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
-import { criuConfigText } from '../../libs/host/src/criu/config.ts';
+import { criuConfigText, type CriuConfig } from '../../libs/host/src/criu/config.ts';
 import { openGate, prepareGate, waitHeld } from '../../libs/host/src/criu/gate.ts';
+import { startScriptIn } from '../../libs/host/src/criu/start-gate.ts';
 import { readDumpStats, type DumpStats } from '../../libs/host/src/criu/stats.ts';
 import { createRuntimes } from '../../libs/host/src/runtimes/registry.ts';
 import { predictBlackout } from '../../libs/saga/src/predict.ts';
@@ -86,8 +87,11 @@ export class PreCopied {
 
   /** The last dump, upon the rounds so far: it stands frozen. */
   async freezeAndDump(): Promise<DumpStats> {
+    const startGate = join(this.#directory, 'start-gate');
+    const plan = await this.#plan('final', { actionScript: startScriptIn(startGate) });
+    const armed = await this.#runtime.armDump(this.id, { ...plan, startGate }, limit());
     await this.#runtime.pause(this.id, limit());
-    await this.#runtime.dump(this.id, await this.#plan('final'), limit());
+    await armed.dump(limit());
     return await this.#statsOf('final');
   }
 
@@ -160,12 +164,12 @@ export class PreCopied {
   #ask = (word: string) =>
     ask<{ rewritten: number; pages: number; bad: number }>(this.lab, HOST, this.id, word, LIMIT_MS);
 
-  async #plan(name: string) {
+  async #plan(name: string, gated: CriuConfig = {}) {
     const [images, work] = [join(this.#images, name), this.#work(name)];
     await Promise.all([images, work].map((path) => rm(path, { recursive: true, force: true })));
     await Promise.all([images, work].map((path) => mkdir(path, { recursive: true, mode: 0o700 })));
     const criuConfig = join(work, 'criu.conf');
-    await writeFile(criuConfig, criuConfigText({}));
+    await writeFile(criuConfig, criuConfigText(gated));
     const before = this.#rounds.length;
     return {
       images,

@@ -171,6 +171,19 @@ describe('the source', () => {
     expect(await leftoverOperations()).toEqual([]);
   });
 
+  test('runs on while a dump of it is armed, and when that is disarmed or dies with its worker', async () => {
+    await driver.call('arm', id);
+    await driver.call('disarm');
+    expect(await leftoverOperations()).toEqual([]);
+    await driver.call('arm', id);
+    const before = bothCounts();
+    await driver.kill();
+    await vi.waitFor(async () => expect(await leftoverOperations()).toEqual([]), 10_000);
+    await expectExactContinuation(before);
+    driver = new Driver();
+    expect(await driver.call('state', id)).toMatchObject({ status: 'running' });
+  });
+
   test('that is destroyed while frozen does not run another instruction', async () => {
     await driver.call('pause', id);
     const before = bothCounts();

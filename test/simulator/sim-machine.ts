@@ -5,7 +5,12 @@ import { GateUnattended } from '../../libs/host/src/criu/gate.ts';
 import type { Machine } from '../../libs/host/src/machine.ts';
 import type { Journal, JournalEntry } from '../../libs/host/src/journal.ts';
 import type { Network } from '../../libs/host/src/network/network.ts';
-import type { ContainerState, RestoreUnderWay, Runtime } from '../../libs/host/src/runtimes/runtime.ts';
+import type {
+  ArmedDump,
+  ContainerState,
+  RestoreUnderWay,
+  Runtime,
+} from '../../libs/host/src/runtimes/runtime.ts';
 import { BUNDLE, CONTAINER, type SimHost } from './sim-host.ts';
 import type { SimProcess } from './sim-process.ts';
 
@@ -169,6 +174,18 @@ export function runtimeOf(host: SimHost, who: SimProcess): Runtime {
   const { promises, time } = who.world;
   const tool = <T>(label: string, act: () => T | Promise<T>, signal?: AbortSignal) =>
     who.effect(`runtime ${label}`, act, signal ? { signal } : {});
+  const dumped = (images: string, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const stop = () => time.after(5, () => reject(signal.reason as Error));
+      if (signal.aborted) return stop();
+      signal.addEventListener('abort', stop, { once: true });
+      time.after(DUMP_MS, () => {
+        if (signal.aborted) return;
+        if (host.copy?.status !== 'paused') return reject(dumpFailed(host));
+        host.images.set(images, host.copy.generation);
+        resolve();
+      });
+    });
   return {
     name: 'runc',
     version: () => Promise.resolve('1'),
@@ -202,22 +219,14 @@ export function runtimeOf(host: SimHost, who: SimProcess): Runtime {
         signal,
       ),
     preDump: () => Promise.reject(new Error('no dirty tracking here')),
-    dump: (_, plan, signal) =>
+    armDump: (_, plan, armSignal) =>
       tool(
-        'dump',
-        () =>
-          new Promise<void>((resolve, reject) => {
-            const stop = () => time.after(5, () => reject(signal.reason as Error));
-            if (signal.aborted) return stop();
-            signal.addEventListener('abort', stop, { once: true });
-            time.after(DUMP_MS, () => {
-              if (signal.aborted) return;
-              if (host.copy?.status !== 'paused') return reject(dumpFailed(host));
-              host.images.set(plan.images, host.copy.generation);
-              resolve();
-            });
-          }),
-        signal,
+        'arm-dump',
+        (): ArmedDump => ({
+          dump: (signal) => tool('dump', () => dumped(plan.images, signal), signal),
+          disarm: () => Promise.resolve(),
+        }),
+        armSignal,
       ),
     dumpServing: () => Promise.reject(new Error('no post-copy here')),
     restore: (_, plan) =>

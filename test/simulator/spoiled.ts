@@ -26,7 +26,8 @@ function errorAt(label: string, host: string): Error {
   if (part === 'link') return new CmtError('TRANSFER_BROKEN', { host, peer: 'peer', bytes: 0, reason });
   if (part === 'network')
     return new CmtError('NETWORK_FAILED', { host, container: CONTAINER, bridge: 'br0', reason });
-  if (label === 'runtime dump') return new CmtError('DUMP_FAILED', { host, container: CONTAINER, reason });
+  if (label === 'runtime dump' || label === 'runtime arm-dump')
+    return new CmtError('DUMP_FAILED', { host, container: CONTAINER, reason });
   if (label === 'runtime pause') return new CmtError('FREEZE_FAILED', { host, container: CONTAINER, reason });
   return new Error(`${label}: ${reason}`);
 }

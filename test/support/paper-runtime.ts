@@ -5,6 +5,7 @@
 import type { ContainerSummary } from '@cmt/contracts';
 import { startTimeOf } from '../../libs/host/src/proc.ts';
 import type {
+  ArmedDump,
   ContainerState,
   DumpPlan,
   RestorePlan,
@@ -121,7 +122,14 @@ export class PaperRuntime implements Runtime {
     return this.write(container, plan);
   }
 
-  async dump(container: string, plan: DumpPlan, signal: AbortSignal): Promise<void> {
+  armDump(container: string, plan: DumpPlan): Promise<ArmedDump> {
+    return Promise.resolve({
+      dump: (signal) => this.dump(container, plan, signal),
+      disarm: () => Promise.resolve(),
+    });
+  }
+
+  private async dump(container: string, plan: DumpPlan, signal: AbortSignal): Promise<void> {
     this.dumps += 1;
     await writeFile(join(plan.images, 'core-1.img'), 'core');
     await this.faults.beforeDump();

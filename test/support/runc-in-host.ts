@@ -9,20 +9,23 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { criuConfigText } from '../../libs/host/src/criu/config.ts';
 import { abortGate, gateTimes, openGate, prepareGate, waitHeld } from '../../libs/host/src/criu/gate.ts';
+import { startScriptIn } from '../../libs/host/src/criu/start-gate.ts';
 import { explainRestore } from '../../libs/host/src/criu/log.ts';
 import { readDumpStats, readRestoreStats } from '../../libs/host/src/criu/stats.ts';
 import { removeTree } from '../../libs/host/src/mounts.ts';
 import { createRuntimes } from '../../libs/host/src/runtimes/registry.ts';
 import { SERVE_FDS } from '../../libs/host/src/runtimes/serving.ts';
-import type { RestoreUnderWay } from '../../libs/host/src/runtimes/runtime.ts';
+import type { ArmedDump, RestoreUnderWay } from '../../libs/host/src/runtimes/runtime.ts';
 
 process.umask(0o077);
 const base = '/run/cmt a test';
 const images = join(base, 'images');
 const gate = join(base, 'gate');
+const startGate = join(base, 'start-gate');
 const work = join(base, 'work');
 const runtime = createRuntimes({ host: 'this-host' }).get('runc');
 const limit = (): AbortSignal => AbortSignal.timeout(60_000);
+let armed: ArmedDump | null = null;
 let restore: RestoreUnderWay | null = null;
 
 let client: Socket | null = null;
@@ -48,13 +51,19 @@ const methods = {
   pause: (id: string) => runtime.pause(id, limit()),
   resume: (id: string) => runtime.resume(id, limit()),
   destroy: (id: string) => runtime.destroy(id, limit()),
-  async dump(id: string, stopAfterMs = 60_000) {
+  /** A dump that waits. */
+  async arm(id: string) {
     await Promise.all([removeTree(images), removeTree(work)]);
     await directories();
     const criuConfig = join(work, 'dump.conf');
-    await writeFile(criuConfig, criuConfigText({}));
-    const plan = { images, work, parent: null, tcp: 'established', criuConfig } as const;
-    await runtime.dump(id, plan, AbortSignal.timeout(stopAfterMs));
+    await writeFile(criuConfig, criuConfigText({ actionScript: startScriptIn(startGate) }));
+    const plan = { images, work, parent: null, tcp: 'established', criuConfig, startGate } as const;
+    armed = await runtime.armDump(id, plan, limit());
+  },
+  disarm: () => armed?.disarm(),
+  async dump(id: string, stopAfterMs = 60_000) {
+    await methods.arm(id);
+    await armed?.dump(AbortSignal.timeout(stopAfterMs));
     return await readDumpStats(work);
   },
   /** Freezes it and serves its memory; this process keeps the other end of the socket. Answers as the driver does. */

@@ -15,6 +15,10 @@ export const imagesDir = (roots: Roots, migration: MigrationId, epoch: Epoch): s
 export const gateDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
   join(volatileDir(roots, migration), `${epoch}-gate`);
 
+/** Where the source's CRIU waits until it is told to dump. */
+export const startGateDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
+  join(volatileDir(roots, migration), `${epoch}-start-gate`);
+
 /** What the daemon that fills a restored copy's memory, its guard and the worker tell each other. */
 export const lazyDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
   join(volatileDir(roots, migration), `${epoch}-lazy`);

@@ -91,7 +91,7 @@ exit 1
 }
 
 /** Everything literal for sh, a quote included. */
-const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+export const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** A container behind its gate: process id of its init on this host, and milliseconds since 1970 at which it was held. */
 export interface Held {

@@ -6,12 +6,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { criuConfigText } from '../criu/config.ts';
 import { abortGate, openGate, prepareGate, waitHeld } from '../criu/gate.ts';
 import { explainRestore } from '../criu/log.ts';
+import { startScriptIn } from '../criu/start-gate.ts';
 import { readDumpStats, readRestoreStats } from '../criu/stats.ts';
 import { isAlive } from '../proc.ts';
 import { run } from '../process.ts';
 import { operationsOn } from './operations.ts';
 import { createRuntimes } from './registry.ts';
-import type { DumpPlan, RestorePlan, Runtime } from './runtime.ts';
+import type { ArmedDumpPlan, RestorePlan, Runtime } from './runtime.ts';
 
 const standIns = join(import.meta.dirname, '../../../../test/bin');
 const signal = new AbortController().signal;
@@ -49,12 +50,14 @@ const statusOf = async (): Promise<string | undefined> => (await runtime.state(c
 /** 1, 2, 3 …: nothing lost, nothing done twice. */
 const expectNoGap = (seen: number[]): void => expect(seen).toEqual(seen.map((_, n) => n + 1));
 
-async function planDump(round: string, parent: string | null = null): Promise<DumpPlan> {
+async function planDump(round: string, parent: string | null = null): Promise<ArmedDumpPlan> {
   const [images, work] = [join(root, 'images', round), join(root, 'work', round)];
   await Promise.all([images, work].map((path) => mkdir(path, { recursive: true })));
   const criuConfig = join(work, 'criu.conf');
-  await writeFile(criuConfig, criuConfigText({}));
-  return { images, work, parent, tcp: 'established', criuConfig };
+  const startGate = join(root, 'start-gate');
+  const more = round === 'final' ? { actionScript: startScriptIn(startGate) } : {};
+  await writeFile(criuConfig, criuConfigText(more));
+  return { images, work, parent, tcp: 'established', criuConfig, startGate };
 }
 
 async function planRestore(): Promise<RestorePlan & { gate: string }> {
@@ -67,8 +70,9 @@ async function planRestore(): Promise<RestorePlan & { gate: string }> {
 }
 
 async function pausedAndDumped(): Promise<void> {
+  const armed = await runtime.armDump(container, await planDump('final'), signal);
   await runtime.pause(container, signal);
-  await runtime.dump(container, await planDump('final'), signal);
+  await armed.dump(signal);
 }
 
 describe('looking', () => {
@@ -140,7 +144,7 @@ describe('dumping', () => {
     await runtime.preDump(container, await planDump('2', '../1'), signal);
     expect(await statusOf()).toBe('running');
     await runtime.pause(container, signal);
-    await runtime.dump(container, await planDump('final', '../2'), signal);
+    await (await runtime.armDump(container, await planDump('final', '../2'), signal)).dump(signal);
     const stats = await Promise.all(
       ['1', '2', 'final'].map((round) => readDumpStats(join(root, 'work', round))),
     );
@@ -159,11 +163,32 @@ describe('dumping', () => {
     expect(await statusOf()).toBe('paused');
   });
 
+  test('that is armed leaves the container alone, and is gone when it is disarmed', async () => {
+    const armed = await runtime.armDump(container, await planDump('final'), signal);
+    expect(await operationsOn(join(root, 'runc-root'), container)).toHaveLength(1);
+    expect(await statusOf()).toBe('running');
+    await armed.disarm();
+    await armed.disarm();
+    expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]);
+    expect(await statusOf()).toBe('running');
+    expectNoGap(await counts());
+    await pausedAndDumped();
+  });
+
+  test('that cannot be armed is told as a dump that failed, and leaves nothing', async () => {
+    await runtime.destroy(container, signal);
+    await expect(runtime.armDump(container, await planDump('final'), signal)).rejects.toMatchObject({
+      failure: { code: 'DUMP_FAILED' },
+    });
+    expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]);
+  });
+
   test('stops when it is told to, with nothing left running', async () => {
     await fault('hang-checkpoint');
+    const armed = await runtime.armDump(container, await planDump('final'), signal);
     await runtime.pause(container, signal);
     const stop = new AbortController();
-    const dump = runtime.dump(container, await planDump('final'), stop.signal);
+    const dump = armed.dump(stop.signal);
     await vi.waitFor(async () =>
       expect(await operationsOn(join(root, 'runc-root'), container)).toHaveLength(1),
     );

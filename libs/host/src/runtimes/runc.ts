@@ -16,16 +16,26 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { CmtError, type ContainerId, type ContainerSummary, type HostName } from '@cmt/contracts';
 import { explainDump, RUNTIME_LOG } from '../criu/log.ts';
+import { makeStartGate, type StartGate } from '../criu/start-gate.ts';
 import type { ProcessName } from '../machine.ts';
 import { isThere, removeTree } from '../mounts.ts';
-import { spareFromOom, startTimeOf } from '../proc.ts';
+import { startTimeOf } from '../proc.ts';
 import { ProcessError, run, start, tryRun, type Finished } from '../process.ts';
 import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup, thawCgroup } from './cgroup.ts';
+import { Checkpoint, STOP_LIMIT_MS } from './checkpoint.ts';
 import { heldFrozen, startServing } from './serving.ts';
 import { unmountWithin } from './leftover-mounts.ts';
 import { endGently, endOperation, isOrphan, operationsOn, send, startedByThisProcess } from './operations.ts';
 import { parseCgroup, parseList, parsePids, parseState, parseVersion } from './runc-output.ts';
-import type { ContainerState, DumpPlan, RestorePlan, RestoreUnderWay, Runtime } from './runtime.ts';
+import type {
+  ArmedDump,
+  ArmedDumpPlan,
+  ContainerState,
+  DumpPlan,
+  RestorePlan,
+  RestoreUnderWay,
+  Runtime,
+} from './runtime.ts';
 
 export interface RuncOptions {
   /** The name under which failures speak of this host. */
@@ -40,8 +50,8 @@ const FREEZE_LIMIT_MS = 15_000;
 const DESTROY_LIMIT_MS = 15_000;
 /** A terabyte at half a gigabyte a second. The step's own limit is shorter. */
 const DUMP_LIMIT_MS = 2_000_000;
-/** How long a dump that was stopped may go on before CRIU is killed: until the end of the file it writes. */
-const STOP_LIMIT_MS = 60_000;
+/** For runtime and CRIU to start and wait; nothing stands still meanwhile. */
+const ARM_LIMIT_MS = 20_000;
 /** How long the dump of a worker that died may go on before CRIU is killed after all. The step's own limit is shorter. */
 const ORPHAN_LIMIT_MS = 300_000;
 
@@ -112,12 +122,61 @@ export class Runc implements Runtime {
 
   async preDump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void> {
     await this.#endOrphans(container, signal);
-    await this.#checkpoint(container, plan, ['--pre-dump'], signal);
+    signal.throwIfAborted();
+    const checkpoint = await this.#startCheckpoint(container, plan, ['--pre-dump']);
+    await this.#checkpointed(container, plan, checkpoint, signal);
   }
 
-  async dump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void> {
+  async armDump(container: ContainerId, plan: ArmedDumpPlan, signal: AbortSignal): Promise<ArmedDump> {
+    await this.#endOrphans(container, signal);
+    const gate = await makeStartGate(plan.startGate);
+    const checkpoint = await this.#startCheckpoint(container, plan, ['--leave-running']);
+    void checkpoint.ended.then(() => gate.close());
+    const disarm = async (): Promise<void> => {
+      await gate.close();
+      await checkpoint.left();
+    };
     try {
-      await this.#checkpoint(container, plan, ['--leave-running'], signal);
+      await this.#armed(container, plan, { gate, checkpoint }, signal);
+    } catch (error) {
+      await disarm();
+      throw error;
+    }
+    let isTold = false;
+    return {
+      disarm: () => (isTold ? Promise.resolve() : disarm()),
+      dump: async (stop) => {
+        stop.throwIfAborted();
+        isTold = true;
+        await gate.go();
+        await this.#dumped(container, plan, checkpoint, stop);
+      },
+    };
+  }
+
+  async #armed(
+    container: ContainerId,
+    plan: DumpPlan,
+    { gate, checkpoint }: { readonly gate: StartGate; readonly checkpoint: Checkpoint },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const over = new AbortController();
+    const waits = gate.waits(AbortSignal.any([within(ARM_LIMIT_MS, signal), over.signal]));
+    const first = await Promise.race([waits.then(() => 'waits'), checkpoint.ended]);
+    if (first === 'waits') return;
+    waits.catch(() => undefined);
+    over.abort();
+    throw await explainDump(plan.work, { host: this.#host, container });
+  }
+
+  async #dumped(
+    container: ContainerId,
+    plan: DumpPlan,
+    checkpoint: Checkpoint,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await this.#checkpointed(container, plan, checkpoint, signal);
     } catch (error) {
       await this.#freeze(container, AbortSignal.timeout(FREEZE_LIMIT_MS)).catch(() => undefined);
       throw error;
@@ -214,20 +273,22 @@ export class Runc implements Runtime {
     throw new CmtError('FREEZE_FAILED', { container, host: this.#host, reason });
   }
 
-  async #checkpoint(
+  async #startCheckpoint(
     container: ContainerId,
     plan: DumpPlan,
     mode: readonly string[],
+  ): Promise<Checkpoint> {
+    const env = await this.#environment(plan.criuConfig);
+    return new Checkpoint(this.#checkpointArgv(container, plan, mode), env, plan.images);
+  }
+
+  async #checkpointed(
+    container: ContainerId,
+    plan: DumpPlan,
+    checkpoint: Checkpoint,
     signal: AbortSignal,
   ): Promise<void> {
-    signal.throwIfAborted();
-    const [program = '', ...args] = this.#checkpointArgv(container, plan, mode);
-    const child = start(program, args, {
-      stdio: 'ignore',
-      env: await this.#environment(plan.criuConfig),
-    });
-    if (child.pid !== undefined) void spareFromOom(child.pid);
-    const code = await endedOrStopped(child, plan.images, within(DUMP_LIMIT_MS, signal));
+    const code = await checkpoint.endedOrStopped(within(DUMP_LIMIT_MS, signal));
     if (code === 0) return;
     signal.throwIfAborted();
     throw await explainDump(plan.work, { host: this.#host, container });
@@ -280,30 +341,6 @@ const criuFlags = ({ images, work, tcp }: DumpPlan | RestorePlan): string[] => [
   ...['--image-path', images, '--work-path', work, '--file-locks'],
   ...(tcp === 'established' ? ['--tcp-established'] : []),
 ];
-
-/**
- * The exit code of a checkpoint, which is stopped by taking its images directory away: CRIU fails at the next file it
- * makes and lets go of the container in good order. Killed, it leaves a process that it is working on to die.
- */
-async function endedOrStopped(
-  child: ReturnType<typeof start>,
-  images: string,
-  signal: AbortSignal,
-): Promise<number | null> {
-  const startTime = child.pid === undefined ? null : await startTimeOf(child.pid);
-  const stop = (): void => {
-    void removeTree(images).catch(() => undefined);
-    if (child.pid !== undefined && startTime !== null)
-      void endGently({ pid: child.pid, startTime }, STOP_LIMIT_MS).catch(() => undefined);
-  };
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
-  try {
-    return (await child).exitCode ?? null;
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-}
 
 /** The cgroup of a restore that died half-way, processes in it included. */
 async function removeLeftCgroup(container: ContainerId, signal: AbortSignal): Promise<void> {

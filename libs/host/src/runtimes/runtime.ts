@@ -28,6 +28,24 @@ export interface DumpPlan {
   readonly criuConfig: string;
 }
 
+/** A dump that is started ahead. */
+export interface ArmedDumpPlan extends DumpPlan {
+  /** Directory of the gate that `criuConfig` names (see criu/start-gate.ts); made when the dump is armed. */
+  readonly startGate: string;
+}
+
+/** A dump that waits, and has not touched the container. It ends with the process that armed it. */
+export interface ArmedDump {
+  /**
+   * Complete dump of the container, paused since, that stays paused in memory, also when it fails. Stopped by `signal` it ends once the
+   * container has been let go in good order, which may take as long as the file being written; its images are gone then.
+   * @throws CmtError DUMP_FAILED, DUMP_REFUSED
+   */
+  dump(signal: AbortSignal): Promise<void>;
+  /** Ends one that has not begun; the container knows nothing of it. After `dump` nothing happens. Idempotent, never rejects. */
+  disarm(): Promise<void>;
+}
+
 export interface RestorePlan {
   readonly bundle: string;
   readonly images: string;
@@ -64,12 +82,8 @@ export interface Runtime {
   resume(container: ContainerId, signal: AbortSignal): Promise<void>;
   /** One round of memory, container running before and after. @throws CmtError DUMP_FAILED, DUMP_REFUSED */
   preDump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void>;
-  /**
-   * Complete dump of a paused container that stays paused in memory, also when it fails. Stopped by `signal` it ends once the
-   * container has been let go in good order, which may take as long as the file being written; its images are gone then.
-   * @throws CmtError DUMP_FAILED, DUMP_REFUSED
-   */
-  dump(container: ContainerId, plan: DumpPlan, signal: AbortSignal): Promise<void>;
+  /** Starts what a dump of a container needs, which runs on meanwhile. Resolves when all of it waits. @throws CmtError DUMP_FAILED, DUMP_REFUSED */
+  armDump(container: ContainerId, plan: ArmedDumpPlan, signal: AbortSignal): Promise<ArmedDump>;
   /**
    * Dumps a paused container without its private memory, and serves that on a socket until the other end hangs up. Resolves when all
    * images are written and it serves: from then on the container stays frozen whatever becomes of that process, which outlives this

@@ -4,9 +4,10 @@ import type { DumpFigures, TcpPolicy } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { criuConfigText } from '../criu/config.ts';
 import { DUMP_LOG } from '../criu/log.ts';
-import { imagesDir, logDir, notesDir } from '../places.ts';
+import { startScriptIn } from '../criu/start-gate.ts';
+import { imagesDir, logDir, notesDir, startGateDir } from '../places.ts';
 import { SERVE_FDS } from '../runtimes/serving.ts';
-import type { DumpPlan } from '../runtimes/runtime.ts';
+import type { ArmedDumpPlan, DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
 
 export interface DumpRound {
@@ -17,12 +18,12 @@ export interface DumpRound {
   readonly tcp: TcpPolicy;
   /** Whether cmt itself cuts the container off; CRIU's own lock is slow. */
   readonly fenced: boolean;
-  /** Private memory is left out and served (runtimes/serving.ts). Default false. */
-  readonly serve?: boolean;
+  /** Started when it is to dump, or ahead (criu/start-gate.ts); or with private memory left out and served (runtimes/serving.ts). */
+  readonly way: 'once' | 'armed' | 'serving';
 }
 
 /** Makes the directories of one round, or of the `final` dump. All of it before the freeze. */
-export async function planDump(context: StepContext, round: DumpRound): Promise<DumpPlan> {
+export async function planDump(context: StepContext, round: DumpRound): Promise<ArmedDumpPlan> {
   const { config, migration, epoch, machine } = context;
   const { files } = machine;
   const images = join(imagesDir(config, migration, epoch), round.name);
@@ -30,9 +31,15 @@ export async function planDump(context: StepContext, round: DumpRound): Promise<
   await Promise.all([files.removeTree(images), files.removeTree(work)]);
   await Promise.all([files.makeDirectory(images), files.makeDirectory(work)]);
   const criuConfig = join(notesDir(config, migration, epoch), `dump-${round.name}.conf`);
-  const { tcp, fenced, serve = false } = round;
-  await files.writeText(criuConfig, criuConfigText({ tcp, fenced, ...(serve ? { serve: SERVE_FDS } : {}) }));
-  return { images, work, parent: round.parent > 0 ? `../${round.parent}` : null, tcp, criuConfig };
+  const { tcp, fenced, way } = round;
+  const startGate = startGateDir(config, migration, epoch);
+  const more = {
+    once: {},
+    armed: { actionScript: startScriptIn(startGate) },
+    serving: { serve: SERVE_FDS },
+  };
+  await files.writeText(criuConfig, criuConfigText({ tcp, fenced, ...more[way] }));
+  return { images, work, parent: round.parent > 0 ? `../${round.parent}` : null, tcp, criuConfig, startGate };
 }
 
 /**

@@ -11,7 +11,7 @@
 import { CmtError, type StepInput, type StepOutput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
-import type { ContainerState, DumpPlan } from '../runtimes/runtime.ts';
+import type { ArmedDump, ContainerState, DumpPlan } from '../runtimes/runtime.ts';
 import type { Link } from '../transports/transport.ts';
 import type { PageStream } from '../transports/page-stream.ts';
 import { dumpAndSend, planDump } from './dumping.ts';
@@ -42,6 +42,7 @@ export const freezeAndDump: Step<'freeze-and-dump'> = async (input, context) => 
       const output = await blackout({ input, entry, link, ...ready }, context);
       return await remember(context, 'freeze-and-dump', output);
     } finally {
+      await ready.armed?.disarm();
       await ready.pages?.close();
     }
   } catch (error) {
@@ -57,13 +58,13 @@ async function makeReady(
   entry: JournalEntry,
   link: Link,
   context: StepContext,
-): Promise<Pick<Ready, 'plan' | 'state' | 'pages'>> {
+): Promise<Way & Pick<Ready, 'plan' | 'state'>> {
   const pages = input.postCopy === true ? await openPages(link, entry, context) : null;
   try {
     const [plan, state] = await Promise.all([
       planDump(context, {
-        ...{ name: 'final', parent: input.rounds, tcp: input.tcp, serve: pages !== null },
-        fenced: input.network.kind !== 'host',
+        ...{ name: 'final', parent: input.rounds, tcp: input.tcp },
+        ...{ fenced: input.network.kind !== 'host', way: pages === null ? 'armed' : 'serving' },
       }),
       requireThere(input, entry, context),
       warmUp(link, context),
@@ -71,7 +72,11 @@ async function makeReady(
     ]);
     context.signal.throwIfAborted();
     tellOfSlowWay(link, input, context);
-    return { plan, state, pages };
+    if (pages !== null) return { plan, state, pages, armed: null };
+    const { runtime, container } = input.subject;
+    // The last of all: what is wrong elsewhere leaves none behind.
+    const armed = await context.runtimes.get(runtime).armDump(container, plan, context.signal);
+    return { plan, state, pages, armed };
   } catch (error) {
     await pages?.close();
     throw error;
@@ -126,18 +131,20 @@ async function restorerArmed(link: Link, { route }: Input, context: StepContext)
   }
 }
 
-interface Ready {
+/** Memory follows on `pages`, or is dumped. */
+type Way =
+  { readonly pages: PageStream; readonly armed: null } | { readonly pages: null; readonly armed: ArmedDump };
+
+type Ready = Way & {
   readonly input: Input;
   readonly entry: JournalEntry;
   readonly link: Link;
   readonly plan: DumpPlan;
   readonly state: ContainerState;
-  /** Null unless pages are to follow. */
-  readonly pages: PageStream | null;
-}
+};
 
 async function blackout(
-  { input, entry, link, plan, state, pages }: Ready,
+  { input, entry, link, plan, state, pages, armed }: Ready,
   context: StepContext,
 ): Promise<StepOutput<'freeze-and-dump'>> {
   const { subject, network } = input;
@@ -160,9 +167,8 @@ async function blackout(
   const touched = files.touchMappedFiles(state);
   touched.catch(() => undefined);
   if (input.carry === true) carryAhead(link, subject.bundle, touched, context.signal);
-  const dump = (signal: AbortSignal): Promise<void> => runtime.dump(subject.container, plan, signal);
   const { figures, dumpMs } = await (pages === null
-    ? dumpAndSend(context, link, plan, dump)
+    ? dumpAndSend(context, link, plan, (signal) => armed.dump(signal))
     : dumpAndServe(context, { link, plan, pages, peer: input.route.peer }, subject));
   await touched;
   const postCopy = pages !== null;

@@ -15,7 +15,10 @@ export const preDump: Step<'pre-dump'> = async ({ subject, route, round, tcp, ca
   // Files first: the sooner the next dump follows upon this one, the less it finds to write.
   const filesMs = carry ? await carryFiles(subject.bundle, link, context) : null;
   // CRIU locks no connection in a pre-dump, whatever it is told (criu/cr-dump.c, cr_pre_dump_tasks).
-  const plan = await planDump(context, { name: String(round), parent: round - 1, tcp, fenced: true });
+  const plan = await planDump(context, {
+    ...{ name: String(round), parent: round - 1, tcp },
+    ...{ fenced: true, way: 'once' },
+  });
   const runtime = context.runtimes.get(subject.runtime);
   const startedAt = context.machine.clock.now();
   const { figures } = await dumpAndSend(context, link, plan, (signal) =>
