@@ -9,12 +9,12 @@
  * - An abort before the container is held is kept in a file and read by the script after it has opened the FIFO:
  *   either the script sees the file, or the aborter sees the reader.
  * - Gate and restore need no living worker: any process that can write the directory can speak.
+ * - Its few files lie in memory and are looked at synchronously: the way through the thread pool would be felt in the blackout.
  */
-import { constants, watch } from 'node:fs';
-import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { closeSync, constants, lstatSync, openSync, readFileSync, statSync, watch, writeSync } from 'node:fs';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { isThere } from '../mounts.ts';
 import { run } from '../process.ts';
 
 /** `opened` and `aborted` are what the script was last told, written by itself before it ended. */
@@ -105,7 +105,10 @@ export async function waitHeld(directory: string, signal: AbortSignal): Promise<
   let done = (): void => undefined;
   try {
     return await new Promise<Held>((resolve, reject) => {
-      const look = (): void => void readHeld(directory).then((held) => held && resolve(held), reject);
+      const look = (): void => {
+        const held = readHeld(directory);
+        if (held !== null) resolve(held);
+      };
       const stop = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
       const watcher = watch(directory, { persistent: false }, look).on('error', reject);
       signal.addEventListener('abort', stop, { once: true });
@@ -121,12 +124,12 @@ export async function waitHeld(directory: string, signal: AbortSignal): Promise<
 }
 
 /** Null until the script has written the whole line. */
-async function readHeld(directory: string): Promise<Held | null> {
+function readHeld(directory: string): Held | null {
   const path = join(directory, HELD);
-  const text = await contentOf(path);
+  const text = contentOf(path);
   const initPid = /^(\d+)\n$/.exec(text ?? '')?.[1];
   if (initPid === undefined) return null;
-  return { initPid: Number(initPid), heldAt: (await stat(path)).mtimeMs };
+  return { initPid: Number(initPid), heldAt: statSync(path).mtimeMs };
 }
 
 /** Lets the container run. Again after it was opened is fine. @throws {GateUnattended} when nobody is held, or it was aborted */
@@ -139,7 +142,7 @@ export async function openGate(directory: string): Promise<void> {
  * opened before. The restore's own end is the proof that nothing is left.
  */
 export async function abortGate(directory: string): Promise<boolean> {
-  const before = await gateState(directory);
+  const before = stateNow(directory);
   if (before === 'absent') return true;
   await writeFile(join(directory, ABORT), '', { mode: 0o600 });
   try {
@@ -151,10 +154,13 @@ export async function abortGate(directory: string): Promise<boolean> {
 }
 
 /** How the gate stands by its files. `held` may also be the last word of a script that was killed: ask the restore. */
-export async function gateState(directory: string): Promise<GateState> {
-  for (const verdict of Object.values(VERDICTS)) if (await isThere(join(directory, verdict))) return verdict;
-  if ((await readHeld(directory)) !== null) return 'held';
-  return (await isThere(join(directory, SCRIPT))) ? 'armed' : 'absent';
+export const gateState = (directory: string): Promise<GateState> =>
+  new Promise((resolve) => resolve(stateNow(directory)));
+
+function stateNow(directory: string): GateState {
+  for (const verdict of Object.values(VERDICTS)) if (isHere(join(directory, verdict))) return verdict;
+  if (readHeld(directory) !== null) return 'held';
+  return isHere(join(directory, SCRIPT)) ? 'armed' : 'absent';
 }
 
 /** When it was held and when it was opened, in milliseconds since 1970; null while it was not. */
@@ -171,22 +177,22 @@ export async function gateTimes(
 async function say(directory: string, word: Word): Promise<'opened' | 'aborted'> {
   const limit = performance.now() + ANSWER_LIMIT_MS;
   for (let told = false; ;) {
-    const state = await gateState(directory);
+    const state = stateNow(directory);
     if (state === 'opened' || state === 'aborted') return state;
-    told ||= await tell(directory, word);
+    told ||= tell(directory, word);
     if (!told || performance.now() > limit) throw new GateUnattended(directory);
     await wait(LOOK_EVERY_MS);
   }
 }
 
 /** False when nobody has the FIFO open for reading. Eight bytes at most are written as one (pipe(7), PIPE_BUF). */
-async function tell(directory: string, word: Word): Promise<boolean> {
+function tell(directory: string, word: Word): boolean {
   try {
-    const fifo = await open(join(directory, FIFO), constants.O_WRONLY | constants.O_NONBLOCK);
+    const fifo = openSync(join(directory, FIFO), constants.O_WRONLY | constants.O_NONBLOCK);
     try {
-      await fifo.write(`${word}\n`);
+      writeSync(fifo, `${word}\n`);
     } finally {
-      await fifo.close();
+      closeSync(fifo);
     }
     return true;
   } catch (error) {
@@ -204,9 +210,11 @@ async function changedAt(path: string): Promise<number | null> {
   }
 }
 
-async function contentOf(path: string): Promise<string | null> {
+const isHere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+
+function contentOf(path: string): string | null {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (isCode(error, 'ENOENT')) return null;
     throw error;

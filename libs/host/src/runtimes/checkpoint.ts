@@ -4,6 +4,7 @@
  * INVARIANT: CRIU is not killed while it dumps: killed, it leaves a process that it is working on to die. A dump is stopped by taking
  * its images away; one that has not begun has nothing in its hands and may be killed.
  */
+import type { StartGate } from '../criu/start-gate.ts';
 import { removeTree } from '../mounts.ts';
 import { spareFromOom, startTimeOf } from '../proc.ts';
 import { start } from '../process.ts';
@@ -45,9 +46,29 @@ export class Checkpoint {
     }
   }
 
-  /** Resolves when one that has not begun, and was told that it will not, has ended. */
-  async left(): Promise<void> {
+  /** Whether it has come to wait at its start gate; false when it has ended before. @throws the signal's reason, when it has left */
+  async waitsAt(gate: StartGate, signal: AbortSignal): Promise<boolean> {
+    const over = new AbortController();
+    const ended = this.ended.then(async () => {
+      over.abort();
+      await gate.close();
+      return false;
+    });
+    const waits = gate.waits(AbortSignal.any([signal, over.signal])).then(() => true);
+    waits.catch(() => undefined);
+    try {
+      return await Promise.race([ended, waits]);
+    } catch (error) {
+      if (over.signal.aborted) return await ended;
+      await this.leave(gate);
+      throw error;
+    }
+  }
+
+  /** Ends one that waits at its gate, or has not come so far; resolves when it is gone. */
+  async leave(gate: StartGate): Promise<void> {
     const who = await this.#who();
+    await gate.close();
     const late = setTimeout(() => {
       if (who !== null) void endOperation(who).catch(() => undefined);
     }, LEAVE_LIMIT_MS);

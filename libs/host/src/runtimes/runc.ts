@@ -16,7 +16,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { CmtError, type ContainerId, type ContainerSummary, type HostName } from '@cmt/contracts';
 import { explainDump, RUNTIME_LOG } from '../criu/log.ts';
-import { makeStartGate, type StartGate } from '../criu/start-gate.ts';
+import { makeStartGate } from '../criu/start-gate.ts';
 import type { ProcessName } from '../machine.ts';
 import { isThere, removeTree } from '../mounts.ts';
 import { startTimeOf } from '../proc.ts';
@@ -131,20 +131,14 @@ export class Runc implements Runtime {
     await this.#endOrphans(container, signal);
     const gate = await makeStartGate(plan.startGate);
     const checkpoint = await this.#startCheckpoint(container, plan, ['--leave-running']);
-    void checkpoint.ended.then(() => gate.close());
-    const disarm = async (): Promise<void> => {
-      await gate.close();
-      await checkpoint.left();
-    };
-    try {
-      await this.#armed(container, plan, { gate, checkpoint }, signal);
-    } catch (error) {
-      await disarm();
-      throw error;
+    const waits = await checkpoint.waitsAt(gate, within(ARM_LIMIT_MS, signal)).catch(() => false);
+    if (!waits) {
+      signal.throwIfAborted();
+      throw await explainDump(plan.work, { host: this.#host, container });
     }
     let isTold = false;
     return {
-      disarm: () => (isTold ? Promise.resolve() : disarm()),
+      disarm: () => (isTold ? Promise.resolve() : checkpoint.leave(gate)),
       dump: async (stop) => {
         stop.throwIfAborted();
         isTold = true;
@@ -152,21 +146,6 @@ export class Runc implements Runtime {
         await this.#dumped(container, plan, checkpoint, stop);
       },
     };
-  }
-
-  async #armed(
-    container: ContainerId,
-    plan: DumpPlan,
-    { gate, checkpoint }: { readonly gate: StartGate; readonly checkpoint: Checkpoint },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const over = new AbortController();
-    const waits = gate.waits(AbortSignal.any([within(ARM_LIMIT_MS, signal), over.signal]));
-    const first = await Promise.race([waits.then(() => 'waits'), checkpoint.ended]);
-    if (first === 'waits') return;
-    waits.catch(() => undefined);
-    over.abort();
-    throw await explainDump(plan.work, { host: this.#host, container });
   }
 
   async #dumped(

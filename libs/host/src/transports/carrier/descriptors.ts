@@ -33,13 +33,26 @@ export function writeAll(pieces: readonly Buffer[]): void {
   for (let at = 0; at < rest.length;) at += writeSync(CONNECTION, rest, at);
 }
 
+/** Small frames come many at a time. */
+const ahead = Buffer.allocUnsafeSlow(64 * 1024);
+let [from, to] = [0, 0];
+
 /** Fills the buffer from the connection. @returns whether it was filled; false when the connection ended before the first byte */
 export function readAll(into: Buffer): boolean {
   for (let at = 0; at < into.length;) {
-    const count = readSync(CONNECTION, into, at, into.length - at, null);
-    if (count > 0) at += count;
-    else if (at === 0) return false;
-    else throw new Error('the connection ended in the middle of a frame');
+    if (from < to) {
+      const count = ahead.copy(into, at, from, to);
+      [from, at] = [from + count, at + count];
+      continue;
+    }
+    const isLarge = into.length - at >= ahead.length;
+    const count = isLarge
+      ? readSync(CONNECTION, into, at, into.length - at, null)
+      : readSync(CONNECTION, ahead, 0, ahead.length, null);
+    if (count === 0 && at === 0) return false;
+    if (count === 0) throw new Error('the connection ended in the middle of a frame');
+    if (isLarge) at += count;
+    else [from, to] = [0, count];
   }
   return true;
 }

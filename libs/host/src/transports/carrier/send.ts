@@ -4,6 +4,7 @@
  * INVARIANTS
  * - Nothing is complete before `finish`: a file's size and digest are sent only then.
  * - Between two slices orders are heard; a slice is short unless the other side takes nothing.
+ * - What is gathered leaves before this process waits for anything.
  */
 import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,6 +21,9 @@ const POLL_MS = 2;
 const WORD_MS = 50;
 /** Frames until orders are heard, and what Node's collector has not seen is freed: buffers that are used again stay in the cache. */
 const SLICE = 4;
+/** Bytes and frames that are gathered for one write: most images are a few hundred bytes. */
+const GATHERED_BYTES = 64 * 1024;
+const GATHERED_FRAMES = 64;
 
 interface Outgoing {
   readonly file: number;
@@ -49,6 +53,8 @@ class Sending {
   readonly #buffer = Buffer.allocUnsafeSlow(MAX_SEALED);
   #finishing = new AbortController();
   #frames = 0;
+  #gathered: (readonly Buffer[])[] = [];
+  #gatheredBytes = 0;
   #bytes = 0;
   #startedAt: number | null = null;
   #idleMs = 0;
@@ -81,6 +87,7 @@ class Sending {
     while (!signal.aborted) {
       const before = this.#bytes;
       for (const name of growing(readdirSync(this.directory))) await this.#catchUp(name);
+      this.#flush();
       if (this.#bytes !== before) continue;
       const since = performance.now();
       await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
@@ -107,6 +114,7 @@ class Sending {
       files += 1;
     }
     this.#tell({ type: 'end', files, parent });
+    this.#flush();
   }
 
   /** Sends a file from where it was left to its present end. */
@@ -140,7 +148,7 @@ class Sending {
   #write(outgoing: Outgoing, plain: Buffer): void {
     this.#startedAt ??= performance.now();
     const frame = this.sealer.seal('bytes', outgoing.file, plain);
-    writeAll(frame);
+    this.#put(frame);
     outgoing.digest.update(frame[2]);
     outgoing.offset += plain.length;
     this.#bytes += plain.length;
@@ -148,7 +156,19 @@ class Sending {
   }
 
   #tell(message: Sealed): void {
-    writeAll(this.sealer.seal('message', 0, Buffer.from(JSON.stringify(message))));
+    this.#put(this.sealer.seal('message', 0, Buffer.from(JSON.stringify(message))));
+  }
+
+  #put(frame: readonly Buffer[]): void {
+    this.#gathered.push(frame);
+    this.#gatheredBytes += frame.reduce((sum, piece) => sum + piece.length, 0);
+    if (this.#gatheredBytes >= GATHERED_BYTES || this.#gathered.length >= GATHERED_FRAMES) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#gathered.length > 0) writeAll(this.#gathered.flat());
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
   }
 
   async #breathe(): Promise<void> {
@@ -158,6 +178,7 @@ class Sending {
 
   /** Says that it lives while it waits, also at a very low rate. */
   async #wait(ms: number): Promise<void> {
+    this.#flush();
     await sleep(ms);
     this.#progress();
   }
