@@ -82,23 +82,26 @@ describe.concurrent('a migration that Redis has forgotten', () => {
     expect(handed).toEqual([{ id: 'm1', origin: 'asked', hooks: 0 }]);
   });
 
-  it('is taken up although it was asked for anew and refused, against its journal', async (context) => {
-    const world = await aWorld(context);
-    const handed: HandedOut[] = [];
-    let refuses = true;
-    world.coordinator(async (request, lease, origin) => {
-      if (!refuses) return await ending(handed)(request, lease, origin);
-      refuses = false;
-      await lease.save({}, reportOf(request, 'refused'));
+  for (const state of ['refused', 'cancelled'] as const)
+    it(`is taken up although it was asked for anew and ${state}, against its journal`, async (context) => {
+      const world = await aWorld(context);
+      const handed: HandedOut[] = [];
+      const found: unknown[] = [];
+      world.coordinator(async (request, lease, origin) => {
+        found.push(lease.stored?.state);
+        if (found.length > 1) return await ending(handed)(request, lease, origin);
+        await lease.save({ stage: 'end' }, { ...reportOf(request, state), untouched: true });
+      });
+      await submit(world, 'm1');
+      await until(async () => (await stateOf(world, 'm1')) === state);
+      context.onTestFinished(
+        await announcing(world, () => [announced('alpha', note('FROZEN')), announced('beta')]),
+      );
+      await isDone(world, 'm1', 20_000);
+      expect(handed).toMatchObject([{ origin: 'journals' }]);
+      // Not gone on with as one that is only tidied up.
+      expect(found).toEqual([null, null]);
     });
-    await submit(world, 'm1');
-    await until(async () => (await stateOf(world, 'm1')) === 'refused');
-    context.onTestFinished(
-      await announcing(world, () => [announced('alpha', note('FROZEN')), announced('beta')]),
-    );
-    await isDone(world, 'm1', 20_000);
-    expect(handed).toMatchObject([{ origin: 'journals' }]);
-  });
 
   it('waits for the other host, which may still be starting', async (context) => {
     const world = await aWorld(context);

@@ -1,5 +1,6 @@
 /** A coordinator's look for migrations that the hosts' journals tell of and Redis does not know (see libs/queue/src/rebuild.ts). */
-import type { JournalNote } from '@cmt/contracts';
+import { endedUnbegun, type JournalNote } from '@cmt/contracts';
+import { report } from '@cmt/saga';
 import {
   isOpen,
   isTidyEnd,
@@ -9,6 +10,7 @@ import {
   type RecoveryOrder,
 } from '../../libs/queue/src/recovery.ts';
 import { stateAt, type SeenHost } from '../../libs/queue/src/registry.ts';
+import type { Standing } from '../../libs/queue/src/store.ts';
 import type { SimProcess } from './sim-process.ts';
 import { migrationKey, type MigrationJob } from './sim-queue.ts';
 import type { SimRedis } from './sim-redis.ts';
@@ -24,6 +26,12 @@ export interface Announcement {
   readonly notes: readonly JournalNote[];
 }
 export const hostKey = (host: string): string => `host:${host}`;
+
+function standingOf({ state }: MigrationJob): Standing | null {
+  if (state === null) return null;
+  const stands = report(state, 0);
+  return { state: stands.state, isUnbegun: endedUnbegun(stands) };
+}
 
 export class SimRebuilder {
   readonly #redis: SimRedis;
@@ -81,7 +89,7 @@ export class SimRebuilder {
     return this.#redis.call(this.#who, 'tidy', () => {
       for (const { recover: id } of open) {
         const known = this.#redis.get<MigrationJob>(migrationKey(id));
-        if (known?.isDone !== true || !isTidyEnd(known.state?.end ?? null)) continue;
+        if (known?.isDone !== true || !isTidyEnd(standingOf(known))) continue;
         const { since, waitMs } = this.#untidy.get(id) ?? { since: now, waitMs: TIDY_MS };
         const isDue = now - since >= waitMs;
         this.#untidy.set(id, isDue ? { since: now, waitMs: 2 * waitMs } : { since, waitMs });
@@ -95,7 +103,7 @@ export class SimRebuilder {
     return this.#redis.call(this.#who, 'known', () =>
       orders.filter((order) => {
         const known = this.#redis.get<MigrationJob>(migrationKey(order.recover));
-        return known === null || (known.state?.end === 'refused' && isOpen(order, seen));
+        return known === null || (standingOf(known)?.isUnbegun === true && isOpen(order, seen));
       }),
     );
   }
@@ -104,7 +112,7 @@ export class SimRebuilder {
     return this.#redis.call(this.#who, 'take up', () => {
       const key = migrationKey(order.recover);
       const known = this.#redis.get<MigrationJob>(key);
-      if (known !== null && known.state?.end !== 'refused') return;
+      if (known !== null && standingOf(known)?.isUnbegun !== true) return;
       const request = requestOfOrder(order);
       const lease = known?.lease ?? 0;
       const job: MigrationJob = {

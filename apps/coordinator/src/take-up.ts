@@ -6,11 +6,10 @@
  * - What a migration may do is read from its request, never from the stored state, which anybody who writes to Redis can change.
  *   One that is only tidied up asks for nothing but `clean`, which each host checks against its own journal.
  */
-import type { MigrationRequest } from '@cmt/contracts';
+import { endedUnbegun, type MigrationRequest } from '@cmt/contracts';
 import type { Origin } from '@cmt/queue';
 import {
   canTurnBack,
-  endedUnbegun,
   initial,
   isBehind,
   isTidying,
@@ -36,7 +35,10 @@ export interface Found {
 export async function takeUp(found: Found, ports: Ports, signal: AbortSignal): Promise<Saga> {
   const { request, origin, stored, announced } = found;
   if (origin === 'asked') return await goOn(found, ports, signal);
-  if (stored !== null && (isTidying(stored) || (stored.end !== null && !endedUnbegun(stored))))
+  if (
+    stored !== null &&
+    (isTidying(stored) || (stored.end !== null && !endedUnbegun(report(stored, ports.now()))))
+  )
     return await tidyUp(stored, found, ports);
   if (stored?.rebuilt !== undefined && !canTurnBack(stored))
     return { ...stored, request: { ...request, targetBundle: stored.request.targetBundle } };

@@ -116,10 +116,19 @@ export const MigrationReport = z.object({
   waitsFor: z.string().optional(),
   /** Why this target was chosen, where the request left that open, and the hosts that were tried before. */
   placement: z.object({ why: z.string(), passedOver: z.array(PassedOver) }).optional(),
+  /** Set while nothing was made on a host for it: it was only looked at. */
+  untouched: z.literal(true).optional(),
   /** Set when Redis had forgotten the migration: where its facts are from, and what was lost. */
   rebuilt: z.string().optional(),
 });
 export type MigrationReport = z.infer<typeof MigrationReport>;
+
+/**
+ * Whether it ended believing that nothing had been begun. What a journal holds of it all the same is no remnant to clean, but a hand-over
+ * that Redis had forgotten: the journals say how that one ends.
+ */
+export const endedUnbegun = ({ state, untouched }: Pick<MigrationReport, 'state' | 'untouched'>): boolean =>
+  state === 'refused' || (state === 'cancelled' && untouched === true);
 
 /** One line of a migration's event stream. */
 export const MigrationEvent = z.object({

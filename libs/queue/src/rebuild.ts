@@ -6,7 +6,7 @@
  * - A migration is registered by one step that looks first: of several coordinators one does it, and a known one is left alone.
  * - Both hosts have spoken before it is taken up, or one has been silent for longer than a restart takes.
  */
-import { keys, type MigrationId } from '@cmt/contracts';
+import type { MigrationId } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -14,7 +14,7 @@ import { addMigration, removeEnded } from './migration-job.ts';
 import { firstReport } from './publish.ts';
 import { isOpen, isTidyEnd, ordersOf, requestOfOrder, type RecoveryOrder } from './recovery.ts';
 import { hostsWithNotes, type NotedHost } from './registry.ts';
-import { registerForgotten } from './store.ts';
+import { registerForgotten, standingOf } from './store.ts';
 
 /** Milliseconds between looks; that steps still under way get to write down how they ended; and that a silent host gets to come back. */
 const LOOK_MS = 2_000;
@@ -63,17 +63,16 @@ export class Rebuilder {
   }
 
   /**
-   * Not known; or known as refused, which says that nothing was begun, against a journal that says otherwise: somebody asked for
+   * Not known; or known as one that ended before anything was begun, against a journal that says otherwise: somebody asked for
    * it anew in a Redis that had just been emptied.
    */
   async #forgotten(seen: readonly NotedHost[]): Promise<RecoveryOrder[]> {
     const orders = ordersOf(seen, Date.now());
-    const known = await Promise.all(
-      orders.map(({ recover }) => this.#redis.hget(keys.saga(recover), 'status')),
-    );
-    return orders.filter(
-      (order, index) => known[index] === null || (known[index] === 'refused' && isOpen(order, seen)),
-    );
+    const known = await Promise.all(orders.map(({ recover }) => standingOf(this.#redis, recover)));
+    return orders.filter((order, index) => {
+      const standing = known[index] ?? null;
+      return standing === null || (standing.isUnbegun && isOpen(order, seen));
+    });
   }
 
   #note(forgotten: readonly RecoveryOrder[]): void {
@@ -96,8 +95,8 @@ export class Rebuilder {
     const ids = new Set(open.map(({ recover }) => recover));
     for (const id of this.#untidy.keys()) if (!ids.has(id)) this.#untidy.delete(id);
     for (const order of open) {
-      const status = await this.#redis.hget(keys.saga(order.recover), 'status');
-      if (!isTidyEnd(status)) this.#untidy.delete(order.recover);
+      const standing = await standingOf(this.#redis, order.recover);
+      if (!isTidyEnd(standing)) this.#untidy.delete(order.recover);
       else if (this.#isUntidyFor(order.recover)) await this.#requeue(order);
     }
   }

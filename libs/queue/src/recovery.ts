@@ -15,6 +15,7 @@ import {
 } from '@cmt/contracts';
 import { z } from 'zod';
 import type { NotedHost } from './registry.ts';
+import type { Standing } from './store.ts';
 
 /** The job of a migration that was taken up from the journals. */
 export const RecoveryOrder = z.object({
@@ -55,9 +56,10 @@ export function isOpen(order: RecoveryOrder, seen: readonly NotedHost[]): boolea
   return [source, target].some((note) => note !== null && !note.closed);
 }
 
-/** Whether a migration that stands so is over, and its hosts should hold nothing of it any more. */
-export const isTidyEnd = (status: string | null): boolean =>
-  status === 'done' || status === 'rolled-back' || status === 'cancelled';
+/** Whether a migration that stands so was begun and is over, and its hosts should hold nothing of it any more. */
+export const isTidyEnd = (standing: Standing | null): boolean =>
+  standing !== null && !standing.isUnbegun && TIDY_ENDS.includes(standing.state);
+const TIDY_ENDS = ['done', 'rolled-back', 'cancelled'];
 
 /** An order for every migration that online hosts announce. */
 export function ordersOf(seen: readonly NotedHost[], now: number): RecoveryOrder[] {

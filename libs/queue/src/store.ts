@@ -9,6 +9,7 @@
  */
 import {
   CmtError,
+  endedUnbegun,
   isEnd,
   keys,
   Limits,
@@ -47,7 +48,7 @@ export const lockKey = (id: MigrationId): string => `${migrationJobKey(id)}:lock
 const SAVE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local before = redis.call('HGET', KEYS[2], 'status')
-redis.call('HSET', KEYS[2], 'state', ARGV[2], 'report', ARGV[3], 'status', ARGV[4])
+redis.call('HSET', KEYS[2], 'state', ARGV[2], 'report', ARGV[3], 'status', ARGV[4], 'unbegun', ARGV[11])
 if before ~= ARGV[4] then
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[6])
 end
@@ -122,6 +123,7 @@ export async function saveAndLook(
       report.request.requestedAt,
       id,
       JSON.stringify(talliesOf(report)),
+      Number(endedUnbegun(report)),
     ],
   );
   if (answer === 0) throw new Fenced('another coordinator has taken the migration over');
@@ -159,6 +161,7 @@ export async function endUnreadable(
       Date.now(),
       id,
       '[]',
+      Number(endedUnbegun(told)),
     ],
   );
   if (answer === 0) throw new Fenced('another coordinator has taken the migration over');
@@ -238,9 +241,8 @@ export async function registerSaga(
 }
 
 const REGISTER_FORGOTTEN = `
-local status = redis.call('HGET', KEYS[1], 'status')
-if status and status ~= 'refused' then return 0 end
-redis.call('HDEL', KEYS[1], 'state', 'sealed')
+if redis.call('HGET', KEYS[1], 'status') and redis.call('HGET', KEYS[1], 'unbegun') ~= '1' then return 0 end
+redis.call('HDEL', KEYS[1], 'state', 'sealed', 'unbegun')
 redis.call('HSET', KEYS[1], 'report', ARGV[1], 'status', 'queued', 'recovery', ARGV[2])
 redis.call('PERSIST', KEYS[1])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
@@ -292,6 +294,19 @@ function storedSaga([report, state, version]: readonly (string | null)[]): Store
   const parsed = parseReport(report);
   if (parsed === null) return null;
   return { state: state == null ? null : JSON.parse(state), report: parsed, version: Number(version ?? 0) };
+}
+
+/** How a migration stands, as far as that takes no report. */
+export interface Standing {
+  readonly state: string;
+  /** It ended before anything was begun (`endedUnbegun`). */
+  readonly isUnbegun: boolean;
+}
+
+/** Null when nobody knows it. */
+export async function standingOf(redis: Redis, id: MigrationId): Promise<Standing | null> {
+  const [state, unbegun] = await reaching(redis, redis.hmget(keys.saga(id), 'status', 'unbegun'));
+  return state == null ? null : { state, isUnbegun: unbegun === '1' };
 }
 
 /** The state of a migration, read without its report; null when nobody knows it. */

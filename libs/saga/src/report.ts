@@ -33,6 +33,7 @@ export function report(saga: Saga, now: number): MigrationReport {
     request: saga.request,
     ...(saga.waitsFor === null ? {} : { waitsFor: saga.waitsFor }),
     ...placementOf(saga),
+    ...(saga.touched ? {} : { untouched: true }),
     ...(saga.rebuilt === undefined ? {} : { rebuilt: saga.rebuilt.note }),
   };
 }

@@ -12,13 +12,6 @@ const TIDY: readonly MigrationState[] = ['done', 'rolled-back', 'cancelled'];
 export const isTidying = ({ tidying, stage }: Saga): boolean =>
   tidying !== undefined && (stage === 'clean' || stage === 'clean-up');
 
-/**
- * Whether it ended believing that nothing had been begun. What a journal holds of it all the same is no remnant to clean, but a hand-over
- * that Redis had forgotten: the journals say how that one ends.
- */
-export const endedUnbegun = ({ end, touched }: Saga): boolean =>
-  end === 'refused' || (end === 'cancelled' && !touched);
-
 /** The ended saga, cleaning again on each side whose journal is still open; itself where nothing is open or more is at stake. */
 export function tidied(saga: Saga, { source, target }: Journals): Saga {
   const { end } = saga;
