@@ -12,6 +12,8 @@ export type FaultName =
   | 'kill-source-worker'
   | 'kill-target-worker'
   | 'kill-source-criu'
+  | 'kill-waiting-criu'
+  | 'kill-waiting-runc'
   | 'kill-source-runc'
   | 'kill-target-criu'
   | 'kill-target-runc'
@@ -90,6 +92,8 @@ const rules: readonly Rule[] = [
   rule('kill-target-worker', during, ['hooked'], between),
   rule('kill-target-worker', during, ['back'], worksAt('target')),
   rule('kill-source-criu', during, ['plain'], named('freeze-and-dump')),
+  rule('kill-waiting-criu', during, ['plain'], named('freeze-and-dump')),
+  rule('kill-waiting-runc', during, ['plain'], named('freeze-and-dump')),
   rule('kill-source-runc', during, ['plain'], named('inspect', 'freeze-and-dump', 'retire')),
   rule('kill-target-criu', during, ['plain'], named('restore-and-hold', 'release')),
   rule('kill-target-runc', during, ['plain'], named('restore-and-hold', 'release', 'confirm')),

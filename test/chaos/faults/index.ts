@@ -15,6 +15,8 @@ export const faults: Readonly<Record<FaultName, Fault>> = {
   'kill-source-worker': killProcess('source'),
   'kill-target-worker': killProcess('target'),
   'kill-source-criu': killTool('criu', 'source'),
+  'kill-waiting-criu': killTool('criu', 'source', 'waiting'),
+  'kill-waiting-runc': killTool('runc', 'source', 'waiting'),
   'kill-source-runc': killTool('runc', 'source'),
   'kill-target-criu': killTool('criu', 'target'),
   'kill-target-runc': killTool('runc', 'target'),

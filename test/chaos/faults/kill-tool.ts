@@ -1,6 +1,6 @@
 /**
- * SIGKILL to criu or runc of one host, as soon as the row has started it. Some live for a hundredth of a second only, so
- * they are looked for from the end of the row before, without rest.
+ * SIGKILL to criu or runc of one host, as soon as the row has started it; where a dump is armed before the freeze, while it waits, or
+ * as soon as it was let go. Some live for a hundredth of a second only, so they are looked for from the end of the row before, without rest.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -24,18 +24,24 @@ const VERB: Readonly<Record<string, string>> = {
 /** As the CRIU that runc calls names itself once it has its order; a check is called otherwise. */
 const WORKING_CRIU = /^criu: (dump|restore)/;
 
+/** The script of the gate at which an armed dump waits. */
+const START_GATE = /-start-gate\/start\.sh$/;
+
+/** Whether what is killed still waits at the gate of the dump. Of no concern where there is none. */
+type Stage = 'waiting' | 'at work';
+
 export const killTool =
-  (tool: Tool, side: Side): Fault =>
+  (tool: Tool, side: Side, stage: Stage = 'at work'): Fault =>
   (scene) =>
     Promise.resolve({
       strike: async () => {
-        await killFirst(tool, scene[side], scene);
+        await killFirst(tool, scene[side], stage, scene);
         return { at: Date.now() };
       },
       heal: () => Promise.resolve(),
     });
 
-async function killFirst(tool: Tool, host: string, scene: Scene): Promise<void> {
+async function killFirst(tool: Tool, host: string, stage: Stage, scene: Scene): Promise<void> {
   const { fleet, station, over, container } = scene;
   const cgroup = join(fleet.lab.cgroup, host);
   const verb = VERB[station.row.name] ?? '';
@@ -43,10 +49,14 @@ async function killFirst(tool: Tool, host: string, scene: Scene): Promise<void> 
     tool === 'criu'
       ? WORKING_CRIU.test(argv[0] ?? '')
       : basename(argv[0] ?? '') === tool && argv.includes(verb) && argv.includes(container);
+  let hasWaited = station.row.name !== 'freeze-and-dump';
   while (!over.aborted) {
     // The newest come last.
     const pids = ['system', container].flatMap((group) => pidsIn(join(cgroup, group)).reverse());
-    const pid = pids.find((each) => isIt(argvOf(each)));
+    const waits = pids.some((each) => argvOf(each).some((word) => START_GATE.test(word)));
+    hasWaited ||= waits;
+    const isStage = stage === 'waiting' ? waits : hasWaited && !waits;
+    const pid = isStage ? pids.find((each) => isIt(argvOf(each))) : undefined;
     if (pid !== undefined && kill(pid)) return;
     await nextTurn();
   }
