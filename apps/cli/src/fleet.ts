@@ -2,10 +2,8 @@
 import { CmtClient } from '@cmt/client';
 import { keys, type ClientConfig, type Failure } from '@cmt/contracts';
 import {
-  connectProducer,
   loadKeyPair,
   newestEvent,
-  parseRedisUrl,
   refusalOf,
   requestResolve,
   startTraces,
@@ -14,9 +12,9 @@ import {
   type EventId,
   type RedisConnection,
 } from '@cmt/queue';
-import { pino } from 'pino';
+import { connect } from './connect.ts';
 import type { Standstill } from './present/standstill.ts';
-import { clientConfig, redisOf, startEmbedded } from './redis-of.ts';
+import { startEmbedded } from './redis-of.ts';
 import type { AgentlessNames, ParsedRequest } from './request.ts';
 import type { CommonFlags } from './verb.ts';
 
@@ -33,9 +31,8 @@ export class Fleet extends CmtClient {
 
   /** @throws {CmtError} CONFIG_INVALID, REDIS_UNREACHABLE, REDIS_MISSING */
   static async open(flags: CommonFlags): Promise<Fleet> {
-    const config = await clientConfig(flags);
-    const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
-    return new Fleet(config, await connectProducer(parseRedisUrl(await redisOf(config)), logger));
+    const { config, redis } = await connect(flags);
+    return new Fleet(config, redis);
   }
 
   /**
