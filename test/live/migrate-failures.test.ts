@@ -15,7 +15,6 @@ import {
   expectOneCopy,
   expectOneHistory,
   expectOnlyMoved,
-  lookAtHosts,
   type Before,
 } from '../support/expectations.ts';
 import {
@@ -28,7 +27,8 @@ import {
   type Move,
 } from '../support/fleet.ts';
 import { logLines } from '../support/log-lines.ts';
-import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
+import { conversationGoesOn, type Peer } from '../support/peer.ts';
+import { startWatched } from '../support/watched.ts';
 import { ask, holdOpen, startWorkload } from '../support/workloads.ts';
 
 const LIMIT = { timeout: 150_000 };
@@ -49,16 +49,9 @@ beforeAll(async () => {
 afterAll(() => fleet.stop(), 60_000);
 
 beforeEach(async () => {
-  const { lab } = fleet;
   hooksDir = await mkdtemp(join(tmpdir(), 'cmt-hooks-'));
-  const address = `10.77.${lab.index}.101`;
-  peer = await startPeer(lab, address);
   // Memory enough for a transfer that can be met in the middle.
-  const args = [...peer.args, '160'];
-  await startWorkload(lab, 'host1', { id, program: 'network', net: { kind: 'bridge', address }, args });
-  await conversationGoesOn(peer);
-  before = await lookAtHosts(lab);
-  witness = await startWitness(lab, id);
+  ({ peer, before, witness } = await startWatched(fleet.lab, { id, host: 'host1', memory: 160 }));
 }, 60_000);
 
 afterEach(async () => {

@@ -7,8 +7,8 @@
 import { follow, hosts } from '@cmt/queue';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
-import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
-import { expectOneHistory, expectOnlyMoved, lookAtHosts, type Before } from '../support/expectations.ts';
+import type { Observer } from '../../apps/lab/src/demo/observer.ts';
+import { expectOneHistory, expectOnlyMoved, type Before } from '../support/expectations.ts';
 import {
   atStartOf,
   emptyRedis,
@@ -20,8 +20,8 @@ import {
   type Fleet,
   type Move,
 } from '../support/fleet.ts';
-import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
-import { startWorkload } from '../support/workloads.ts';
+import { conversationGoesOn, type Peer } from '../support/peer.ts';
+import { startWatched } from '../support/watched.ts';
 
 const LIMIT = { timeout: 180_000 };
 const id = 'wanderer';
@@ -33,14 +33,7 @@ let here = 'host1';
 
 beforeAll(async () => {
   fleet = await startFleet('empty');
-  const { lab } = fleet;
-  const address = `10.77.${lab.index}.101`;
-  peer = await startPeer(lab, address);
-  const { args } = peer;
-  await startWorkload(lab, here, { id, program: 'network', net: { kind: 'bridge', address }, args });
-  await conversationGoesOn(peer);
-  before = await lookAtHosts(lab);
-  witness = await startWitness(lab, id);
+  ({ peer, before, witness } = await startWatched(fleet.lab, { id, host: here }));
 }, 300_000);
 afterAll(async () => {
   peer.kill();

@@ -6,19 +6,18 @@ import { cutFromGateway, labExec, restoreLink } from '@cmt/lab';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { removeContainer } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
-import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
+import type { Observer } from '../../apps/lab/src/demo/observer.ts';
 import { shadow } from '../support/broken-tools.ts';
 import {
   expectNothingBehind,
   expectOneCopy,
   expectOneHistory,
   expectOnlyMoved,
-  lookAtHosts,
   type Before,
 } from '../support/expectations.ts';
 import { atStartOf, migrateAnd, newId, startFleet, type Fleet } from '../support/fleet.ts';
-import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
-import { startWorkload } from '../support/workloads.ts';
+import { conversationGoesOn, type Peer } from '../support/peer.ts';
+import { startWatched } from '../support/watched.ts';
 
 const LIMIT = { timeout: 240_000 };
 const id = 'stuck';
@@ -33,14 +32,7 @@ beforeAll(async () => {
 afterAll(() => fleet.stop(), 60_000);
 
 beforeEach(async () => {
-  const { lab } = fleet;
-  const address = `10.77.${lab.index}.101`;
-  peer = await startPeer(lab, address);
-  const { args } = peer;
-  await startWorkload(lab, 'host1', { id, program: 'network', net: { kind: 'bridge', address }, args });
-  await conversationGoesOn(peer);
-  before = await lookAtHosts(lab);
-  witness = await startWitness(lab, id);
+  ({ peer, before, witness } = await startWatched(fleet.lab, { id, host: 'host1' }));
 }, 60_000);
 
 afterEach(async () => {

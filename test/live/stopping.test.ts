@@ -14,9 +14,9 @@ import { follow, requestCancel } from '@cmt/queue';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
-import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
+import type { Observer } from '../../apps/lab/src/demo/observer.ts';
 import { shadow, type Mend } from '../support/broken-tools.ts';
-import { expectOneHistory, expectOnlyMoved, lookAtHosts, type Before } from '../support/expectations.ts';
+import { expectOneHistory, expectOnlyMoved, type Before } from '../support/expectations.ts';
 import {
   atStartOf,
   migrate,
@@ -27,8 +27,8 @@ import {
   type Fleet,
   type Move,
 } from '../support/fleet.ts';
-import { conversationGoesOn, startPeer, type Peer } from '../support/peer.ts';
-import { startWorkload } from '../support/workloads.ts';
+import { conversationGoesOn, type Peer } from '../support/peer.ts';
+import { startWatched } from '../support/watched.ts';
 
 const LIMIT = { timeout: 240_000 };
 const id = 'stopped';
@@ -42,16 +42,9 @@ const mends: Mend[] = [];
 
 beforeAll(async () => {
   fleet = await startFleet('stopping');
-  const { lab } = fleet;
-  const address = `10.77.${lab.index}.101`;
-  peer = await startPeer(lab, address);
-  const args = [...peer.args, '64'];
-  await startWorkload(lab, here, { id, program: 'network', net: { kind: 'bridge', address }, args });
   // Takes its time to be carried.
-  await labExec(lab, here, ['sh', '-c', `mkdir -p ${tree} && cd ${tree} && seq 10000 | split -a 4 -l 1 - f`]);
-  await conversationGoesOn(peer);
-  before = await lookAtHosts(lab);
-  witness = await startWitness(lab, id);
+  const then = `mkdir -p ${tree} && cd ${tree} && seq 10000 | split -a 4 -l 1 - f`;
+  ({ peer, before, witness } = await startWatched(fleet.lab, { id, host: here, memory: 64, then }));
 }, 300_000);
 afterAll(async () => {
   peer.kill();

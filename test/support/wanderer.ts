@@ -6,11 +6,11 @@ import type { Row } from '@cmt/saga';
 import type { MigrationEvent } from '@cmt/contracts';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
-import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
-import { expectOneHistory, expectOnlyMoved, lookAtHosts, type Before } from './expectations.ts';
+import type { Observer } from '../../apps/lab/src/demo/observer.ts';
+import { expectOneHistory, expectOnlyMoved, type Before } from './expectations.ts';
 import { crash, migrateAnd, newId, startFleet, type Fleet } from './fleet.ts';
-import { conversationGoesOn, startPeer, type Peer } from './peer.ts';
-import { startWorkload } from './workloads.ts';
+import { conversationGoesOn, type Peer } from './peer.ts';
+import { startWatched } from './watched.ts';
 
 const id = 'wanderer';
 
@@ -31,14 +31,7 @@ export function useWanderer(what: string): CrashAt {
 
   beforeAll(async () => {
     fleet = await startFleet(what);
-    const { lab } = fleet;
-    const address = `10.77.${lab.index}.101`;
-    peer = await startPeer(lab, address);
-    const { args } = peer;
-    await startWorkload(lab, here, { id, program: 'network', net: { kind: 'bridge', address }, args });
-    await conversationGoesOn(peer);
-    before = await lookAtHosts(lab);
-    witness = await startWitness(lab, id);
+    ({ peer, before, witness } = await startWatched(fleet.lab, { id, host: here }));
   }, 300_000);
   afterAll(async () => {
     peer.kill();
