@@ -76,6 +76,12 @@ describe('a predicted blackout', () => {
     expect(after.restoreMs).toBeLessThan(predictBlackout({ ...known, rounds }).restoreMs);
   });
 
+  it('of post-copy after one round has a restore of all that it brought: how much of that follows nobody knows', () => {
+    const rounds = [round(24_000, 1000)];
+    const { remaining, restoreMs } = predictBlackout({ ...known, postCopy: true, rounds });
+    expect([remaining, restoreMs]).toEqual([0, predictBlackout({ ...known, rounds }).restoreMs]);
+  });
+
   it('restores all pages, whatever round they came in', () => {
     const rounds = [round(50_000, 1000), round(10, 2000, { pagesSkipped: 49_990 })];
     const grown = predictBlackout({ ...known, memory: 1e6, rounds });

@@ -32,9 +32,14 @@ export function predictBlackout(measured: Measured): Prediction {
   const remaining = measured.postCopy ? 0 : left;
   const dumpMs = costOf(dumpLine(measured), remaining);
   const filesMs = filesCost(measured, dumpMs);
-  const restored = Math.max(0, memoryNow(measured) - (measured.postCopy ? left : 0));
+  const restored = Math.max(0, memoryNow(measured) - bytesFollowing(measured, left));
   const restoreMs = costOf(fitted(measured.targetCosts.restore, ASSUMED_RESTORE), restored);
   return { totalMs: dumpMs + filesMs + restoreMs, dumpMs, filesMs, restoreMs, remaining };
+}
+
+/** Bytes that are not restored before it runs. After one round nobody knows how many of them were written again: none, then. */
+function bytesFollowing({ rounds, postCopy }: Measured, left: number): number {
+  return postCopy && rounds.length !== 1 ? left : 0;
 }
 
 /**
