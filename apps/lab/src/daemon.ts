@@ -43,7 +43,7 @@ export async function spawnInHost(
   const same = (await listDaemons(lab, hostName)).find((other) => other.name === name);
   if (same && isAlive(same.process)) throw new LabError(`${name} already runs in ${hostName}`);
   const shell = ['bash', '-c', detach, 'bash', `/var/log/cmt/${name}.log`, ...argv];
-  const started = await labExec(lab, hostName, shell, { timeoutMs: 10_000, env });
+  const started = await labExec(lab, hostName, shell, { timeoutMs: 60_000, env });
   const logFile = join(hostOf(lab, hostName).dir, 'log', `${name}.log`);
   const id = await findInHost(lab, hostName, Number(started.stdout));
   if (!id) throw new LabError(`${name} did not start in ${hostName}: see ${logFile} ${started.stderr}`);

@@ -75,5 +75,5 @@ async function writeOpen(path: string, text: string): Promise<void> {
 
 async function makeKey(path: string, comment: string): Promise<void> {
   const args = ['-q', '-t', 'ed25519', '-N', '', '-C', comment, '-f', path];
-  await run('ssh-keygen', args, { timeoutMs: 10_000 });
+  await run('ssh-keygen', args, { timeoutMs: 60_000 });
 }

@@ -14,7 +14,7 @@ import { addressOf, hostOf, netnsOf, type Lab } from './lab.ts';
 export const FABRIC_BRIDGE = 'fabric0';
 /** The bridge inside every host that containers are plugged into. */
 export const CONTAINER_BRIDGE = 'cmt0';
-const limit = { timeoutMs: 10_000 };
+const limit = { timeoutMs: 60_000 };
 
 /** Makes the fabric namespace with its bridge and gateway address. */
 export async function makeFabric(lab: Lab): Promise<void> {

@@ -12,8 +12,8 @@ import { coordinatorStateDir, ensureEmbedded, stopEmbedded } from './embedded.ts
 import { readSetup, redisDir, redisUrlInLab, writeSetup, type Setup } from './setup.ts';
 
 const REDIS_PORT = 6379;
-const READY_MS = 60_000;
-const PUT = { timeoutMs: 10_000 };
+const READY_MS = 180_000;
+const PUT = { timeoutMs: 60_000 };
 
 /** A lab and the app that made it. */
 export interface LabSite {

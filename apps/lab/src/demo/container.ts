@@ -73,7 +73,7 @@ export async function startContainer(lab: Lab, host: string, spec: ContainerSpec
     host,
     ['runc', '--log', '/run/runc.log', 'run', '-d', '--bundle', bundleOf(spec.id), spec.id],
     {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       stdio: 'ignore',
     },
   );
