@@ -13,7 +13,7 @@ import { plan } from '@cmt/saga';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/agentless.ts';
-import { shadow, type Mend } from '../support/broken-tools.ts';
+import { onceFrozen, shadow, type Mend } from '../support/broken-tools.ts';
 import { expectOneCopy, expectOneHistory } from '../support/expectations.ts';
 import { Traveller } from '../support/traveller.ts';
 
@@ -64,11 +64,14 @@ describe('the laptop is gone', () => {
     return MigrationReport.parse(report);
   }
 
-  /** A program of a host waits until the returned function is called. */
-  async function holdUp(host: string, program: string): Promise<() => Promise<void>> {
+  const WAIT = 'while [ -e /run/waits ]; do sleep 0.05; done';
+  const AT_RESTORE = `[ "$1" != swrk ] || ${WAIT}`;
+  const atDump = onceFrozen('web', `kill -STOP $$; ${WAIT}; kill -CONT $$`);
+
+  /** The CRIU of a host waits until the returned function is called. */
+  async function holdUp(host: string, when: string): Promise<() => Promise<void>> {
     await web.onHost(host, 'touch /run/waits');
-    const wait = '[ "$1" != swrk ] || while [ -e /run/waits ]; do sleep 0.05; done';
-    mends.push(await shadow(web.laptop.lab, host, program, wait));
+    mends.push(await shadow(web.laptop.lab, host, 'criu', when));
     return async () => {
       await web.onHost(host, 'rm -f /run/waits');
     };
@@ -89,7 +92,7 @@ describe('the laptop is gone', () => {
   });
 
   test('killed in the dump: the source runs on by itself, and is told of as rolled back', LIMIT, async () => {
-    const goOn = await holdUp(web.here, 'criu');
+    const goOn = await holdUp(web.here, atDump);
     const name = await migrateAnd('freeze-and-dump', async (asked) => {
       await until(async () => (await web.phaseOn(web.here, asked)) === 'FROZEN');
       await web.laptop.kill();
@@ -102,7 +105,7 @@ describe('the laptop is gone', () => {
   });
 
   test('cut off while the target restores: the target withdraws, the source runs on', LIMIT, async () => {
-    const goOn = await holdUp(web.there, 'criu');
+    const goOn = await holdUp(web.there, AT_RESTORE);
     const name = await migrateAnd('final-sync', async (asked) => {
       await until(
         async () => (await web.onHost(web.here, `jq .saidGo /var/lib/cmt/journal/${asked}.json`)) === 'true',
@@ -153,7 +156,7 @@ describe('the laptop is gone', () => {
 
   test('and nobody can decide: `cmt resolve` in another terminal ends it over ssh', LIMIT, async () => {
     const target = web.there;
-    const goOn = await holdUp(target, 'criu');
+    const goOn = await holdUp(target, AT_RESTORE);
     const name = await migrateAnd('freeze-and-dump', async (asked) => {
       await cutFromGateway(web.laptop.lab, target);
       await goOn();

@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import type { Observer } from '../../apps/lab/src/demo/observer.ts';
-import { shadow, type Mend } from '../support/broken-tools.ts';
+import { onceFrozen, shadow, type Mend } from '../support/broken-tools.ts';
 import { expectOneHistory, expectOnlyMoved, type Before } from '../support/expectations.ts';
 import {
   atStartOf,
@@ -172,13 +172,14 @@ describe('a step that hangs is noticed and undone', () => {
   };
 
   test.each([
-    ['stopped by a signal, at the dump', () => here, 'kill -STOP $$'],
-    ['that does nothing for ever, at the dump', () => here, 'exec sleep 600'],
-    ['stopped by a signal, at the restore', there, 'kill -STOP $$'],
-  ])('a criu %s', LIMIT, async (_, host, what) => {
-    mends.push(await shadow(fleet.lab, host(), 'criu', `[ "$1" != swrk ] || ${what}`));
+    ['stopped by a signal, before the freeze', () => here, '[ "$1" != swrk ] || kill -STOP $$'],
+    ['that does nothing for ever, before the freeze', () => here, '[ "$1" != swrk ] || exec sleep 600'],
+    ['stopped by a signal, at the dump', () => here, onceFrozen(id, 'kill -STOP $$')],
+    ['stopped by a signal, at the restore', there, '[ "$1" != swrk ] || kill -STOP $$'],
+  ])('a criu %s', LIMIT, async (what, host, script) => {
+    mends.push(await shadow(fleet.lab, host(), 'criu', script));
     const { migration } = await migrate(fleet, move(...SHORT));
-    measured(`criu hung (${what})`, { total: migration.totalMs, steps: migration.steps });
+    measured(`criu ${what}`, { total: migration.totalMs, steps: migration.steps });
     await expectUndone(migration);
   });
 

@@ -17,6 +17,18 @@ export async function shadow(lab: Lab, host: string, program: string, script: st
   return () => inHost(lab, host, `rm ${path}`);
 }
 
+/**
+ * For a `shadow` of criu: its work begins as it should, and something is done to it (process `$$`) as soon as the container is frozen.
+ * An armed dump has been started long before. Built-in commands only: a dump takes no longer than the start of a few processes.
+ */
+export const onceFrozen = (container: string, act: string): string => `[ "$1" != swrk ] || (
+  eval "exec $2>&-"
+  events=$(jq -r '.cgroup_paths[""]' /run/runc/${container}/state.json)/cgroup.events
+  is_frozen() { while read -r key value; do [ "$key $value" != 'frozen 1' ] || return 0; done <"$events"; return 1; }
+  until is_frozen; do kill -0 $$ || exit 0; done
+  ${act}
+) </dev/null >/dev/null 2>&1 &`;
+
 /** Takes a program of a host away. */
 export async function takeAway(lab: Lab, host: string, path: string): Promise<Mend> {
   await inHost(lab, host, `mv ${path} ${path}.away`);
