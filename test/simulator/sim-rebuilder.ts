@@ -3,14 +3,13 @@ import { endedUnbegun, type JournalNote } from '@cmt/contracts';
 import { report } from '@cmt/saga';
 import {
   isOpen,
-  isTidyEnd,
   journalsOf,
   ordersOf,
   requestOfOrder,
   type RecoveryOrder,
 } from '../../libs/queue/src/recovery.ts';
 import { stateAt, type SeenHost } from '../../libs/queue/src/registry.ts';
-import type { Standing } from '../../libs/queue/src/store.ts';
+import { isTidyEnd, type Standing } from '../../libs/queue/src/standing.ts';
 import type { SimProcess } from './sim-process.ts';
 import { migrationKey, type MigrationJob } from './sim-queue.ts';
 import type { SimRedis } from './sim-redis.ts';

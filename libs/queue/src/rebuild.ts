@@ -12,8 +12,9 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { addMigration, removeEnded } from './migration-job.ts';
 import { firstReport } from './publish.ts';
-import { isOpen, isTidyEnd, ordersOf, requestOfOrder, type RecoveryOrder } from './recovery.ts';
+import { isOpen, ordersOf, requestOfOrder, type RecoveryOrder } from './recovery.ts';
 import { hostsWithNotes, type NotedHost } from './registry.ts';
+import { isTidyEnd } from './standing.ts';
 import { registerForgotten, standingOf } from './store.ts';
 
 /** Milliseconds between looks; that steps still under way get to write down how they ended; and that a silent host gets to come back. */

@@ -15,7 +15,6 @@ import {
 } from '@cmt/contracts';
 import { z } from 'zod';
 import type { NotedHost } from './registry.ts';
-import type { Standing } from './store.ts';
 
 /** The job of a migration that was taken up from the journals. */
 export const RecoveryOrder = z.object({
@@ -55,11 +54,6 @@ export function isOpen(order: RecoveryOrder, seen: readonly NotedHost[]): boolea
   const { source, target } = journalsOf(seen, { ...order, id: order.recover });
   return [source, target].some((note) => note !== null && !note.closed);
 }
-
-/** Whether a migration that stands so was begun and is over, and its hosts should hold nothing of it any more. */
-export const isTidyEnd = (standing: Standing | null): boolean =>
-  standing !== null && !standing.isUnbegun && TIDY_ENDS.includes(standing.state);
-const TIDY_ENDS = ['done', 'rolled-back', 'cancelled'];
 
 /** An order for every migration that online hosts announce. */
 export function ordersOf(seen: readonly NotedHost[], now: number): RecoveryOrder[] {

@@ -27,6 +27,7 @@ import { Fenced } from './ownership.ts';
 import { FleetJob } from './fleet-job.ts';
 import { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
+import type { Standing } from './standing.ts';
 import { talliesOf } from './tally.ts';
 
 /** Milliseconds that a migration can be looked up after its end: 30 days. */
@@ -294,13 +295,6 @@ function storedSaga([report, state, version]: readonly (string | null)[]): Store
   const parsed = parseReport(report);
   if (parsed === null) return null;
   return { state: state == null ? null : JSON.parse(state), report: parsed, version: Number(version ?? 0) };
-}
-
-/** How a migration stands, as far as that takes no report. */
-export interface Standing {
-  readonly state: string;
-  /** It ended before anything was begun (`endedUnbegun`). */
-  readonly isUnbegun: boolean;
 }
 
 /** Null when nobody knows it. */
