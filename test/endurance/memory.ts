@@ -26,6 +26,8 @@ export interface Weighed {
 /** Milliseconds. */
 const ANSWER_MS = 30_000;
 const LOOK_MS = 20;
+/** Pages that a collection has emptied are given back by threads of their own. */
+const SETTLE_MS = 200;
 
 /** Arguments of node that make it answer SIGUSR2 with a new file. */
 const listening = (file: string): string[] => {
@@ -33,8 +35,9 @@ const listening = (file: string): string[] => {
     import { renameSync, writeFileSync } from 'node:fs';
     import { getHeapSpaceStatistics } from 'node:v8';
     let asked = 0;
-    process.on('SIGUSR2', () => {
+    process.on('SIGUSR2', async () => {
       gc();
+      await new Promise((resolve) => setTimeout(resolve, ${SETTLE_MS}));
       gc();
       const { rss: resident, heapUsed } = process.memoryUsage();
       const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
