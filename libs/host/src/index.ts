@@ -32,6 +32,7 @@ export * from './remote/survey.ts';
 export { createRuntimes } from './runtimes/registry.ts';
 export * from './runtimes/runtime.ts';
 export * from './settle.ts';
+export { quoted } from './shell.ts';
 export { steps, withdrawFrom } from './steps/index.ts';
 export { tunable, tune } from './steps/tuning.ts';
 export * from './steps/step.ts';

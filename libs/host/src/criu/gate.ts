@@ -11,11 +11,13 @@
  * - Gate and restore need no living worker: any process that can write the directory can speak.
  * - Its few files lie in memory and are looked at synchronously: the way through the thread pool would be felt in the blackout.
  */
-import { closeSync, constants, lstatSync, openSync, readFileSync, statSync, watch, writeSync } from 'node:fs';
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { closeSync, constants, lstatSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { run } from '../process.ts';
+import { seen } from '../seen.ts';
+import { quoted } from '../shell.ts';
+import { makeGateFiles } from './gate-files.ts';
 
 /** `opened` and `aborted` are what the script was last told, written by itself before it ended. */
 export type GateState = 'absent' | 'armed' | 'held' | 'opened' | 'aborted';
@@ -27,7 +29,6 @@ const ABORT = 'abort';
 const VERDICTS = { open: 'opened', abort: 'aborted' } as const;
 type Word = keyof typeof VERDICTS;
 
-const MKFIFO_LIMIT_MS = 5_000;
 /** How long a script that has been told may take to write its verdict. */
 const ANSWER_LIMIT_MS = 2_000;
 const LOOK_EVERY_MS = 1;
@@ -53,13 +54,11 @@ export async function prepareGate(
   directory: string,
   options: GateOptions = {},
 ): Promise<{ actionScript: string }> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const files = [SCRIPT, FIFO, HELD, ABORT, ...Object.values(VERDICTS)];
-  await Promise.all(files.map((file) => rm(join(directory, file), { force: true })));
-  await run('mkfifo', ['-m', '600', join(directory, FIFO)], { timeoutMs: MKFIFO_LIMIT_MS });
-  const actionScript = join(directory, SCRIPT);
-  await writeFile(actionScript, gateScript(directory, options), { mode: 0o700 });
-  return { actionScript };
+  await makeGateFiles(directory, {
+    ...{ script: SCRIPT, text: gateScript(directory, options), fifo: FIFO },
+    notes: [HELD, ABORT, ...Object.values(VERDICTS)],
+  });
+  return { actionScript: join(directory, SCRIPT) };
 }
 
 const LOOPBACK = `if [ "$CRTOOLS_SCRIPT_ACTION" = setup-namespaces ]; then
@@ -73,7 +72,7 @@ export function gateScript(directory: string, { loopback = false }: GateOptions 
 # Holds a restored container until it is told to open. CRIU calls it for every action; only one is held.
 ${loopback ? LOOPBACK : ''}[ "$CRTOOLS_SCRIPT_ACTION" = post-restore ] || exit 0
 umask 077
-cd ${shellQuoted(directory)} || exit 1
+cd ${quoted([directory])} || exit 1
 exec 3<> ${FIFO} || exit 1
 echo "$CRTOOLS_INIT_PID" > ${HELD} || exit 1
 word=
@@ -90,9 +89,6 @@ exit 1
 `;
 }
 
-/** Everything literal for sh, a quote included. */
-export const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
 /** A container behind its gate: process id of its init on this host, and milliseconds since 1970 at which it was held. */
 export interface Held {
   readonly initPid: number;
@@ -100,28 +96,8 @@ export interface Held {
 }
 
 /** Resolves when the container is held. The caller watches the restore itself: one that fails never comes here. */
-export async function waitHeld(directory: string, signal: AbortSignal): Promise<Held> {
-  signal.throwIfAborted();
-  let done = (): void => undefined;
-  try {
-    return await new Promise<Held>((resolve, reject) => {
-      const look = (): void => {
-        const held = readHeld(directory);
-        if (held !== null) resolve(held);
-      };
-      const stop = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-      const watcher = watch(directory, { persistent: false }, look).on('error', reject);
-      signal.addEventListener('abort', stop, { once: true });
-      done = () => {
-        watcher.close();
-        signal.removeEventListener('abort', stop);
-      };
-      look();
-    });
-  } finally {
-    done();
-  }
-}
+export const waitHeld = (directory: string, signal: AbortSignal): Promise<Held> =>
+  seen(directory, () => readHeld(directory), signal);
 
 /** Null until the script has written the whole line. */
 function readHeld(directory: string): Held | null {

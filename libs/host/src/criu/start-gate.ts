@@ -6,18 +6,17 @@
  * - Only the word `go` of the process that made the gate lets it begin. The end of that process is an end of file, and whatever goes
  *   wrong in the script makes CRIU fail with nothing done.
  */
-import { constants, watch } from 'node:fs';
-import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isThere } from '../mounts.ts';
-import { run } from '../process.ts';
-import { shellQuoted } from './gate.ts';
+import { seen } from '../seen.ts';
+import { quoted } from '../shell.ts';
+import { makeGateFiles } from './gate-files.ts';
 
 const SCRIPT = 'start.sh';
 const FIFO = 'word';
 const WAITS = 'waits';
-
-const MKFIFO_LIMIT_MS = 5_000;
 
 export interface StartGate {
   /** Resolves when CRIU waits at it. The caller watches CRIU itself: one that fails never comes here. */
@@ -33,16 +32,15 @@ export const startScriptIn = (directory: string): string => join(directory, SCRI
 
 /** Makes the gate afresh in a directory, which is made if need be. */
 export async function makeStartGate(directory: string): Promise<StartGate> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await Promise.all([FIFO, WAITS].map((file) => rm(join(directory, file), { force: true })));
-  const fifo = join(directory, FIFO);
-  await run('mkfifo', ['-m', '600', fifo], { timeoutMs: MKFIFO_LIMIT_MS });
-  await writeFile(startScriptIn(directory), startScript(directory), { mode: 0o700 });
+  const text = startScript(directory);
+  await makeGateFiles(directory, { script: SCRIPT, text, fifo: FIFO, notes: [WAITS] });
   // For reading, too: so it opens at once (fifo(7)), and the script finds a writer whenever it comes.
-  const word = await open(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  const word = await open(join(directory, FIFO), constants.O_RDWR | constants.O_NONBLOCK);
   let closing: Promise<void> | null = null;
   return {
-    waits: (signal) => appears(directory, WAITS, signal),
+    waits: async (signal) => {
+      await seen(directory, async () => (await isThere(join(directory, WAITS))) || null, signal);
+    },
     go: async () => {
       await word.write('go\n');
     },
@@ -54,29 +52,9 @@ export async function makeStartGate(directory: string): Promise<StartGate> {
 const startScript = (directory: string): string => `#!/bin/sh
 # Holds a CRIU that is to dump until it is told to begin. CRIU calls it for every action; only one is held.
 [ "$CRTOOLS_SCRIPT_ACTION" = pre-dump ] || exit 0
-cd ${shellQuoted(directory)} || exit 1
+cd ${quoted([directory])} || exit 1
 word=
 : > ${WAITS} || exit 1
 IFS= read -r word < ${FIFO}
 [ "$word" = go ]
 `;
-
-async function appears(directory: string, name: string, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  let done = (): void => undefined;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const look = (): void => void isThere(join(directory, name)).then((is) => is && resolve(), reject);
-      const stop = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-      const watcher = watch(directory, { persistent: false }, look).on('error', reject);
-      signal.addEventListener('abort', stop, { once: true });
-      done = () => {
-        watcher.close();
-        signal.removeEventListener('abort', stop);
-      };
-      look();
-    });
-  } finally {
-    done();
-  }
-}

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { run } from '../process.ts';
-import { quoted, sshArgv } from './ssh.ts';
+import { quoted } from '../shell.ts';
+import { sshArgv } from './ssh.ts';
 
 test('an argv survives the login shell as it is', async () => {
   const words = ["it's", '$HOME `id` "x"', 'two\nlines', '', '*', '\\', "'"];

@@ -8,6 +8,7 @@
  */
 import { CmtError } from '@cmt/contracts';
 import { ProcessError, tryRun, type Finished, type RunOptions } from '../process.ts';
+import { quoted } from '../shell.ts';
 import { sshFailure } from './ssh-failure.ts';
 
 /** `user@host` as ssh(1) takes it; a name of ~/.ssh/config does as well. */
@@ -72,10 +73,6 @@ export async function sshRun(
 }
 
 export const asRoot = (argv: readonly string[]): string[] => ['sudo', '-n', '--', ...argv];
-
-/** One word of a POSIX shell for each argument. */
-export const quoted = (argv: readonly string[]): string =>
-  argv.map((text) => `'${text.replaceAll("'", `'\\''`)}'`).join(' ');
 
 function option(...settings: string[]): string[] {
   return settings.flatMap((setting) => ['-o', setting]);

@@ -1,8 +1,9 @@
 /** A container's cgroup, acted upon as one (cgroups(7), Documentation/admin-guide/cgroup-v2.rst). cgroup v1 is runc's business. */
-import { readFileSync, watch } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { readdir, readFile, rmdir, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { seen } from '../seen.ts';
 
 const UNIFIED = '/sys/fs/cgroup';
 /** CGROUP2_SUPER_MAGIC of linux/magic.h. */
@@ -116,27 +117,8 @@ export async function removeCgroup(directory: string): Promise<void> {
 
 /** Resolves when cgroup.events has that line; the kernel tells of a change as of a modified file. */
 async function untilEvent(directory: string, line: string, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
   const events = join(directory, 'cgroup.events');
-  let done = (): void => undefined;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const look = (): void =>
-        void readFile(events, 'utf8').then((text) => {
-          if (text.includes(line)) resolve();
-        }, reject);
-      const stop = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
-      const watcher = watch(events, { persistent: false }, look).on('error', reject);
-      signal.addEventListener('abort', stop, { once: true });
-      done = () => {
-        watcher.close();
-        signal.removeEventListener('abort', stop);
-      };
-      look();
-    });
-  } finally {
-    done();
-  }
+  await seen(events, async () => (await readFile(events, 'utf8')).includes(line) || null, signal);
 }
 
 const isGone = (error: unknown): boolean =>
