@@ -15,8 +15,12 @@ import {
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
+import { jsonText } from './json-text.ts';
 import { migrationOf } from './migration-key.ts';
 import { openQueue } from './open-queue.ts';
+
+const Report = jsonText(MigrationReport);
+const Event = jsonText(MigrationEvent);
 
 export type { Queue as BoardQueue } from 'bullmq';
 
@@ -62,7 +66,7 @@ export async function reportsOf(
   const answers = (await reaching(redis, pipeline.exec())) ?? [];
   return answers.map(([error, answer]) => {
     if (error) throw error;
-    return parsed(MigrationReport, answer);
+    return Report.safeParse(answer).data ?? null;
   });
 }
 
@@ -82,8 +86,8 @@ export async function eventsAfter(
 ): Promise<{ readonly told: readonly ToldEvent[]; readonly place: string }> {
   const entries = await reaching(redis, redis.xrange(keys.events(id), `(${place}`, '+', 'COUNT', count));
   const told = entries.flatMap(([entry, fields]) => {
-    const event = parsed(MigrationEvent, fields[1]);
-    return event === null ? [] : [{ place: entry, heardAt: Number(entry.split('-')[0]), event }];
+    const event = Event.safeParse(fields[1]).data;
+    return event === undefined ? [] : [{ place: entry, heardAt: Number(entry.split('-')[0]), event }];
   });
   return { told, place: entries.at(-1)?.[0] ?? place };
 }
@@ -97,16 +101,4 @@ const openView = (redis: Redis, name: string): Queue => openQueue(redis, name, {
 /** Jobs of a queue by state. */
 export async function depthOf(queue: Queue): Promise<Record<string, number>> {
   return await queue.getJobCounts('wait', 'active', 'delayed', 'prioritized', 'waiting-children', 'failed');
-}
-
-function parsed<T>(
-  schema: { safeParse(value: unknown): { success: true; data: T } | { success: false } },
-  text: unknown,
-): T | null {
-  try {
-    const result = schema.safeParse(JSON.parse(typeof text === 'string' ? text : 'null'));
-    return result.success ? result.data : null;
-  } catch {
-    return null;
-  }
 }
