@@ -3,6 +3,7 @@
  * Exit code 0 only when every cell ended safely. Progress and failures on standard error, the result on standard output.
  */
 import { parseArgs } from 'node:util';
+import { interruption } from '../support/interruption.ts';
 import { cells, choose, partOf } from './cells.ts';
 import { keepEvidence } from './evidence.ts';
 import { failureText, passed, summary, type Outcome } from './report.ts';
@@ -23,9 +24,7 @@ const { values: flags } = parseArgs({
   },
 });
 const tell = (text: string): void => void process.stderr.write(text);
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => interrupted.abort(new Error('interrupted; the labs are taken down')));
+const interrupted = interruption('interrupted; the labs are taken down');
 
 process.exitCode = await main();
 process.exit();
@@ -48,7 +47,7 @@ async function main(): Promise<number> {
     return result.failed === 0 ? 0 : 1;
   } catch (error) {
     tell(`chaos: ${error instanceof Error ? error.message : String(error)}\n`);
-    return interrupted.signal.aborted ? 130 : 1;
+    return interrupted.aborted ? 130 : 1;
   }
 }
 
@@ -57,7 +56,7 @@ function run(chosen: typeof cells): Promise<Outcome[]> {
   let ended = 0;
   return runCells(chosen, {
     labs: Number(flags.labs),
-    signal: interrupted.signal,
+    signal: interrupted,
     onOutcome: (outcome) => {
       ended += 1;
       const eta = ((performance.now() - begun) / ended) * (chosen.length - ended);

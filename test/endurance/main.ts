@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { buildCmt } from '../support/cmt.ts';
+import { interruption } from '../support/interruption.ts';
 import { startFleet, type Fleet } from '../support/fleet.ts';
 import { growthOf, quantile, type Growth } from './figures.ts';
 import { weighable, type Memory, type Weighed } from './memory.ts';
@@ -28,9 +29,7 @@ const { values } = parseArgs({
 const wanted = Number(values.migrations);
 if (!Number.isInteger(wanted) || wanted < 1) throw new Error('--migrations wants a number from 1');
 
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.on(signal, () => interrupted.abort(new Error('interrupted; the lab is taken down')));
+const interrupted = interruption('interrupted; the lab is taken down');
 
 await buildCmt();
 const fleet = await startFleet('endure');
@@ -83,7 +82,7 @@ async function moveOften(wandering: Wandering, weighing: readonly Weighed[]): Pr
   const run: Run = { totalMs: [], blackoutMs: [], notDone: [], courses: new Map() };
   await weigh(weighing, run);
   for (let n = 1; n <= wanted; n += 1) {
-    interrupted.signal.throwIfAborted();
+    interrupted.throwIfAborted();
     const { id, state, totalMs, blackoutMs, message } = await wandering.move();
     run.totalMs.push(Math.round(totalMs));
     if (blackoutMs !== null) run.blackoutMs.push(Math.round(blackoutMs));

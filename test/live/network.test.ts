@@ -1,10 +1,10 @@
 /** A container's network between real hosts: cut and joined without losing a connection, built elsewhere, removed without a trace. */
 import { createInterface } from 'node:readline';
 import { start } from '@cmt/host';
-import { fabricExec, labDown, labExec, labExecArgv, labUp, type Lab } from '@cmt/lab';
+import { fabricExec, labExec, labExecArgv, labUp, type Lab } from '@cmt/lab';
 import type { ContainerNetwork } from '@cmt/contracts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { expectNothingBehind, lookAtHosts, type Before } from '../support/expectations.ts';
+import { downLeavingNothing, lookAtHosts, type Before } from '../support/expectations.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { InHost } from '../support/in-host.ts';
 
@@ -27,14 +27,10 @@ beforeAll(async () => {
     ['host1', 'host2'].map((host) => InHost.start(lab, host, 'network-in-host.ts')),
   )) as [InHost, InHost];
 }, 300_000);
-afterAll(async () => {
-  try {
-    await Promise.all([source.end(), target.end()]);
-    await expectNothingBehind(lab, before);
-  } finally {
-    await labDown({ name });
-  }
-}, 60_000);
+afterAll(
+  () => downLeavingNothing({ name, lab, before }, () => Promise.all([source.end(), target.end()])),
+  60_000,
+);
 
 async function inHost(host: string, script: string): Promise<string> {
   const { code, stdout, stderr } = await labExec(lab, host, ['bash', '-euc', script]);

@@ -10,9 +10,9 @@ import type {
   TargetSurvey,
   TcpPolicy,
 } from '@cmt/contracts';
-import { labDown, labExec, labUp, type Lab } from '@cmt/lab';
+import { labExec, labUp, type Lab } from '@cmt/lab';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { expectNothingBehind, lookAtHosts, type Before } from '../support/expectations.ts';
+import { downLeavingNothing, lookAtHosts, type Before } from '../support/expectations.ts';
 import { InHost } from '../support/in-host.ts';
 import { BUNDLE, CONTAINER, ScannedContainer } from '../support/scanned-container.ts';
 
@@ -36,14 +36,10 @@ beforeAll(async () => {
   [source, target] = (await Promise.all(started)) as [InHost, InHost];
   container = await ScannedContainer.make(lab);
 }, 300_000);
-afterAll(async () => {
-  try {
-    await Promise.all([source.end(), target.end()]);
-    await expectNothingBehind(lab, before);
-  } finally {
-    await labDown({ name });
-  }
-}, 60_000);
+afterAll(
+  () => downLeavingNothing({ name, lab, before }, () => Promise.all([source.end(), target.end()])),
+  60_000,
+);
 afterEach(() => container.reset());
 
 const scan = async (tcp: TcpPolicy = 'established'): Promise<Answer> =>

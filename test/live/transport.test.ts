@@ -1,9 +1,9 @@
 /** The data connection between two lab hosts through their own sshd: it carries, and both ends notice when the cable is cut. */
 import { join } from 'node:path';
 import type { HostEndpoint, Route } from '@cmt/contracts';
-import { cutLink, labDown, labExec, labUp, restoreLink, type Lab } from '@cmt/lab';
+import { cutLink, labExec, labUp, restoreLink, type Lab } from '@cmt/lab';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { expectNothingBehind, lookAtHosts, type Before } from '../support/expectations.ts';
+import { downLeavingNothing, lookAtHosts, type Before } from '../support/expectations.ts';
 import { TransferEnd } from '../support/transfer-end.ts';
 
 const name = `ttransport${process.pid}`;
@@ -29,16 +29,12 @@ beforeAll(async () => {
     `mkdir '/run/out box' && cd '/run/out box' && head -c 64M /dev/urandom > pages-1.img && echo core > core-1.img`,
   );
 }, 300_000);
-afterAll(async () => {
-  try {
-    await Promise.all([source.end(), target.end()]);
-    // This test's own, and the cache of what runs TypeScript there.
-    for (const { name: host } of lab.hosts) await inHost(host, 'rm -r /run/transfer* /run/out* /tmp/tsx-*');
-    await expectNothingBehind(lab, before);
-  } finally {
-    await labDown({ name });
-  }
-}, 60_000);
+async function end(): Promise<void> {
+  await Promise.all([source.end(), target.end()]);
+  // This test's own, and the cache of what runs TypeScript there.
+  for (const { name: host } of lab.hosts) await inHost(host, 'rm -r /run/transfer* /run/out* /tmp/tsx-*');
+}
+afterAll(() => downLeavingNothing({ name, lab, before }, end), 60_000);
 
 const digests = (host: string, directory: string): Promise<string> =>
   inHost(host, `cd '${directory}' && sha256sum *`);

@@ -1,5 +1,5 @@
 /** What must hold after every migration, whatever became of it. */
-import { labExec, type Lab } from '@cmt/lab';
+import { labDown, labExec, type Lab } from '@cmt/lab';
 import { expect } from 'vitest';
 import { removeContainer } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
@@ -51,6 +51,22 @@ export async function stopLeavingNothing(fleet: Fleet, before: Before): Promise<
     await expectNothingBehind(lab, before);
   } finally {
     await fleet.stop();
+  }
+}
+
+/**
+ * Ends what a file has started in a lab without a fleet, and takes that down: nothing may be left on a host.
+ * @param end resolves when it has ended, and what is the test's own is gone
+ */
+export async function downLeavingNothing(
+  { name, lab, before }: { readonly name: string; readonly lab: Lab; readonly before: Before },
+  end: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await end();
+    await expectNothingBehind(lab, before);
+  } finally {
+    await labDown({ name });
   }
 }
 

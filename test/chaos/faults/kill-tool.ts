@@ -53,11 +53,12 @@ async function killFirst(tool: Tool, host: string, stage: Stage, scene: Scene): 
   while (!over.aborted) {
     // The newest come last.
     const pids = ['system', container].flatMap((group) => pidsIn(join(cgroup, group)).reverse());
-    const waits = pids.some((each) => argvOf(each).some((word) => START_GATE.test(word)));
+    const processes = pids.map((pid) => ({ pid, argv: argvOf(pid) }));
+    const waits = processes.some(({ argv }) => argv.some((word) => START_GATE.test(word)));
     hasWaited ||= waits;
     const isStage = stage === 'waiting' ? waits : hasWaited && !waits;
-    const pid = isStage ? pids.find((each) => isIt(argvOf(each))) : undefined;
-    if (pid !== undefined && kill(pid)) return;
+    const found = isStage ? processes.find(({ argv }) => isIt(argv)) : undefined;
+    if (found !== undefined && kill(found.pid)) return;
     await nextTurn();
   }
   throw new NothingStruck(`no ${tool} was seen on ${host}`);
