@@ -73,7 +73,10 @@ function perform(word: Word, host: PaperHost, context: StepContext): Promise<unk
     case 'sync-files':
       return steps['sync-files'](its.syncFiles, context);
     case 'pre-dump':
-      return steps['pre-dump']({ ...its.syncFiles, round: 1, tcp: 'established', carry: false }, context);
+      return steps['pre-dump'](
+        { ...its.syncFiles, round: 1, tcp: 'established', carry: false, memory: 0 },
+        context,
+      );
     case 'freeze-and-dump':
       return steps['freeze-and-dump'](its.freeze, context);
     case 'final-sync':

@@ -1,4 +1,6 @@
 /** Every kind of container is moved by the real `cmt migrate` and is afterwards what it was, to the last byte. */
+import { labExec } from '@cmt/lab';
+import { follow } from '@cmt/queue';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { removeContainer, startContainer } from '../../apps/lab/src/demo/container.ts';
 import { startCountingClient, startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
@@ -35,11 +37,11 @@ async function begin(workload: Workload): Promise<void> {
 }
 
 /** Moves a running workload from host1 to host2 and checks all that must hold whatever it is. */
-async function moveAndCheck(workload: Workload, flags: readonly string[] = []): Promise<void> {
+async function moveAndCheck(workload: Workload, flags: readonly string[] = [], id = newId()): Promise<void> {
   const { lab } = fleet;
   const before = await lookAtHosts(lab);
   const witness = watched(await startWitness(lab, workload.id));
-  const move = { id: newId(), container: workload.id, from: 'host1', to: 'host2', flags };
+  const move = { id, container: workload.id, from: 'host1', to: 'host2', flags };
   const { code, migration } = await migrate(fleet, move);
   expect([migration.state, migration.message, code]).toEqual(['done', null, 0]);
   await expectOneCopy(witness);
@@ -126,6 +128,27 @@ describe('a container', () => {
     const after = await asked<{ rewritten: number }>('host2', workload.id, 'verify');
     expect(after).toMatchObject({ pages: 65536, bad: 0 });
     expect(after.rewritten).toBeGreaterThan(before.rewritten);
+    await expectOneHistory(fleet.lab, workload.id, 'host2');
+  });
+
+  test('whose images find room on disk only', { timeout: MIGRATE_MS }, async () => {
+    const workload: Workload = { id: 'memory', program: 'memory', net: { kind: 'none' } };
+    await begin(workload);
+    const resize = async (size: string): Promise<void> => {
+      for (const { name } of fleet.lab.hosts)
+        await labExec(fleet.lab, name, ['mount', '-o', `remount,size=${size}`, '/run']);
+    };
+    await resize('64m');
+    const id = newId();
+    await moveAndCheck(workload, [], id).finally(() => resize('50%'));
+    const said: string[] = [];
+    for await (const event of follow(fleet.redis, id, true, AbortSignal.timeout(MIGRATE_MS)))
+      said.push(JSON.stringify(event));
+    for (const host of ['host1', 'host2'])
+      expect(said).toContainEqual(
+        expect.stringMatching(new RegExp(`images lie on disk .*/run/cmt/images on ${host} has room for`)),
+      );
+    expect(await asked('host2', workload.id, 'verify')).toMatchObject({ pages: 65536, bad: 0 });
     await expectOneHistory(fleet.lab, workload.id, 'host2');
   });
 

@@ -11,7 +11,8 @@ import type { Decisions, StepContext, Told } from '../../libs/host/src/context.t
 import { loadIdentity } from '../../libs/host/src/identity.ts';
 import { openJournal, type FileJournal } from '../../libs/host/src/journal-file.ts';
 import type { Network } from '../../libs/host/src/network/network.ts';
-import { journalDir } from '../../libs/host/src/places.ts';
+import { journalDir, spillRoot } from '../../libs/host/src/places.ts';
+import type { Machine } from '../../libs/host/src/machine.ts';
 import { thisMachine } from '../../libs/host/src/this-machine.ts';
 import { hostEndpoint } from '../../libs/host/src/transports/endpoint.ts';
 import { createLinks } from '../../libs/host/src/transports/links.ts';
@@ -99,6 +100,8 @@ export interface PaperHost {
   route(): Route;
   /** Names of what lies where images go. */
   images(): Promise<string[]>;
+  /** From now on so many bytes of memory are left for images. */
+  crowd(left: number): void;
   /** The worker ends without a word, and another one starts on what is there. */
   restarted(): Promise<PaperHost>;
   close(): Promise<void>;
@@ -112,15 +115,15 @@ export async function openPaperHost(name: string, decisions: PaperDecisions): Pr
   return await startWorker({ name, root, decisions, network: new PaperNetwork() });
 }
 
-interface Machine {
+interface Place {
   readonly name: string;
   readonly root: string;
   readonly decisions: PaperDecisions;
   readonly network: PaperNetwork;
 }
 
-async function startWorker(machine: Machine): Promise<PaperHost> {
-  const { name, root, decisions, network } = machine;
+async function startWorker(place: Place): Promise<PaperHost> {
+  const { name, root, decisions, network } = place;
   const config = configOf(name, root, await freePort());
   const identity = await loadIdentity(config.stateDir);
   const journal = await openJournal({ directory: journalDir(config), host: name });
@@ -133,7 +136,17 @@ async function startWorker(machine: Machine): Promise<PaperHost> {
   const told: Told[] = [];
   const runtimes = { get: () => runtime, all: () => [runtime] };
   const tell = (what: Told) => void told.push(what);
-  const host = { config, endpoint, machine: thisMachine, journal, runtimes, network, links, receiver };
+  const crowd = { left: Infinity };
+  const host = {
+    config,
+    endpoint,
+    machine: crowded(config, crowd),
+    journal,
+    runtimes,
+    network,
+    links,
+    receiver,
+  };
   const parts = { ...host, decisions, tell };
   const closeWorker = async () => {
     await links.closeAll();
@@ -148,10 +161,11 @@ async function startWorker(machine: Machine): Promise<PaperHost> {
       signal,
     }),
     route: () => ({ transport: 'tcp', peer: name, endpoint }),
-    images: () => readdir(config.imagesDir).catch(() => []),
+    images: async () => (await Promise.all([config.imagesDir, spillRoot(config)].map(namesIn))).flat(),
+    crowd: (left) => void (crowd.left = left),
     restarted: async () => {
       await closeWorker();
-      return await startWorker(machine);
+      return await startWorker(place);
     },
     close: async () => {
       await closeWorker();
@@ -161,6 +175,20 @@ async function startWorker(machine: Machine): Promise<PaperHost> {
     },
   };
 }
+
+const namesIn = (directory: string): Promise<string[]> => readdir(directory).catch(() => []);
+
+/** This machine, with so many bytes of memory left for images. */
+const crowded = ({ imagesDir }: WorkerConfig, crowd: { left: number }): Machine => ({
+  ...thisMachine,
+  files: {
+    ...thisMachine.files,
+    room: async (path) =>
+      path.startsWith(imagesDir) && crowd.left < Infinity
+        ? { free: crowd.left, inMemory: true }
+        : await thisMachine.files.room(path),
+  },
+});
 
 const configOf = (name: string, root: string, receivePort: number): WorkerConfig => ({
   logLevel: 'silent',

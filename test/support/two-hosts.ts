@@ -38,7 +38,7 @@ export const inputs = (source: PaperHost, target: PaperHost) => {
     syncFiles: { subject: on(source), route } satisfies StepInput<'sync-files'>,
     freeze: {
       ...onSource,
-      ...{ route, tcp: 'established', rounds: 0, awaitRestorer: true, carry: true },
+      ...{ route, tcp: 'established', rounds: 0, awaitRestorer: true, carry: true, memory: 1_000_000 },
     } satisfies StepInput<'freeze-and-dump'>,
     finalSync: { subject: on(source), route, carry: true } satisfies StepInput<'final-sync'>,
     hold: { ...onTarget, tcp: 'established', rounds: 0, lazy: false } satisfies StepInput<'restore-and-hold'>,
@@ -58,7 +58,7 @@ export class TwoHosts {
   syncFiles = (epoch = 1) => steps['sync-files'](this.#inputs().syncFiles, this.source.context(epoch));
   preDump = (round: number) =>
     steps['pre-dump'](
-      { ...this.#inputs().syncFiles, round, tcp: 'established', carry: round > 1 },
+      { ...this.#inputs().syncFiles, round, tcp: 'established', carry: round > 1, memory: 1_000_000 },
       this.source.context(),
     );
   freeze = (epoch = 1, signal?: AbortSignal) =>

@@ -42,6 +42,8 @@ export const HostFacts = z.object({
   memoryAvailable: bytes,
   /** Bytes free where images go. */
   imagesFree: bytes,
+  /** Bytes free on the disk that takes images for which there is no room there. */
+  spillFree: bytes.optional(),
   /** Bytes free on the root filesystem, where bundles lie unless somebody says otherwise. */
   diskFree: bytes.optional(),
   /** Not there before its first hand-over. */

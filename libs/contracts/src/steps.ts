@@ -12,6 +12,8 @@ import { AbsolutePath, ContainerId, Decision, Epoch, HostName, MigrationId, Side
 import { RuntimeName } from './runtime.ts';
 
 const ms = z.number().min(0);
+/** Bytes that the container was seen to hold: room for its images. */
+const memory = z.number().min(0).default(0);
 
 /** The container as every step after `inspect` names it. */
 export const Subject = z.object({ runtime: RuntimeName, container: ContainerId, bundle: AbsolutePath });
@@ -95,7 +97,7 @@ export const steps = {
   'sync-files': step({ subject: Subject, route: Route }, { bytes: z.int(), ms }),
   /** Source: one round of files (if `carry` says so) and of memory, sent while the container runs. */
   'pre-dump': step(
-    { subject: Subject, route: Route, round: z.int().min(1), tcp: TcpPolicy, carry: z.boolean() },
+    { subject: Subject, route: Route, round: z.int().min(1), tcp: TcpPolicy, carry: z.boolean(), memory },
     { figures: RoundFigures },
   ),
   /** Source: frozen in memory, network shut, dumped, images at the target. The blackout begins. */
@@ -107,6 +109,7 @@ export const steps = {
       tcp: TcpPolicy,
       /** Rounds already at the target; the last is the parent of this dump. */
       rounds: z.int().min(0),
+      memory,
       /** Wait until the target's restorer is armed before freezing: no queue hop stands in the blackout then. */
       awaitRestorer: z.boolean(),
       /** Files will be carried too (see `final-sync`): that may begin while the dump runs. */

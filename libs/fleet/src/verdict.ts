@@ -133,7 +133,8 @@ const memory: Rule = (needs, host) => {
 
 /** Images lie there while they move: the container's memory and a little more, as `validate` reckons. */
 const disk: Rule = ({ memory: bytes }, { record: { facts }, arriving }) => {
-  const short = ((bytes ?? 0) + arriving.memory) * 1.05 + 16 * MIB - facts.imagesFree;
+  const room = Math.max(facts.imagesFree, facts.spillFree ?? 0);
+  const short = ((bytes ?? 0) + arriving.memory) * 1.05 + 16 * MIB - room;
   return short > 0 ? hard('DISK', `${gib(short)} of space for images short`) : NONE;
 };
 

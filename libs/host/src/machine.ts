@@ -20,14 +20,23 @@ export interface Clock {
   limit(ms: number): AbortSignal;
 }
 
+/** What can be written where a path is or would be. */
+export interface Room {
+  /** Bytes; on tmpfs no more than the memory that is available (statfs(2), MemAvailable of proc_meminfo(5)). */
+  readonly free: number;
+  /** What is written there is kept in memory. */
+  readonly inMemory: boolean;
+}
+
 export interface Files {
   /** With all that is missing above it; mode 0700. */
   makeDirectory(path: string): Promise<void>;
   /** Removes a directory and what is in it; nothing there is fine. @throws {MountedError} when something is mounted within. */
   removeTree(path: string): Promise<void>;
   isThere(path: string): Promise<boolean>;
-  /** Bytes free for root where a path is or would be. */
-  freeBytes(path: string): Promise<number>;
+  room(path: string): Promise<Room>;
+  /** Makes the directory `to`, and `path` a link to it, each with all that is missing above it; mode 0700. */
+  makeLinkedDirectory(path: string, to: string): Promise<void>;
   /** Null when there is no such file. */
   readText(path: string): Promise<string | null>;
   /** The file appears complete, mode 0600; its directory is made if need be. */

@@ -7,9 +7,15 @@ type Roots = Pick<WorkerConfig, 'imagesDir' | 'stateDir'>;
 /** Everything that lives only while the migration does; on tmpfs, gone with the machine's memory like the processes themselves. */
 export const volatileDir = (roots: Roots, migration: MigrationId): string => join(roots.imagesDir, migration);
 
-/** `1/`, `2/`, … `final/` of one epoch. */
+/** `1/`, `2/`, … `final/` of one epoch: the one path by which they are reached, wherever they lie. */
 export const imagesDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>
   join(volatileDir(roots, migration), String(epoch));
+
+/** Where images lie that find no room in memory; `imagesDir` leads there then (steps/images-room.ts). */
+export const spillDir = (roots: Pick<Roots, 'stateDir'>, migration: MigrationId): string =>
+  join(spillRoot(roots), migration);
+
+export const spillRoot = ({ stateDir }: Pick<Roots, 'stateDir'>): string => join(stateDir, 'images');
 
 /** The action script of a held restore and what it waits on. */
 export const gateDir = (roots: Roots, migration: MigrationId, epoch: Epoch): string =>

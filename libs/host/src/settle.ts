@@ -17,6 +17,7 @@ import {
   type WorkerConfig,
 } from '@cmt/contracts';
 import type { StepContext } from './context.ts';
+import { spillRoot } from './places.ts';
 import type { Journal, JournalEntry, Phase } from './journal.ts';
 import { settleFenced, steps } from './steps/index.ts';
 
@@ -166,6 +167,14 @@ const WAITING: Record<Phase, string> = {
 /** Images on this host that no open entry of the journal speaks of: left by a crash before the first entry, or by hand. */
 export async function orphans(config: WorkerConfig, journal: Journal): Promise<string[]> {
   const known = new Set((await journal.open()).map(({ migration }) => migration));
-  const names = await readdir(config.imagesDir).catch(() => []);
-  return names.filter((name) => !known.has(name)).map((name) => join(config.imagesDir, name));
+  const roots = [config.imagesDir, spillRoot(config)];
+  const lying = await Promise.all(
+    roots.map(async (root) => (await namesIn(root)).map((name) => ({ root, name }))),
+  );
+  return lying
+    .flat()
+    .filter(({ name }) => !known.has(name))
+    .map(({ root, name }) => join(root, name));
 }
+
+const namesIn = (directory: string): Promise<string[]> => readdir(directory).catch(() => []);

@@ -1,5 +1,5 @@
 /** The machine that this process runs on. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { abortGate, gateState, gateTimes, openGate, prepareGate, waitHeld } from './criu/gate.ts';
@@ -21,7 +21,7 @@ import type { Clock, Machine } from './machine.ts';
 import { isThere, removeTree } from './mounts.ts';
 import { forgetBundle, rememberBundle } from './preflight/bundles.ts';
 import { containerPids } from './preflight/container-processes.ts';
-import { freeBytes } from './preflight/disk.ts';
+import { room } from './preflight/disk.ts';
 import { touchMappedFiles } from './preflight/mapped-files.ts';
 import { beganAt, isAlive, startTimeOf } from './proc.ts';
 import { endOperation } from './runtimes/operations.ts';
@@ -36,7 +36,8 @@ export const thisClock: Clock = {
 export const thisMachine: Machine = {
   clock: thisClock,
   files: {
-    ...{ makeDirectory, removeTree, isThere, freeBytes, readText, writeText, touchMappedFiles },
+    ...{ makeDirectory, removeTree, isThere, room, readText, writeText, touchMappedFiles },
+    makeLinkedDirectory,
   },
   processes: {
     isAlive,
@@ -70,6 +71,12 @@ export const thisMachine: Machine = {
 
 async function makeDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+async function makeLinkedDirectory(path: string, to: string): Promise<void> {
+  await makeDirectory(to);
+  await makeDirectory(dirname(path));
+  await symlink(to, path);
 }
 
 async function readText(path: string): Promise<string | null> {

@@ -47,6 +47,7 @@ const inputs: Inputs = {
     route: route(saga),
     round: saga.rounds.length + 1,
     tcp: tcp(saga),
+    memory: known(saga.inspection, 'inspection').memory,
     // `sync-files` has just carried them.
     carry: saga.rounds.length > 0 && !saga.request.options.sharedRootfs,
   }),
@@ -56,6 +57,7 @@ const inputs: Inputs = {
     network: network(saga),
     tcp: tcp(saga),
     rounds: saga.rounds.length,
+    memory: known(saga.inspection, 'inspection').memory,
     awaitRestorer: saga.stage === 'switch',
     carry: !saga.request.options.sharedRootfs,
     ...(isPostCopy(saga) ? { postCopy: true } : {}),

@@ -42,6 +42,8 @@ const cases: [code: string, severity: 'hard' | 'soft' | 'note', change: Change][
   ['CPU_DIFFERS', 'soft', { survey: { cpuProblem: 'CPU features missing: avx512f' } }],
   ['MEMORY_SHORT', 'soft', { target: { memoryAvailable: 1 } }],
   ['IMAGES_SPACE_SHORT', 'hard', { target: { imagesFree: 1 } }],
+  ['IMAGES_ON_DISK', 'note', { target: { imagesFree: 1, spillFree: 1e12 } }],
+  ['IMAGES_SPACE_SHORT', 'hard', { target: { imagesFree: 1, spillFree: 1 } }],
   ['DISK_SHORT', 'hard', { survey: { bundleFree: 1 } }],
   ['NAME_TAKEN', 'hard', { survey: { nameTaken: true } }],
   ['CONTAINER_BUSY', 'hard', { survey: { busyWith: 'm2' } }],

@@ -151,12 +151,19 @@ const space: Rule = ({ options, inspection, survey }) => {
       ),
     ),
     ...when(facts.imagesFree < images, () =>
-      hard(
-        'IMAGES_SPACE_SHORT',
-        facts.name,
-        `${facts.name} has ${mib(facts.imagesFree)} free for images, ${mib(images)} are needed`,
-        'Free space there, or move its images directory (--images-dir).',
-      ),
+      (facts.spillFree ?? 0) < images
+        ? hard(
+            'IMAGES_SPACE_SHORT',
+            facts.name,
+            `${facts.name} has ${mib(facts.imagesFree)} free for images, ${mib(images)} are needed`,
+            'Free space there, or move its images directory (--images-dir).',
+          )
+        : note(
+            'IMAGES_ON_DISK',
+            facts.name,
+            `${facts.name} has ${mib(facts.imagesFree)} free for images in memory, ${mib(images)} are needed: they will lie on disk`,
+            'The blackout will be longer; for a shorter one make its images directory larger.',
+          ),
     ),
     ...when(!options.sharedRootfs && survey.bundle === 'absent' && survey.bundleFree < inspection.files, () =>
       hard(

@@ -1,6 +1,9 @@
 /** Sizes on disk: how much a directory holds, how much is free where one will be. */
+import type { StatsFs } from 'node:fs';
 import { lstat, readdir, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Room } from '../machine.ts';
+import { hostMemory } from './memory.ts';
 
 /** Bytes that a directory takes; `complete` is false when the time was up and there is more. */
 export interface DiskUsage {
@@ -32,14 +35,26 @@ export async function diskUsage(directory: string, limitMs: number, signal: Abor
   return { bytes, complete: true };
 }
 
-/** Bytes free for root where a path is or would be (statfs(2)). */
-export async function freeBytes(path: string): Promise<number> {
+/** `f_type` of statfs(2). */
+const TMPFS = 0x01021994;
+const RAMFS = 0x858458f6;
+
+/** What root can write where a path is or would be. */
+export async function room(path: string): Promise<Room> {
+  const { bavail, bsize, type } = await fileSystemAt(path);
+  const free = bavail * bsize;
+  if (type !== TMPFS && type !== RAMFS) return { free, inMemory: false };
+  const { available } = await hostMemory();
+  return { free: type === RAMFS ? available : Math.min(free, available), inMemory: true };
+}
+
+async function fileSystemAt(path: string): Promise<StatsFs> {
   for (let here = path; ; here = dirname(here)) {
     const found = await statfs(here).catch((error: unknown) => {
       if (here !== '/' && isMissing(error)) return null;
       throw error;
     });
-    if (found !== null) return found.bavail * found.bsize;
+    if (found !== null) return found;
   }
 }
 

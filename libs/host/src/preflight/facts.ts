@@ -7,7 +7,8 @@ import { criuFeatures } from '../criu/features.ts';
 import { thisMachine } from '../this-machine.ts';
 import type { Runtimes } from '../runtimes/runtime.ts';
 import { cpuOf } from './cpu.ts';
-import { freeBytes } from './disk.ts';
+import { spillRoot } from '../places.ts';
+import { room } from './disk.ts';
 import { hostMemory } from './memory.ts';
 
 export async function gatherFacts(
@@ -15,12 +16,13 @@ export async function gatherFacts(
   runtimes: Runtimes,
   signal: AbortSignal,
 ): Promise<HostFacts> {
-  const [criu, versions, memory, imagesFree, diskFree, cpu, costs] = await Promise.all([
+  const [criu, versions, memory, images, disk, spill, cpu, costs] = await Promise.all([
     criuFacts(signal),
     runtimeVersions(runtimes, signal),
     hostMemory(),
-    freeBytes(config.imagesDir),
-    freeBytes('/'),
+    room(config.imagesDir),
+    room('/'),
+    config.stateDir === undefined ? null : room(spillRoot({ stateDir: config.stateDir })),
     cpuOf(),
     config.stateDir === undefined ? null : readCosts(config.stateDir, thisMachine.files),
   ]);
@@ -34,8 +36,9 @@ export async function gatherFacts(
     ...(cpu === null ? {} : { cpu }),
     memoryTotal: memory.total,
     memoryAvailable: memory.available,
-    imagesFree,
-    diskFree,
+    imagesFree: images.free,
+    ...(spill === null || spill.inMemory ? {} : { spillFree: spill.free }),
+    diskFree: disk.free,
     ...(costs === null ? {} : { costs }),
   };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from '../process.ts';
-import { diskUsage, freeBytes } from './disk.ts';
+import { diskUsage, room } from './disk.ts';
 import { dumpMemory, hostMemory, parseRollup } from './memory.ts';
 
 let directory: string;
@@ -37,9 +37,17 @@ test('stops counting when the time is up, and says so', async () => {
 });
 
 test('a path that does not exist yet has what its nearest directory has', async () => {
-  const [there, notYet] = await Promise.all([freeBytes(directory), freeBytes(join(directory, 'not/yet'))]);
-  expect(there).toBeGreaterThan(0);
-  expect(Math.abs(there - notYet)).toBeLessThan(64 * 1024 * 1024);
+  const [there, notYet] = await Promise.all([room(directory), room(join(directory, 'not/yet'))]);
+  expect(there.free).toBeGreaterThan(0);
+  expect(Math.abs(there.free - notYet.free)).toBeLessThan(64 * 1024 * 1024);
+});
+
+test('memory is told from disk, and has no more room than there is memory', async () => {
+  const { available } = await hostMemory();
+  const memory = await room('/dev/shm');
+  expect(memory.inMemory).toBe(true);
+  expect(memory.free).toBeLessThan(available + 64 * 1024 * 1024);
+  expect((await room('/usr')).inMemory).toBe(false);
 });
 
 test('private pages count in full, shared ones by share, swapped ones too', () => {

@@ -6,7 +6,7 @@ import type { StepContext } from '../context.ts';
 import { checkCpuinfo } from '../criu/check.ts';
 import { isThere } from '../mounts.ts';
 import { bundleOwner } from './bundles.ts';
-import { freeBytes } from './disk.ts';
+import { room } from './disk.ts';
 import { gatherFacts } from './facts.ts';
 
 type Place = Pick<StepContext, 'config' | 'runtimes' | 'network' | 'journal'>;
@@ -27,7 +27,7 @@ export async function surveyTarget(
       network.conflicts(inspection.network, signal),
       missing(mounts.map(({ source }) => source)),
       bundleState(config, bundle, inspection),
-      freeBytes(bundle),
+      room(bundle).then(({ free }) => free),
       isOnPath('rsync'),
       journal.busyWith(container),
       facts.criu === null || inspection.cpuinfo === '' ? null : cpuProblemOf(inspection, signal),

@@ -7,9 +7,9 @@
 import { CmtError, type StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry, Phase } from '../journal.ts';
-import { volatileDir } from '../places.ts';
 import { discard } from './discard.ts';
 import { newEntry, readEntry, record, stale } from './entry.ts';
+import { removeVolatile } from './images-room.ts';
 import { memoryComplete } from './memory-complete.ts';
 import type { Step } from './step.ts';
 
@@ -21,7 +21,7 @@ export const clean: Step<'clean'> = async (input, context) => {
   if (input.side === 'target' && input.outcome === 'moved') await memoryComplete(entry, context);
   if (input.side === 'source') await context.links.drop(context.migration);
   else await context.receiver.forget(context.migration);
-  await context.machine.files.removeTree(volatileDir(context.config, context.migration));
+  await removeVolatile(context.migration, context);
   if (input.outcome === 'moved' && input.side === 'target')
     await context.machine.bundles.forget(context.config, entry.bundle);
   await record('clean', context, { ...entry, closed: true });

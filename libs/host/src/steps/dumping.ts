@@ -5,6 +5,7 @@ import type { StepContext } from '../context.ts';
 import { criuConfigText } from '../criu/config.ts';
 import { DUMP_LOG } from '../criu/log.ts';
 import { startScriptIn } from '../criu/start-gate.ts';
+import { makeImagesRoom } from './images-room.ts';
 import { imagesDir, logDir, notesDir, startGateDir } from '../places.ts';
 import { SERVE_FDS } from '../runtimes/serving.ts';
 import type { ArmedDumpPlan, DumpPlan } from '../runtimes/runtime.ts';
@@ -20,6 +21,8 @@ export interface DumpRound {
   readonly fenced: boolean;
   /** Started when it is to dump, or ahead (criu/start-gate.ts); or with private memory left out and served (runtimes/serving.ts). */
   readonly way: 'once' | 'armed' | 'serving';
+  /** Bytes that the container was seen to hold; of them a dump that serves writes next to nothing. */
+  readonly memory: number;
 }
 
 /** Makes the directories of one round, or of the `final` dump. All of it before the freeze. */
@@ -29,6 +32,7 @@ export async function planDump(context: StepContext, round: DumpRound): Promise<
   const images = join(imagesDir(config, migration, epoch), round.name);
   const work = logDir(config, migration, epoch, `dump-${round.name}`);
   await Promise.all([files.removeTree(images), files.removeTree(work)]);
+  await makeImagesRoom({ memory: round.way === 'serving' ? 0 : round.memory, side: 'source' }, context);
   await Promise.all([files.makeDirectory(images), files.makeDirectory(work)]);
   const criuConfig = join(notesDir(config, migration, epoch), `dump-${round.name}.conf`);
   const { tcp, fenced, way } = round;

@@ -65,6 +65,7 @@ async function makeReady(
       planDump(context, {
         ...{ name: 'final', parent: input.rounds, tcp: input.tcp },
         ...{ fenced: input.network.kind !== 'host', way: pages === null ? 'armed' : 'serving' },
+        memory: input.memory,
       }),
       requireThere(input, entry, context),
       warmUp(link, context),

@@ -7,7 +7,7 @@ import { recall, remember } from './outcomes.ts';
 import { sendingEntry } from './source-entry.ts';
 import type { Step } from './step.ts';
 
-export const preDump: Step<'pre-dump'> = async ({ subject, route, round, tcp, carry }, context) => {
+export const preDump: Step<'pre-dump'> = async ({ subject, route, round, tcp, carry, memory }, context) => {
   await sendingEntry('pre-dump', context, { subject, peer: route.peer });
   const before = await recall(context, 'pre-dump', round);
   if (before !== null) return before;
@@ -17,7 +17,7 @@ export const preDump: Step<'pre-dump'> = async ({ subject, route, round, tcp, ca
   // CRIU locks no connection in a pre-dump, whatever it is told (criu/cr-dump.c, cr_pre_dump_tasks).
   const plan = await planDump(context, {
     ...{ name: String(round), parent: round - 1, tcp },
-    ...{ fenced: true, way: 'once' },
+    ...{ fenced: true, way: 'once', memory },
   });
   const runtime = context.runtimes.get(subject.runtime);
   const startedAt = context.machine.clock.now();

@@ -11,6 +11,7 @@ import type { JournalEntry } from '../journal.ts';
 import { imagesDir } from '../places.ts';
 import { claimContainer } from './claims.ts';
 import { newEntry, readEntry, record, stale } from './entry.ts';
+import { makeImagesRoom } from './images-room.ts';
 import { imagesNeed, requireSpace } from './space.ts';
 import { undoTarget } from './undo-target.ts';
 import type { Step } from './step.ts';
@@ -23,7 +24,7 @@ const QUOTA_FACTOR = 4;
 export const prepare: Step<'prepare'> = async (input, context) => {
   const entry = await begin(input, context);
   if (context.receiver.session(context.migration, context.epoch) === null) {
-    await checkSpace(input, entry, context);
+    await checkFilesSpace(input, entry, context);
     await checkNames(input, context);
     await make(input, entry, context);
     await expectImages(input, context);
@@ -53,8 +54,7 @@ async function withdraw(older: JournalEntry, context: StepContext): Promise<void
   await undoTarget(older, { ...context, epoch: older.epoch });
 }
 
-async function checkSpace(input: Input, entry: JournalEntry, context: StepContext): Promise<void> {
-  await requireSpace(context.config.imagesDir, imagesNeed(input.memory), context);
+async function checkFilesSpace(input: Input, entry: JournalEntry, context: StepContext): Promise<void> {
   if (input.sharedRootfs || entry.bundleExisted) return;
   await requireSpace(input.subject.bundle, input.files, context);
 }
@@ -76,7 +76,7 @@ async function checkNames({ subject, network }: Input, context: StepContext): Pr
 
 async function make(input: Input, entry: JournalEntry, context: StepContext): Promise<void> {
   const { files } = context.machine;
-  await files.makeDirectory(imagesDir(context.config, context.migration, context.epoch));
+  await makeImagesRoom({ memory: input.memory, side: 'target' }, context);
   if (!input.sharedRootfs) await files.makeDirectory(input.subject.bundle);
   await record('prepare', context, { ...entry, network: input.network });
   await context.network.build(input.network, context.signal);

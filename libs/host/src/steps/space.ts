@@ -16,9 +16,10 @@ export async function requireSpace(
   need: number,
   { machine, config }: StepContext,
 ): Promise<void> {
-  const free = await machine.files.freeBytes(path);
+  const { free } = await machine.files.room(path);
   if (free >= need) return;
   throw new CmtError('TARGET_FULL', { host: config.name, path, free: mib(free), need: mib(need) });
 }
 
-const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
+/** Bytes for a message. */
+export const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;

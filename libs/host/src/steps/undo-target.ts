@@ -8,15 +8,14 @@
  */
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
-import { volatileDir } from '../places.ts';
 import { removeCopy } from './copy-end.ts';
+import { removeVolatile } from './images-room.ts';
 
 /** Everything of that entry is gone when it resolves. The entry itself is the caller's business. */
 export async function undoTarget(entry: JournalEntry, context: StepContext): Promise<void> {
   await context.receiver.forget(entry.migration);
   await removeCopy(entry, context);
   await context.network.remove(entry.network, context.signal);
-  const { files } = context.machine;
-  await files.removeTree(volatileDir(context.config, entry.migration));
-  if (!entry.bundleExisted) await files.removeTree(entry.bundle);
+  await removeVolatile(entry.migration, context);
+  if (!entry.bundleExisted) await context.machine.files.removeTree(entry.bundle);
 }
