@@ -109,6 +109,29 @@ describe('cmt schedule', () => {
     expect(await known('tick')).toBeUndefined();
   });
 
+  it('is listed beside one that is damaged, which is named; hosts and migrations are as well', async () => {
+    const redis = world.connection();
+    const add = (name: string) => run('schedule', 'add', '0 3 * * 0', '--name', name, ...move('redis'));
+    for (const name of ['whole', 'torn']) expect((await add(name)).code).toBe(0);
+    await redis.hset(`${PREFIX}:${ORDERS_QUEUE}:repeat:torn`, 'data', '{torn');
+    await announceOnce(redis, hostRecord('host3', '10.0.0.3'));
+    await redis.set(keys.host('host3'), '{torn');
+    await redis.hset(keys.saga('torn'), { report: '{torn', status: 'done' });
+    await redis.zadd(keys.sagas, Date.now(), 'torn');
+    const listed = await run('schedule', 'ls', '--json');
+    expect(jsonLines(listed.stdout)).toMatchObject([{ schedules: [{ schedule: { name: 'whole' } }] }]);
+    expect(listed.stderr).toMatch(/^warning: .* schedule torn cannot be read here: it is not JSON/);
+    const seen = await run('hosts');
+    expect([seen.code, seen.stdout]).toEqual([0, expect.stringMatching(/^host1 .*\nhost2 /ms)]);
+    expect(seen.stderr).toMatch(/^warning: What host3 announces cannot be read here/);
+    expect((await run('ps')).stderr).toMatch(/^warning: What host3 announces/);
+    expect((await run('status')).stderr).toMatch(/^warning: What Redis holds of migration torn/);
+    expect((await run('status', 'torn')).stderr).toContain('error MIGRATION_UNREADABLE: ');
+    for (const name of ['whole', 'torn']) expect((await run('schedule', 'rm', name)).code).toBe(0);
+    await redis.del(keys.host('host3'), keys.saga('torn'));
+    await redis.zrem(keys.hosts, 'host3');
+  });
+
   it('is one schedule however often it is asked for, and another one only with --replace', async () => {
     const add = (...more: string[]) => run('schedule', 'add', '0 3 * * 0', '--name', 'once', ...more);
     expect((await add(...move('redis'))).code).toBe(0);

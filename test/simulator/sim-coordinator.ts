@@ -1,5 +1,5 @@
 /** A coordinator of the simulated world: takes migrations and drives them with the real `runMigration`. */
-import { CmtError, type Decision, type Leg, type LegResult } from '@cmt/contracts';
+import { CmtError, type Decision, type Leg, type LegResult, type MigrationRequest } from '@cmt/contracts';
 import type { Saga, SagaEvent } from '@cmt/saga';
 import type { LegOrder, Ports } from '../../apps/coordinator/src/ports.ts';
 import { runMigration } from '../../apps/coordinator/src/run-migration.ts';
@@ -61,7 +61,8 @@ export class SimCoordinator {
       if (job === null) return;
       const { request, origin, state: stored } = job;
       const ports = this.#ports(job, token, ownership);
-      const announced = () => this.#untilAnswered(ownership.signal, () => this.#rebuilder.announced(request));
+      const announced = (about: MigrationRequest) =>
+        this.#untilAnswered(ownership.signal, () => this.#rebuilder.announced(about));
       const begun = await takeUp({ request, origin, stored, announced }, ports, ownership.signal);
       const word = wordOf(job, begun, this.process.clock.now());
       if (begun.end === null || word !== null) await runMigration(begun, ports, ownership.signal, word);

@@ -5,7 +5,14 @@
  * - A move is on record before its migration is asked for; asking twice is asking once.
  * - It may be left at any moment: whoever takes it up finds on record what was begun.
  */
-import { CmtError, isDrainOver, MigrationRequest, type DrainMove, type DrainReport } from '@cmt/contracts';
+import {
+  CmtError,
+  isDrainOver,
+  MigrationRequest,
+  UNPLACED,
+  type DrainMove,
+  type DrainReport,
+} from '@cmt/contracts';
 import { advanceDrain, beginDrain, parseLimits, requestOfMove, type DrainView } from '@cmt/fleet';
 import { thisClock } from '@cmt/host';
 import {
@@ -14,6 +21,7 @@ import {
   movingContainers,
   readSaga,
   storedLimits,
+  statusOf,
   submitUnder,
   type DrainLease,
   type RedisConnection,
@@ -68,10 +76,20 @@ async function migrationsOf(
   const ids = moves.flatMap(({ state, migration }) =>
     state === 'moving' && migration !== null ? [migration] : [],
   );
-  const sagas = await Promise.all(ids.map((id) => readSaga(redis, id)));
-  return Object.fromEntries(
-    sagas.filter((saga) => saga !== null).map(({ report }) => [report.id, report] as const),
-  );
+  const standing = await Promise.all(ids.map((id) => standingOf(redis, id)));
+  return Object.fromEntries(ids.flatMap((id, at) => (standing[at] ? [[id, standing[at]]] : [])));
+}
+
+/** One whose report cannot be read stands as Redis says beside it. */
+async function standingOf(
+  redis: RedisConnection,
+  id: string,
+): Promise<DrainView['migrations'][string] | null> {
+  const saga = await readSaga(redis, id);
+  if (saga !== null) return saga.report;
+  const state = await statusOf(redis, id);
+  const details = { migration: id, problem: 'its report is damaged' };
+  return state === null ? null : { state, to: UNPLACED, failure: { code: 'MIGRATION_UNREADABLE', details } };
 }
 
 /** A queue that is full now may take it at the next look. */

@@ -1,8 +1,8 @@
 /** One migration in the hands of this coordinator: taken up, driven to its end, let go. */
-import { CmtError, type ResolveOrder } from '@cmt/contracts';
+import { CmtError, type MigrationRequest, type ResolveOrder } from '@cmt/contracts';
 import { forMigration } from '@cmt/host';
 import { Postponed, type DecisionRecord, type MigrationHandler, type RedisConnection } from '@cmt/queue';
-import { evolve, standsStill, stateOf, type Saga, type SagaEvent } from '@cmt/saga';
+import { evolve, sagaIn, standsStill, stateOf, type Saga, type SagaEvent } from '@cmt/saga';
 import type { Logger } from 'pino';
 import { announcedJournals, leasePorts } from './lease-ports.ts';
 import type { LinkShares } from './link-shares.ts';
@@ -31,8 +31,9 @@ export const driveWith = (parts: DriveParts): MigrationHandler => {
         ...{ ...parts, lease },
         saved: ({ tuning }, { id, state }) => shares.saw(id, state, tuning?.share ?? null),
       });
-      const stored = (lease.stored?.state ?? null) as Saga | null;
-      const announced = () => announcedJournals(redis, request);
+      const stored = sagaIn(lease.state, request);
+      if (stored === 'damaged') log.warn('what Redis holds of it is damaged; its hosts are asked');
+      const announced = (about: MigrationRequest) => announcedJournals(redis, about);
       const begun = await takeUp({ request, origin, stored, announced }, ports, lease.signal);
       lease.standsStill = standsStill(begun);
       // Of another coordinator before: it may be long until it is stored again.

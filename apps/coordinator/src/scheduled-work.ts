@@ -3,7 +3,7 @@ import { CmtError, isDrainOver, isEnd, type MigrationId, type ScheduledWork } fr
 import { beginDrain } from '@cmt/fleet';
 import {
   drainOf,
-  readSaga,
+  statusOf,
   submitMigration,
   submitOrder,
   type KeyPair,
@@ -35,8 +35,8 @@ const migrating = (redis: RedisConnection, keys: KeyPair): Doing<'migrate'> => (
     await submitMigration(redis, { ...request, id, requestedAt: Date.now() }, keys);
   },
   isUnderWay: async (_, id) => {
-    const saga = await readSaga(redis, id);
-    return saga !== null && !isEnd(saga.report.state);
+    const status = await statusOf(redis, id);
+    return status !== null && !isEnd(status);
   },
 });
 

@@ -19,7 +19,12 @@ const ahead: Journals = {
   target: { ...frozen, side: 'target', peer: 'alpha', phase: 'RUNNING', epoch: 2 },
 };
 
-function take(origin: 'asked' | 'journals', stored: Saga | null, journals: Journals = atFirst) {
+function take(
+  origin: 'asked' | 'journals',
+  stored: Saga | 'damaged' | null,
+  journals: Journals | ((about: MigrationRequest) => Journals) = atFirst,
+  asked: MigrationRequest = request,
+) {
   const saved: Saga[] = [];
   const ports = {
     now: () => 9,
@@ -27,7 +32,9 @@ function take(origin: 'asked' | 'journals', stored: Saga | null, journals: Journ
     save: (saga: Saga) => Promise.resolve(void saved.push(saga)),
     tell: () => undefined,
   } as Partial<Ports> as Ports;
-  const found = { request, origin, stored, announced: () => Promise.resolve(journals) };
+  const announced = (about: MigrationRequest) =>
+    Promise.resolve(typeof journals === 'function' ? journals(about) : journals);
+  const found = { request: asked, origin, stored, announced };
   return takeUp(found, ports, new AbortController().signal).then((saga) => ({ saga, saved }));
 }
 
@@ -68,7 +75,10 @@ describe('a coordinator that takes a migration up', () => {
       stage: 'pre-freeze' as const,
     };
     expect((await take('asked', forged)).saga.request).toEqual(request);
-    const back = { ...rebuilt(request, atFirst, 1, true), request: { ...request, options } } as Saga;
+    const back = {
+      ...rebuilt(request, atFirst, 1, { options: true }),
+      request: { ...request, options },
+    } as Saga;
     expect((await take('journals', back)).saga.request.options.hooks).toEqual([]);
   });
 
@@ -81,7 +91,7 @@ describe('a coordinator that takes a migration up', () => {
   it.each(['look-up', 'prepare', 'switch', 'restore'] as const)(
     'throws a state at %s away that no signed request asked for',
     async (stage) => {
-      const forged = { ...rebuilt(request, atFirst, 1, true), stage };
+      const forged = { ...rebuilt(request, atFirst, 1, { options: true }), stage };
       expect((await take('journals', forged)).saga.stage).toBe('discard');
       expect((await take('journals', { ...initial(request, 1), stage })).saga.stage).toBe('discard');
     },
@@ -100,8 +110,34 @@ describe('a coordinator that takes a migration up', () => {
     },
   );
 
+  it.each(['asked', 'journals'] as const)(
+    'asks the hosts of one that was %s where its state is damaged',
+    async (origin) => {
+      const { saga, saved } = await take(origin, 'damaged');
+      expect(saga).toMatchObject({ stage: 'discard', request, failure: { code: 'STATE_DAMAGED' } });
+      expect(saga.rebuilt?.note).toMatch(/damaged/);
+      expect(saved).toEqual([saga]);
+      const nowhere = await take(origin, 'damaged', { source: null, target: null });
+      expect(nowhere).toEqual({ saga: initial(request, 9), saved: [] });
+    },
+  );
+
+  it('finds the target that was found for it in the journal of its source, where its state is damaged', async () => {
+    const place = { labels: {}, avoid: [] };
+    const open = MigrationRequest.parse({ ...request, target: 'auto', place });
+    const known = (about: MigrationRequest): Journals => ({
+      ...ahead,
+      ...(about.target === 'auto' ? { target: null } : {}),
+    });
+    const { saga } = await take('asked', 'damaged', known, open);
+    expect(saga).toMatchObject({ stage: 'discard', epoch: 2, request: { target: 'beta', place } });
+    expect((await take('asked', 'damaged', { source: null, target: null }, open)).saga).toEqual(
+      initial(open, 9),
+    );
+  });
+
   it('goes on with a stored way back', async () => {
-    const stored = { ...rebuilt(request, atFirst, 1, true), stage: 'resume' as const };
+    const stored = { ...rebuilt(request, atFirst, 1, { options: true }), stage: 'resume' as const };
     const { saga, saved } = await take('journals', stored);
     expect(saga).toMatchObject({ stage: 'resume', rebuilt: { at: 1 } });
     expect(saved).toEqual([]);

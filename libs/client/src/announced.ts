@@ -1,5 +1,5 @@
 /** What can be said about hosts from what they have announced, without asking them. Pure. */
-import { fine, type Diagnosis } from '@cmt/contracts';
+import { fine, messageOf, remedyOf, type Diagnosis, type Failure, type HostName } from '@cmt/contracts';
 import type { SeenHost } from '@cmt/queue';
 
 /** Milliseconds: two clocks that agree so well need no word; what a job's signature bears with ease. */
@@ -17,6 +17,13 @@ export function hostDiagnoses({ name, state, ageMs, clockOffsetMs }: Announced):
     state === 'offline' ? 'its worker is offline' : `nothing was heard of its worker for ${ago}`;
   const remedy = `Look at \`systemctl status cmt-worker\` on ${name}; \`cmt hosts rm\` forgets a host that is gone for good.`;
   return [{ level: 'problem', area: 'worker', about: name, message, remedy }];
+}
+
+/** One whose announcement is damaged, or in another format. */
+export function unreadableHost(host: HostName, problem: string): Diagnosis {
+  const failure: Failure = { code: 'HOST_UNREADABLE', details: { host, problem } };
+  const said = { message: messageOf(failure), remedy: remedyOf(failure) };
+  return { level: 'problem', area: 'worker', about: host, ...said };
 }
 
 /** @param offsetMs that the clock is ahead of that of Redis */

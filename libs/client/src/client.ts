@@ -5,13 +5,12 @@
 import {
   CmtError,
   isEnd,
-  keys,
-  MigrationEvent,
   MigrationRequest,
   UNPLACED,
   type Diagnosis,
   type DrainReport,
   type FleetOrder,
+  type MigrationEvent,
   type MigrationReport,
   type Tuning,
   type Schedule,
@@ -26,21 +25,23 @@ import {
   drainedHosts,
   drainOf,
   drains,
+  eventsOf,
   follow,
   forgetHost,
   hosts,
+  knownSaga,
   listSagas,
   loadKeyPair,
   openHost,
   openSagas,
   parseRedisUrl,
-  readSaga,
   removeSchedule,
   requestCancel,
   requestTuning,
   runSchedule,
   schedules,
   setHostUser,
+  statusOf,
   storedLimits,
   storeLimits,
   submitMigration,
@@ -52,6 +53,7 @@ import {
   type RedisConnection,
   type SeenHost,
   type Submitted,
+  type Unreadable,
 } from '@cmt/queue';
 import { randomInt } from 'node:crypto';
 import { diagnose } from './diagnose.ts';
@@ -128,7 +130,7 @@ export class CmtClient {
     return follow(this.#redis, id, from, signal ?? new AbortController().signal);
   }
 
-  /** The migration as it ended. @throws {CmtError} MIGRATION_UNKNOWN; the signal's reason */
+  /** The migration as it ended. @throws {CmtError} MIGRATION_UNKNOWN, MIGRATION_UNREADABLE; the signal's reason */
   async ended(id: string, signal?: AbortSignal): Promise<MigrationReport> {
     for (;;) {
       const report = await this.status(id);
@@ -149,27 +151,24 @@ export class CmtClient {
     await requestTuning(this.#redis, { id, tuning }, await loadKeyPair(this.#stateDir));
   }
 
-  /** How it stands. @throws {CmtError} MIGRATION_UNKNOWN */
+  /** How it stands. @throws {CmtError} MIGRATION_UNKNOWN, MIGRATION_UNREADABLE */
   async status(id: string): Promise<MigrationReport> {
-    const saga = await readSaga(this.#redis, id);
-    if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
-    return saga.report;
+    return (await knownSaga(this.#redis, id)).report;
   }
 
   /** False when this Redis has never heard of it, or has forgotten it. */
   async knows(id: string): Promise<boolean> {
-    return (await readSaga(this.#redis, id)) !== null;
+    return (await statusOf(this.#redis, id)) !== null;
   }
 
-  /** The newest migrations, newest first. */
-  migrations(limit: number): Promise<MigrationReport[]> {
-    return listSagas(this.#redis, limit);
+  /** The newest migrations, newest first. @param unreadable told of each that is left out */
+  migrations(limit: number, unreadable?: Unreadable): Promise<MigrationReport[]> {
+    return listSagas(this.#redis, limit, unreadable);
   }
 
   /** What was told about it so far. */
-  async events(id: string): Promise<MigrationEvent[]> {
-    const entries = await this.#redis.xrange(keys.events(id), '-', '+');
-    return entries.map(([, fields]) => MigrationEvent.parse(JSON.parse(fields[1] ?? '')));
+  events(id: string): Promise<MigrationEvent[]> {
+    return eventsOf(this.#redis, id);
   }
 
   /** What must not be and is, by host. */
@@ -177,14 +176,14 @@ export class CmtClient {
     return alarmsOf(this.#redis, id);
   }
 
-  /** All hosts that have announced themselves, with their containers. */
-  hosts(): Promise<SeenHost[]> {
-    return hosts(this.#redis);
+  /** All hosts that have announced themselves, with their containers. @param unreadable told of each that is left out */
+  hosts(unreadable?: Unreadable): Promise<SeenHost[]> {
+    return hosts(this.#redis, unreadable);
   }
 
-  /** What placing knows: hosts, what is under way with them, which are drained, and the limits. */
-  async facts(): Promise<FleetFacts & { readonly hosts: readonly SeenHost[] }> {
-    const seen = await this.hosts();
+  /** What placing knows: hosts, what is under way with them, which are drained, and the limits. @param unreadable as of `hosts` */
+  async facts(unreadable?: Unreadable): Promise<FleetFacts & { readonly hosts: readonly SeenHost[] }> {
+    const seen = await this.hosts(unreadable);
     const names = seen.map(({ name }) => name);
     const [drained, traffic, stored] = await Promise.all([
       drainedHosts(this.#redis),
@@ -242,9 +241,9 @@ export class CmtClient {
     return addSchedule(this.#redis, schedule, await this.#signingKeys(), replace);
   }
 
-  /** All schedules, the next that is due first. */
-  schedules(): Promise<KnownSchedule[]> {
-    return schedules(this.#redis);
+  /** All schedules, the next that is due first. @param unreadable told of each that is left out */
+  schedules(unreadable?: Unreadable): Promise<KnownSchedule[]> {
+    return schedules(this.#redis, unreadable);
   }
 
   /** @throws {CmtError} SCHEDULE_UNKNOWN */

@@ -10,16 +10,19 @@ import {
   type RedisConnection,
   type SeenHost,
 } from '@cmt/queue';
-import { clockDiagnosis, hostDiagnoses, versionDiagnoses } from './announced.ts';
+import { clockDiagnosis, hostDiagnoses, unreadableHost, versionDiagnoses } from './announced.ts';
 
 /** Longer than a coordinator waits for its workers. Milliseconds. */
 const ASK_MS = 70_000;
 
 /** @param host the only one that is looked at, or all. @throws {CmtError} HOST_UNKNOWN, REDIS_UNREACHABLE */
 export async function diagnose(redis: RedisConnection, keys: KeyPair, host?: string): Promise<Diagnosis[]> {
-  const all = await hosts(redis);
+  const unreadable: Diagnosis[] = [];
+  const all = await hosts(redis, (name, problem) => {
+    if (host === undefined || name === host) unreadable.push(unreadableHost(name, problem));
+  });
   const seen = host === undefined ? all : all.filter(({ name }) => name === host);
-  if (host !== undefined && seen.length === 0)
+  if (host !== undefined && seen.length === 0 && unreadable.length === 0)
     throw new CmtError('HOST_UNKNOWN', { host, known: all.map(({ name }) => name).join(', ') || 'none' });
   const [ofRedis, offset, isAlive] = await Promise.all([
     diagnoseRedis(redis, shownAddress(redis)),
@@ -32,6 +35,7 @@ export async function diagnose(redis: RedisConnection, keys: KeyPair, host?: str
     ...ofRedis.diagnoses,
     clockDiagnosis('this machine', offset),
     ofCoordinator(isAlive),
+    ...unreadable,
     ...announced,
     ...asked,
   ];

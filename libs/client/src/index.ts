@@ -5,4 +5,4 @@ export {
   type FollowOptions,
   type MigrationWish,
 } from './client.ts';
-export type { EventId, KnownSchedule, SeenHost, Submitted } from '@cmt/queue';
+export type { EventId, KnownSchedule, SeenHost, Submitted, Unreadable } from '@cmt/queue';

@@ -2,6 +2,9 @@
 import { Alarm, keys, type HostName, type MigrationId } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
+import { jsonText } from './json-text.ts';
+
+const Told = jsonText(Alarm);
 
 /** Milliseconds that an alarm stands after it was last told. */
 const LASTS_MS = 60_000;
@@ -18,14 +21,14 @@ export async function raiseAlarm(
   await redis.pipeline().hset(key, host, JSON.stringify(alarm)).pexpire(key, LASTS_MS).exec();
 }
 
-/** The alarms of a migration, by host. */
+/** The alarms of a migration, by host; what cannot be read is left out. */
 export async function alarmsOf(
   redis: Redis,
   migration: MigrationId,
 ): Promise<{ readonly host: HostName; readonly text: string }[]> {
   const told = await reaching(redis, redis.hgetall(keys.alarms(migration)));
   return Object.entries(told).flatMap(([host, text]) => {
-    const { data } = Alarm.safeParse(JSON.parse(text));
+    const { data } = Told.safeParse(text);
     return data === undefined ? [] : [{ host, text: data.text }];
   });
 }

@@ -37,7 +37,7 @@ import type { LockTiming, Ownership } from './ownership.ts';
 import { Reconciler } from './reconcile.ts';
 import { EndedNote, openMigration, orderNote, type Opened, type Origin } from './open-migration.ts';
 import { givePlacesBack } from './places.ts';
-import { claimLease, endUnreadable, readSaga, saveSaga, statusOf } from './store.ts';
+import { claimLease, endUnreadable, hasState, readSaga, saveSaga, statusOf } from './store.ts';
 import { span } from './traces.ts';
 import type { Trust } from './trust.ts';
 
@@ -213,13 +213,13 @@ class Coordinator {
     const id = migrationOf(job.id ?? '');
     logger.warn({ job: job.id, migration: id, err: error }, 'a request is refused');
     if (job.name === 'resolve') return { refused: failure };
+    const status = await statusOf(redis, id);
+    if (status !== null && isEnd(status)) return { refused: failure };
+    const state = (await hasState(redis, id)) ? 'needs-operator' : 'refused';
+    const told = { failure, message: messageOf(failure), remedy: remedyOf(failure), state } as const;
     const saga = await readSaga(redis, id);
-    const told = { failure, message: messageOf(failure), remedy: remedyOf(failure) };
-    if (saga === null) await endUnreadable(redis, token, id, { ...told, state: 'refused' }, name);
-    else if (!isEnd(saga.report.state)) {
-      const state = saga.state === null ? 'refused' : 'needs-operator';
-      await saveSaga(redis, token, saga.state, { ...saga.report, ...told, state }, name);
-    }
+    if (saga === null) await endUnreadable(redis, token, id, told, name);
+    else await saveSaga(redis, token, saga.state, { ...saga.report, ...told }, name);
     return { refused: failure };
   }
 

@@ -15,7 +15,6 @@ import {
   runId,
   RunScheduleOrder,
   Schedule,
-  Sealed,
   type DoctorAnswer,
   type Failure,
   type MigrationId,
@@ -35,7 +34,7 @@ import { openOrdersQueue, orderJobId } from './order-job.ts';
 import type { LockTiming, Ownership } from './ownership.ts';
 import { isDueAt, timesBetween } from './schedule-time.ts';
 import { RemovedSchedules } from './removed-schedules.ts';
-import { noteRun, runsOf } from './schedules.ts';
+import { noteRun, runsOf, storedScheduler } from './schedules.ts';
 import { openSealed } from './seal.ts';
 import type { Trust } from './trust.ts';
 
@@ -200,11 +199,11 @@ class Orders {
     if ((await this.#obeyed.find(id)) !== null) throw this.#forged('this order was obeyed before');
   }
 
-  /** @throws {CmtError} SCHEDULE_UNKNOWN, REQUEST_FORGED, and whatever speaks against the work itself */
+  /** @throws {CmtError} SCHEDULE_UNKNOWN, SCHEDULE_UNREADABLE, REQUEST_FORGED, and whatever speaks against the work itself */
   async #runNow(order: RunScheduleOrder, ownership: Ownership): Promise<ScheduleRun> {
-    const sealed = Sealed.safeParse((await this.#queue.getJobScheduler(order.name))?.template?.data);
-    if (!sealed.success) throw new CmtError('SCHEDULE_UNKNOWN', { name: order.name });
-    const schedule = await this.#openSchedule(sealed.data);
+    const stored = await storedScheduler(this.#queue, order.name);
+    if (stored === null) throw new CmtError('SCHEDULE_UNKNOWN', { name: order.name });
+    const schedule = await this.#openSchedule(stored.template?.data);
     if (schedule.name !== order.name) throw this.#forged(`it is signed as schedule ${schedule.name}`);
     ownership.assertOwned();
     const run = await this.#start(schedule, order.issuedAt, 0);

@@ -11,8 +11,10 @@
 import { Decision, keys, Resolution, type Epoch, type MigrationId } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import type { z } from 'zod';
 import { obeying } from './bounded.ts';
 import { openConnection, unreachable, type RedisAddress } from './connection.ts';
+import { jsonText, problemOf } from './json-text.ts';
 import { keepsEveryWrite, redisFacts } from './redis-facts.ts';
 import { runScript } from './script.ts';
 
@@ -45,14 +47,14 @@ export class DecisionRecord {
   /** The decision of that epoch, or null while there is none. @throws {CmtError} REDIS_UNREACHABLE after two seconds */
   read(migration: MigrationId, epoch: Epoch, signal: AbortSignal): Promise<Decision | null> {
     return this.#ask(signal, async () =>
-      Decision.nullable().parse(await this.#redis.get(keys.decision(migration, epoch))),
+      said(Decision.nullable(), await this.#redis.get(keys.decision(migration, epoch))),
     );
   }
 
   /** Votes, and returns whichever vote was first. @throws {CmtError} REDIS_UNREACHABLE after two seconds */
   settle(migration: MigrationId, epoch: Epoch, vote: Decision, signal: AbortSignal): Promise<Decision> {
     return this.#ask(signal, async () =>
-      Decision.parse(await runScript(this.#redis, SETTLE, [keys.decision(migration, epoch)], [vote])),
+      said(Decision, await runScript(this.#redis, SETTLE, [keys.decision(migration, epoch)], [vote])),
     );
   }
 
@@ -60,7 +62,7 @@ export class DecisionRecord {
   resolution(migration: MigrationId, signal: AbortSignal): Promise<Resolution | null> {
     return this.#ask(signal, async () => {
       const text = await this.#redis.get(keys.resolution(migration));
-      return text === null ? null : Resolution.parse(JSON.parse(text));
+      return text === null ? null : said(Word, text);
     });
   }
 
@@ -117,12 +119,21 @@ export class DecisionRecord {
       return await obeying(question(), late.signal);
     } catch (error) {
       signal.throwIfAborted();
-      throw unreachable(this.#shown, error === LATE ? LATE.message : String(error));
+      throw unreachable(this.#shown, error instanceof Error ? error.message : String(error));
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);
     }
   }
+}
+
+const Word = jsonText(Resolution);
+
+/** What is damaged is no answer: whoever asks waits as for a Redis that is away, and nothing is guessed (lifecycle H5). */
+function said<T>(schema: z.ZodType<T>, answer: unknown): T {
+  const parsed = schema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  throw new Error(`what it holds of the decision is damaged: ${problemOf(parsed.error)}`);
 }
 
 /** Resolves once the connection is usable. Rejects with the signal's reason. */

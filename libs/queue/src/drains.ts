@@ -4,6 +4,7 @@
  * INVARIANTS
  * - A host has one order that is not over, at most; the step that registers an order sees to it. It also closes or opens the host.
  * - A report is written only by who holds the lock of its job, and only while it is the newest of its host.
+ * - A report that cannot be read is nobody's: another order takes its place, or whoever works on one mends it.
  * - Nothing is done for an order that was not signed by somebody trusted, that is a copy, is over, or too old to be told from a replay.
  */
 import {
@@ -27,6 +28,7 @@ import { reaching } from './connection.ts';
 import type { Consumer } from './consume-migrations.ts';
 import { FencedWorker } from './fenced-worker.ts';
 import { ORDER_FRESH_MS, staleness } from './freshness.ts';
+import { jsonOrText, jsonText } from './json-text.ts';
 import type { KeyPair } from './key-pair.ts';
 import { Ledger } from './ledger.ts';
 import { openQueue } from './open-queue.ts';
@@ -40,10 +42,8 @@ const jobIdOf = (id: string): string => `order_${id}`;
 
 const REGISTER = `
 local before = redis.call('HGET', KEYS[1], ARGV[1])
-if before then
-  local state = cjson.decode(before).state
-  if state == 'queued' or state == 'running' then return before end
-end
+local read, report = pcall(cjson.decode, before or '')
+if read and type(report) == 'table' and (report.state == 'queued' or report.state == 'running') then return before end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
 if ARGV[5] == 'drain' then
@@ -56,7 +56,7 @@ return ARGV[3]
 
 /**
  * Asks for an order to be carried out. When its host has one that is not over, nothing new is asked for, and that one is returned.
- * @throws {CmtError} REQUEST_INVALID when it is too large
+ * @throws {CmtError} REQUEST_INVALID when it is too large; DRAIN_UNDER_WAY for one that a newer cmt has begun
  */
 export async function submitOrder(
   redis: Redis,
@@ -67,9 +67,8 @@ export async function submitOrder(
   const sealed = JSON.stringify(seal(FLEET_QUEUE, order, signingKeys));
   const scriptKeys = [keys.drains, keys.drained, keys.orders];
   const args = [order.host, order.id, JSON.stringify(first), sealed, order.kind];
-  const stands = DrainReport.parse(
-    JSON.parse(String(await reaching(redis, runScript(redis, REGISTER, scriptKeys, args)))),
-  );
+  const stands = parseReport(await reaching(redis, runScript(redis, REGISTER, scriptKeys, args)));
+  if (stands === null) throw new CmtError('DRAIN_UNDER_WAY', { host: order.host, id: 'in another format' });
   // Whoever registered it may have died before queueing it. BullMQ keeps a job that is there.
   await reaching(redis, enqueue(redis, stands.id));
   return stands;
@@ -80,17 +79,17 @@ async function enqueue(redis: Redis, id: string): Promise<void> {
   if (sealed === null) return;
   const options = { attempts: 1_000_000, backoff: { type: 'fixed', delay: 1000 }, jobId: jobIdOf(id) };
   const kept = { removeOnComplete: { age: 7 * 24 * 3600, count: 1000 } };
-  const order = Sealed.parse(JSON.parse(sealed));
-  await openQueue(redis, FLEET_QUEUE).add('order', order, { ...options, ...kept });
+  // Who takes the job judges it, and refuses what is damaged.
+  await openQueue(redis, FLEET_QUEUE).add('order', jsonOrText(sealed), { ...options, ...kept });
 }
 
-/** The newest report of every host that had an order. */
+/** The newest report of every host that had an order; those that cannot be read are left out. */
 export async function drains(redis: Redis): Promise<DrainReport[]> {
   const reports = Object.values(await reaching(redis, redis.hgetall(keys.drains)));
   return reports.map(parseReport).filter((report): report is DrainReport => report !== null);
 }
 
-/** The newest report about one host, or null. */
+/** The newest report about one host, or null where there is none, or none that can be read. */
 export const drainOf = async (redis: Redis, host: HostName): Promise<DrainReport | null> =>
   parseReport(await reaching(redis, redis.hget(keys.drains, host)));
 
@@ -100,11 +99,8 @@ export async function openHost(redis: Redis, host: HostName): Promise<void> {
     throw new CmtError('NOT_DRAINED', { host });
 }
 
-function parseReport(text: string | null): DrainReport | null {
-  if (text === null) return null;
-  const parsed = DrainReport.safeParse(JSON.parse(text));
-  return parsed.success ? parsed.data : null;
-}
+const Report = jsonText(DrainReport);
+const parseReport = (text: unknown): DrainReport | null => Report.safeParse(text).data ?? null;
 
 /** One coordinator's right to one order. */
 export interface DrainLease {
@@ -170,19 +166,40 @@ async function openOrder(
     const sealed = Sealed.parse(job.data);
     const order = await openSealed(FLEET_QUEUE, sealed, FleetOrder, { trust, host: name });
     const lease = leaseOf({ redis, order, sealed, token, ownership });
+    const forged = (problem: string) =>
+      new CmtError('REQUEST_FORGED', { queue: FLEET_QUEUE, host: name, problem });
+    if (job.id !== jobIdOf(order.id)) throw forged('it is a copy');
+    if ((await over.find(order.id)) !== null || (await endDamaged(redis, token, order))) return null;
     const stored = await lease.load();
-    const problem = job.id === jobIdOf(order.id) ? staleProblem(order, stored) : 'it is a copy';
-    if (problem !== null) throw new CmtError('REQUEST_FORGED', { queue: FLEET_QUEUE, host: name, problem });
-    const isOver = (await over.find(order.id)) !== null || stored === null || isDrainOver(stored);
-    return isOver ? null : lease;
+    const stale = staleProblem(order, stored);
+    if (stale !== null) throw forged(stale);
+    return stored === null || isDrainOver(stored) ? null : lease;
   } catch (error) {
     if (!(error instanceof CmtError) && !(error instanceof z.ZodError)) throw error;
     logger.warn({ job: job.id, err: error }, 'an order about a host is refused');
-    const forged = { queue: FLEET_QUEUE, host: name, problem: 'it is not a signed order' };
-    const { failure } = error instanceof CmtError ? error : new CmtError('REQUEST_FORGED', forged);
+    const unsigned = { queue: FLEET_QUEUE, host: name, problem: 'it is not a signed order' };
+    const { failure } = error instanceof CmtError ? error : new CmtError('REQUEST_FORGED', unsigned);
     await refuse(redis, { job, ownership, token }, failure);
     return null;
   }
+}
+
+/**
+ * Ends an order whose report nobody can read: which of its moves were begun is not known, so none is begun once more.
+ * @returns false where it can be read, or there is none
+ */
+async function endDamaged(redis: Redis, token: string, order: FleetOrder): Promise<boolean> {
+  const { id, kind, host, parallel, requestedAt: startedAt } = order;
+  const text = await redis.hget(keys.drains, host);
+  if (text === null || parseReport(text) !== null) return false;
+  await saveReport(redis, token, {
+    ...{ v: 1, id, kind, host, parallel, startedAt, deadlineAt: null, endedAt: Date.now(), moves: [] },
+    ...{ state: 'incomplete', failure: { code: 'DRAIN_DAMAGED', details: { host } } },
+  }).catch((error: unknown) => {
+    // It is another order's, in another format.
+    if (!(error instanceof Fenced)) throw error;
+  });
+  return true;
 }
 
 /** Who asked sees why nothing happens, and the host is open: nobody who may has closed it. */
@@ -200,7 +217,9 @@ const staleProblem = (order: FleetOrder, stored: DrainReport | null): string | n
 const SAVE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local before = redis.call('HGET', KEYS[2], ARGV[2])
-if not before or cjson.decode(before).id ~= ARGV[3] then return 0 end
+if not before then return 0 end
+local read, report = pcall(cjson.decode, before)
+if read and type(report) == 'table' and report.id and report.id ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
 if ARGV[5] == '1' then redis.call('HDEL', KEYS[3], ARGV[3]) end
 return 1

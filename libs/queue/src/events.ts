@@ -2,6 +2,8 @@
 import { isEnd, keys, MigrationEvent, MigrationState, type MigrationId } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import { obeying } from './bounded.ts';
+import { reaching } from './connection.ts';
+import { jsonText } from './json-text.ts';
 import { runScript } from './script.ts';
 
 /** Events that a stream keeps, about; and milliseconds that it lives after the last step: 7 days. */
@@ -88,7 +90,7 @@ async function* read(
     const entries = answer?.[0]?.[1] ?? [];
     for (const [entryId, fields] of entries) {
       last = entryId;
-      const event = parseEvent(fields[1]);
+      const event = parseEvent(fields);
       if (event !== null) yield event;
     }
     if (ended && entries.length === 0) return;
@@ -105,11 +107,14 @@ function tellsEnd(event: MigrationEvent): boolean {
   return event.kind === 'state' && state.success && isEnd(state.data);
 }
 
-function parseEvent(text: string | undefined): MigrationEvent | null {
-  try {
-    const parsed = MigrationEvent.safeParse(JSON.parse(text ?? ''));
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
-  }
+const Told = jsonText(MigrationEvent);
+
+/** An entry of a stream; null where it cannot be read. */
+export const parseEvent = ([, text]: readonly string[]): MigrationEvent | null =>
+  Told.safeParse(text).data ?? null;
+
+/** What was told of a migration so far; what cannot be read is left out. */
+export async function eventsOf(redis: Redis, id: MigrationId): Promise<MigrationEvent[]> {
+  const entries = await reaching(redis, redis.xrange(keys.events(id), '-', '+'));
+  return entries.map(([, fields]) => parseEvent(fields)).filter((event) => event !== null);
 }

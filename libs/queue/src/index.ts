@@ -37,7 +37,7 @@ export {
 } from './consume-legs.ts';
 export { legId } from './leg-job.ts';
 export { Fenced, LOCK_TIMING, Postponed, ShuttingDown, type LockTiming } from './ownership.ts';
-export { listSagas, openSagas, readSaga, type StoredSaga } from './store.ts';
+export { knownSaga, listSagas, openSagas, readSaga, statusOf, type StoredSaga } from './store.ts';
 export {
   givePlacesBack,
   movingContainers,
@@ -59,9 +59,10 @@ export {
   type DrainsOptions,
 } from './drains.ts';
 export { drainedHosts, isDrained, storedLimits, storeLimits } from './settings.ts';
+export type { Unreadable } from './json-text.ts';
 export { journalsOf, type JournalsOfMigration } from './recovery.ts';
 export { DecisionRecord } from './decisions.ts';
-export { follow, newestEvent, tell, type EventId } from './events.ts';
+export { eventsOf, follow, newestEvent, tell, type EventId } from './events.ts';
 export {
   depthOf,
   eventsAfter,

@@ -71,6 +71,8 @@ export class Lease {
   #seen: { readonly until: number; readonly legs: Map<string, boolean> } = { until: 0, legs: new Map() };
   /** The migration as it stood when it was taken over. */
   readonly stored: StoredSaga | null;
+  /** The state of it, whether its report can be read or not; null before any was stored, text where it is damaged. */
+  readonly state: unknown;
   /** A container stands still in this migration: a shutdown waits for it to go on. */
   standsStill = false;
 
@@ -78,6 +80,7 @@ export class Lease {
     this.migration = parts.migration;
     this.#parts = parts;
     this.stored = parts.takenOver.stored;
+    this.state = parts.takenOver.state;
   }
 
   /** Aborts when this process may no longer work on the migration: fenced, or shutting down. */

@@ -14,6 +14,7 @@ import type { JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { obeying, pause } from './bounded.ts';
+import { jsonText } from './json-text.ts';
 import { openQueue } from './open-queue.ts';
 import { runScript } from './script.ts';
 import { traced } from './traces.ts';
@@ -71,6 +72,8 @@ export interface LegStatus {
   readonly failedReason: string | null;
 }
 
+const Returned = jsonText(LegResult);
+
 /** How a leg stands, or null when there is no such job. */
 export async function legStatus(redis: Redis, host: HostName, id: string): Promise<LegStatus | null> {
   const key = `${PREFIX}:${hostQueue(host)}:${id}`;
@@ -83,7 +86,7 @@ export async function legStatus(redis: Redis, host: HostName, id: string): Promi
     phase: phaseOf({ finished, returned: returnvalue != null, begun: Number(ats ?? 0) > 0 }),
     starts: Number(ats ?? 0),
     locked,
-    result: finished && returnvalue != null ? parseResult(returnvalue) : null,
+    result: finished && returnvalue != null ? (Returned.safeParse(returnvalue).data ?? null) : null,
     failedReason: failedReason ?? null,
   };
 }
@@ -92,11 +95,6 @@ export async function legStatus(redis: Redis, host: HostName, id: string): Promi
 function phaseOf(job: { finished: boolean; returned: boolean; begun: boolean }): LegStatus['phase'] {
   if (job.finished) return job.returned ? 'completed' : 'failed';
   return job.begun ? 'active' : 'waiting';
-}
-
-function parseResult(text: string): LegResult | null {
-  const parsed = LegResult.safeParse(JSON.parse(text));
-  return parsed.success ? parsed.data : null;
 }
 
 /** Milliseconds: how long a new owner may take to say that it wants its predecessor's leg, and between looks. */

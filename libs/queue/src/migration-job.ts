@@ -1,5 +1,6 @@
 /** A migration as a BullMQ job, and what must be settled before its job may end. */
 import {
+  keys,
   MAX_JOB_BYTES,
   MIGRATIONS_QUEUE,
   PREFIX,
@@ -9,11 +10,10 @@ import {
 } from '@cmt/contracts';
 import type { JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { jsonOrText } from './json-text.ts';
 import { migrationJobId, migrationJobKey } from './migration-key.ts';
 import { openQueue } from './open-queue.ts';
 import { Fenced } from './ownership.ts';
-import type { FleetJob } from './fleet-job.ts';
-import type { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
 import { traced } from './traces.ts';
 
@@ -34,15 +34,28 @@ const RANKS: Readonly<Record<Priority, { readonly priority: number }>> = {
   low: { priority: 3 },
 };
 
-/** Adds the job of a migration; one of that id that is there already is left as it is. */
+/**
+ * Adds the job of a migration; one of that id that is there already is left as it is.
+ * @param order a `Sealed`, `FleetJob` or `RecoveryOrder`; anything else is refused by whoever takes the job
+ */
 export async function addMigration(
   queue: Queue,
   id: MigrationId,
-  order: Sealed | FleetJob | RecoveryOrder,
+  order: unknown,
   priority: Priority = 'normal',
 ): Promise<void> {
   const rank = RANKS[priority];
   await queue.add('migrate', order, { ...migrationOptions, jobId: migrationJobId(id), ...rank });
+}
+
+/**
+ * What the migration's job holds: the signed request as it was registered, or the order to recover it; or null. Who opens it judges it,
+ * and refuses what is damaged.
+ */
+export async function readOrder(redis: Redis, id: MigrationId): Promise<unknown> {
+  const [sealed, recovery] = await redis.hmget(keys.saga(id), 'sealed', 'recovery');
+  const order = sealed ?? recovery;
+  return order == null ? null : jsonOrText(order);
 }
 
 /** Makes room for a job of that id: BullMQ would take the one that has ended for it. */

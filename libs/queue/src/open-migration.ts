@@ -23,10 +23,11 @@ import { z } from 'zod';
 import { MIGRATION_FRESH_MS, ORDER_FRESH_MS, staleness } from './freshness.ts';
 import type { Ledger } from './ledger.ts';
 import { FleetJob } from './fleet-job.ts';
+import { readOrder } from './migration-job.ts';
 import { RecoveryOrder, requestOfOrder } from './recovery.ts';
 import { isJobOf, refuseUnlessWaiting } from './resolve.ts';
 import { openSealed, type Opener } from './seal.ts';
-import { readOrder, readSaga, type StoredSaga } from './store.ts';
+import { hasState, knownSaga, statusOf, type StoredSaga } from './store.ts';
 
 /** What this machine remembers of a migration, or of an order, that has ended here. */
 export const EndedNote = z.object({
@@ -65,7 +66,7 @@ const schemaOf = (value: unknown): z.ZodType<ResolveOrder | MigrationRequest> =>
 /** Name of an order in the ledger. */
 export const orderNote = ({ nonce }: ResolveOrder): string => `order_${nonce}`;
 
-/** @throws {CmtError} REQUEST_FORGED, REQUEST_NEWER, REQUEST_INVALID; for an order also NOT_STUCK, NOT_A_SIDE, MIGRATION_UNKNOWN */
+/** @throws {CmtError} REQUEST_FORGED, REQUEST_NEWER, REQUEST_INVALID; for an order also NOT_STUCK, NOT_A_SIDE, MIGRATION_UNKNOWN, MIGRATION_UNREADABLE */
 export async function openMigration(desk: Desk, job: Job<unknown>): Promise<Opened> {
   const recovery = RecoveryOrder.safeParse(job.data);
   if (recovery.success) return openRecovery(desk, recovery.data, job.id);
@@ -98,10 +99,9 @@ async function openRequest(
   const note = await desk.ended.find(request.id);
   const hasEnded = note !== null && note.reopened !== true;
   const stale = staleness(request.requestedAt, MIGRATION_FRESH_MS, Date.now());
-  const saga = hasEnded || stale !== null ? await readSaga(desk.redis, request.id) : null;
-  if (hasEnded && !(saga !== null && isEnd(saga.report.state)))
-    throw forged(desk, 'this migration has ended');
-  if (stale !== null && saga?.state == null) throw forged(desk, stale);
+  const status = hasEnded ? await statusOf(desk.redis, request.id) : null;
+  if (hasEnded && !(status !== null && isEnd(status))) throw forged(desk, 'this migration has ended');
+  if (stale !== null && !(await hasState(desk.redis, request.id))) throw forged(desk, stale);
   return { request, origin: 'asked', order: null, isOver: hasEnded };
 }
 
@@ -110,8 +110,7 @@ async function openOrder(desk: Desk, order: ResolveOrder, jobId: string | undefi
   if (!isJobOf(jobId, id)) throw forged(desk, `it is an order about migration ${id}`);
   if ((await desk.ended.find(orderNote(order))) !== null) throw forged(desk, 'this order was obeyed before');
   refuseStale(desk, order.issuedAt, ORDER_FRESH_MS);
-  const saga = await readSaga(desk.redis, id);
-  if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
+  const saga = await knownSaga(desk.redis, id);
   const known = await registered(desk, id);
   // Begun with by a coordinator that has died since: the migration itself says how far it is.
   if (!isEnd(saga.report.state)) return { ...known, order: null };

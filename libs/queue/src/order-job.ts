@@ -2,8 +2,10 @@
 import { CmtError, MAX_JOB_BYTES, ORDERS_QUEUE, PREFIX, type Sealed } from '@cmt/contracts';
 import type { JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { z } from 'zod';
 import { pause } from './bounded.ts';
 import { reaching } from './connection.ts';
+import { AnyJson, problemOf } from './json-text.ts';
 import { openQueue } from './open-queue.ts';
 
 /** What is thrown is a lost lock or a shutdown: the order is begun again. */
@@ -30,7 +32,7 @@ export const orderJobId = ({ kind, nonce }: Pick<Order, 'kind' | 'nonce'>): stri
 
 /**
  * Puts an order into the queue and waits for what a coordinator makes of it.
- * @throws {CmtError} COORDINATOR_MISSING when the signal aborts first; the order is withdrawn then if nobody has begun it
+ * @throws {CmtError} COORDINATOR_MISSING when the signal aborts first; the order is withdrawn then if nobody has begun it. ANSWER_UNREADABLE
  */
 export async function awaitOrder(
   redis: Redis,
@@ -43,9 +45,16 @@ export async function awaitOrder(
   const key = `${PREFIX}:${ORDERS_QUEUE}:${jobId}`;
   while (!signal.aborted) {
     const [value, ended] = await reaching(redis, redis.hmget(key, 'returnvalue', 'finishedOn'));
-    if (ended != null) return JSON.parse(value ?? '{}') as unknown;
+    if (ended != null) return answerIn(value ?? '{}', AnyJson);
     await pause(LOOK_MS, signal);
   }
   await queue.remove(jobId).catch(() => 0);
   throw new CmtError('COORDINATOR_MISSING');
+}
+
+/** What an order came to. @throws {CmtError} ANSWER_UNREADABLE */
+export function answerIn<T>(text: string, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new CmtError('ANSWER_UNREADABLE', { problem: problemOf(parsed.error) });
 }

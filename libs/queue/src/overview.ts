@@ -5,22 +5,22 @@
 import {
   hostQueue,
   keys,
-  MigrationEvent,
   MIGRATIONS_QUEUE,
   MigrationReport,
   PREFIX,
   type HostName,
+  type MigrationEvent,
   type MigrationId,
 } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { reaching } from './connection.ts';
+import { parseEvent } from './events.ts';
 import { jsonText } from './json-text.ts';
 import { migrationOf } from './migration-key.ts';
 import { openQueue } from './open-queue.ts';
 
 const Report = jsonText(MigrationReport);
-const Event = jsonText(MigrationEvent);
 
 export type { Queue as BoardQueue } from 'bullmq';
 
@@ -86,8 +86,8 @@ export async function eventsAfter(
 ): Promise<{ readonly told: readonly ToldEvent[]; readonly place: string }> {
   const entries = await reaching(redis, redis.xrange(keys.events(id), `(${place}`, '+', 'COUNT', count));
   const told = entries.flatMap(([entry, fields]) => {
-    const event = Event.safeParse(fields[1]).data;
-    return event === undefined ? [] : [{ place: entry, heardAt: Number(entry.split('-')[0]), event }];
+    const event = parseEvent(fields);
+    return event === null ? [] : [{ place: entry, heardAt: Number(entry.split('-')[0]), event }];
   });
   return { told, place: entries.at(-1)?.[0] ?? place };
 }

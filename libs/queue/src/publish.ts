@@ -14,11 +14,10 @@ import { sendControl } from './bus.ts';
 import { reaching } from './connection.ts';
 import type { FleetJob } from './fleet-job.ts';
 import type { KeyPair } from './key-pair.ts';
-import { addMigration, openMigrationsQueue } from './migration-job.ts';
+import { addMigration, openMigrationsQueue, readOrder } from './migration-job.ts';
 import { call } from './places.ts';
-import type { RecoveryOrder } from './recovery.ts';
 import { seal } from './seal.ts';
-import { readOrder, readSaga, registerSaga } from './store.ts';
+import { readSaga, registerSaga, statusOf } from './store.ts';
 import { span } from './traces.ts';
 
 export interface Submitted {
@@ -73,11 +72,7 @@ async function submit(
   return { isNew: false, report: known };
 }
 
-async function enqueue(
-  redis: Redis,
-  { id, priority }: MigrationRequest,
-  order: Sealed | FleetJob | RecoveryOrder,
-): Promise<void> {
+async function enqueue(redis: Redis, { id, priority }: MigrationRequest, order: unknown): Promise<void> {
   await addMigration(queueOn(redis), id, order, priority);
 }
 
@@ -95,9 +90,8 @@ function queueOn(redis: Redis): ReturnType<typeof openMigrationsQueue> {
  * @throws {CmtError} MIGRATION_UNKNOWN, or TOO_LATE_TO_CANCEL when it has ended, or the container is the target's already
  */
 export async function requestCancel(redis: Redis, id: MigrationId, reason: string): Promise<void> {
-  const saga = await readSaga(redis, id);
-  if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
-  const { state } = saga.report;
+  const state = await statusOf(redis, id);
+  if (state === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
   const why = state === 'committed' ? 'the container already belongs to the target' : `it is ${state}`;
   if (isEnd(state) || state === 'committed')
     throw new CmtError('TOO_LATE_TO_CANCEL', { migration: id, reason: why });

@@ -6,7 +6,7 @@
  * - A migration is registered by one step that looks first: of several coordinators one does it, and a known one is left alone.
  * - Both hosts have spoken before it is taken up, or one has been silent for longer than a restart takes.
  */
-import type { MigrationId } from '@cmt/contracts';
+import type { HostName, MigrationId } from '@cmt/contracts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -34,6 +34,8 @@ export class Rebuilder {
   readonly #missed = new Map<MigrationId, number>();
   /** Ended ones of which something is left: since when, and how long to wait before they are taken up. */
   readonly #untidy = new Map<MigrationId, { readonly since: number; readonly waitMs: number }>();
+  /** Hosts whose announcement could not be read: said once of each. */
+  readonly #unreadable = new Set<HostName>();
   #busy = false;
 
   constructor(redis: Redis, queue: Queue, logger: Logger) {
@@ -51,7 +53,7 @@ export class Rebuilder {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      const seen = await hostsWithNotes(this.#redis);
+      const seen = await hostsWithNotes(this.#redis, (host, why) => this.#warnOf(host, why));
       const forgotten = await this.#forgotten(seen);
       this.#note(forgotten);
       for (const order of forgotten) if (this.#isDue(order, seen)) await this.#takeUp(order);
@@ -61,6 +63,12 @@ export class Rebuilder {
     } finally {
       this.#busy = false;
     }
+  }
+
+  #warnOf(host: HostName, why: string): void {
+    if (this.#unreadable.has(host)) return;
+    this.#unreadable.add(host);
+    this.#logger.warn({ host, why }, 'what a host announces cannot be read; its journal is left out');
   }
 
   /**

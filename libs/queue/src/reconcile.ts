@@ -3,15 +3,16 @@
  * jobs marked failed (a stall limit never calls the processor), and registered ones without a job
  * (a client that died in between, a queue that somebody cleaned by hand). Those that Redis has forgotten altogether: rebuild.ts.
  */
-import { keys, type MigrationId, type Priority } from '@cmt/contracts';
-import type { Queue } from 'bullmq';
+import { keys, MIGRATIONS_QUEUE, type MigrationId, type Priority } from '@cmt/contracts';
+import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { addMigration, openMigrationsQueue } from './migration-job.ts';
+import { addMigration, openMigrationsQueue, readOrder } from './migration-job.ts';
 import { migrationJobKey, migrationOf } from './migration-key.ts';
 import { Rebuilder } from './rebuild.ts';
 import { runScript } from './script.ts';
-import { readOrder, readSaga } from './store.ts';
+import { readSaga } from './store.ts';
+import { removeUnreadable } from './unreadable.ts';
 
 /** Milliseconds between rounds, and that a client may take from registering to queueing. */
 const ROUND_MS = 5_000;
@@ -65,12 +66,22 @@ export class Reconciler {
   }
 
   async #retryFailed(): Promise<void> {
-    for (const job of await this.#queue.getFailed(0, LOOKED_AT - 1)) {
+    for (const job of await this.#failed()) {
       const about = { job: job.id, migration: migrationOf(job.id ?? '') };
       this.#logger.warn({ ...about, reason: job.failedReason }, 'taking a failed job up again');
       // Another coordinator may have been quicker.
       await job.retry('failed').catch(() => undefined);
     }
+  }
+
+  /** BullMQ reads all of them or, where one is damaged, none. */
+  async #failed(): Promise<Job[]> {
+    const failed = () => this.#queue.getFailed(0, LOOKED_AT - 1);
+    return await failed().catch(async (error: unknown) => {
+      if (!(error instanceof SyntaxError)) throw error;
+      await removeUnreadable(this.#redis, MIGRATIONS_QUEUE, this.#logger);
+      return await failed();
+    });
   }
 
   async #requeueLost(): Promise<void> {

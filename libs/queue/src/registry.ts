@@ -1,21 +1,15 @@
 /**
  * Who is there: every worker announces its host, everybody can look. Ages are measured on Redis's clock alone, so the
  * clocks of the hosts need not agree.
+ * INVARIANT: an announcement that cannot be read is that host's matter alone: the others are read all the same.
  */
-import {
-  CmtError,
-  HostFacts,
-  HostRecord,
-  keys,
-  type HostName,
-  type HostState,
-  type JournalNote,
-} from '@cmt/contracts';
+import { CmtError, HostFacts, HostRecord, keys, type HostName, type HostState } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { within } from './bounded.ts';
 import { reaching } from './connection.ts';
+import { jsonText, problemOf, UNTOLD, type Unreadable } from './json-text.ts';
 import { runScript } from './script.ts';
 
 export interface SeenHost {
@@ -91,11 +85,11 @@ export function announce(
   };
 }
 
-/** All hosts that have announced themselves, by name. */
-export const hosts = async (redis: Redis): Promise<SeenHost[]> => {
+/** All hosts that have announced themselves, by name. @param unreadable told of each that is left out for that */
+export const hosts = async (redis: Redis, unreadable = UNTOLD): Promise<SeenHost[]> => {
   const { now, announced } = await reaching(redis, readAnnounced(redis));
   return announced
-    .map(({ name, text, at }) => seenHost(name, text, at, now))
+    .map((each) => seenHost(each, now, unreadable))
     .filter((each) => each !== null)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 };
@@ -104,15 +98,16 @@ export const hosts = async (redis: Redis): Promise<SeenHost[]> => {
 export type NotedHost = Pick<SeenHost, 'name' | 'state'> & { readonly record: Pick<HostRecord, 'journal'> };
 
 /** The same hosts, for who looks every few seconds: nothing but the notes is read, and those only of hosts that have some. */
-export async function hostsWithNotes(redis: Redis): Promise<NotedHost[]> {
+export async function hostsWithNotes(redis: Redis, unreadable = UNTOLD): Promise<NotedHost[]> {
   const { now, announced } = await reaching(redis, readAnnounced(redis));
-  return announced.flatMap(({ name, text, at }) => {
-    const journal = text?.includes('"journal":[{') ? notesIn(text) : [];
-    return text === null || journal === null
-      ? []
-      : [{ name, state: stateAt(Math.max(0, now - at)), record: { journal } }];
+  return announced.flatMap((each) => {
+    const hasNotes = each.text?.includes('"journal":[{') ?? false;
+    const record = hasNotes ? readAs(Notes, each, unreadable) : {};
+    if (each.text === null || record === null) return [];
+    return [{ name: each.name, state: stateAt(Math.max(0, now - each.at)), record }];
   });
 }
+const Notes = jsonText(HostRecord.pick({ journal: true }));
 
 /** What a host announces of its containers, and what it calls itself. */
 export interface ContainersOfHost {
@@ -122,37 +117,39 @@ export interface ContainersOfHost {
   };
 }
 
-const Containers = z.object({
-  facts: HostFacts.pick({ name: true }),
-  containers: HostRecord.shape.containers,
-});
+const Containers = jsonText(
+  z.object({ facts: HostFacts.pick({ name: true }), containers: HostRecord.shape.containers }),
+);
 
 /** All hosts that have announced themselves, by name, for who lists their containers: of the rest nothing is checked. */
-export async function hostsWithContainers(redis: Redis): Promise<ContainersOfHost[]> {
+export async function hostsWithContainers(redis: Redis, unreadable = UNTOLD): Promise<ContainersOfHost[]> {
   const { announced } = await reaching(redis, readAnnounced(redis));
   return announced
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap(({ text }) => {
-      const parsed = text === null ? null : Containers.safeParse(JSON.parse(text));
-      return parsed?.success ? [{ record: parsed.data }] : [];
-    });
+    .map((each) => readAs(Containers, each, unreadable))
+    .filter((record) => record !== null)
+    .map((record) => ({ record }));
 }
 
-const Notes = HostRecord.pick({ journal: true });
+/** Null where there is nothing, or nothing that can be read. */
+function readAs<T>(schema: z.ZodType<T>, { name, text }: Announced, unreadable: Unreadable): T | null {
+  if (text === null) return null;
+  const parsed = schema.safeParse(text);
+  if (!parsed.success) unreadable(name, problemOf(parsed.error));
+  return parsed.data ?? null;
+}
 
-function notesIn(text: string): JournalNote[] | null {
-  const parsed = Notes.safeParse(JSON.parse(text));
-  return parsed.success ? (parsed.data.journal ?? []) : null;
+/** What a host has said of itself last, and when. */
+interface Announced {
+  readonly name: HostName;
+  readonly text: string | null;
+  readonly at: number;
 }
 
 /** Milliseconds since 1970 on the clock of Redis. */
 interface Announcements {
   readonly now: number;
-  readonly announced: {
-    readonly name: HostName;
-    readonly text: string | null;
-    readonly at: number;
-  }[];
+  readonly announced: Announced[];
 }
 
 async function readAnnounced(redis: Redis): Promise<Announcements> {
@@ -165,7 +162,7 @@ async function readAnnounced(redis: Redis): Promise<Announcements> {
   };
 }
 
-/** These hosts, in that order, read alone: what is asked for every migration must not grow with the fleet. @throws {CmtError} HOST_UNKNOWN */
+/** These hosts, in that order, read alone: what is asked for every migration must not grow with the fleet. @throws {CmtError} HOST_UNKNOWN, HOST_UNREADABLE */
 export async function hostsNamed<Names extends readonly HostName[]>(
   redis: Redis,
   ...names: Names
@@ -178,7 +175,8 @@ export async function hostsNamed<Names extends readonly HostName[]>(
   const [time, scores, texts] = await reaching(redis, asked);
   const found = names.map((name, at) => {
     const score = scores[at] ?? null;
-    return score === null ? null : seenHost(name, texts[at] ?? null, Number(score), millisOf(time));
+    const announced = { name, text: texts[at] ?? null, at: Number(score) };
+    return score === null ? null : seenHost(announced, millisOf(time), refuseUnreadable);
   });
   const missing = names[found.indexOf(null)];
   if (missing === undefined) return found as { [At in keyof Names]: SeenHost };
@@ -189,9 +187,16 @@ export async function hostsNamed<Names extends readonly HostName[]>(
 const millisOf = ([seconds, micros]: readonly (number | string)[]): number =>
   Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 
-function seenHost(name: HostName, text: string | null, announcedAt: number, now: number): SeenHost | null {
-  const record = parseRecord(text);
+const Record = jsonText(HostRecord);
+
+const refuseUnreadable: Unreadable = (host, problem) => {
+  throw new CmtError('HOST_UNREADABLE', { host, problem });
+};
+
+function seenHost(announced: Announced, now: number, unreadable: Unreadable): SeenHost | null {
+  const record = readAs(Record, announced, unreadable);
   if (record === null) return null;
+  const { name, at: announcedAt } = announced;
   const ageMs = Math.max(0, now - announcedAt);
   // One that has said good-bye tells nothing about its clock.
   const clockOffsetMs = announcedAt === 0 ? 0 : record.seenAt - announcedAt;
@@ -202,10 +207,4 @@ function seenHost(name: HostName, text: string | null, announcedAt: number, now:
 export function stateAt(ageMs: number): HostState {
   if (ageMs < UNREACHABLE_MS) return 'online';
   return ageMs < OFFLINE_MS ? 'unreachable' : 'offline';
-}
-
-function parseRecord(text: string | null): HostRecord | null {
-  if (text === null) return null;
-  const parsed = HostRecord.safeParse(JSON.parse(text));
-  return parsed.success ? parsed.data : null;
 }

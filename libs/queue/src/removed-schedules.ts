@@ -6,12 +6,13 @@
  * - A removal that a coordinator has seen holds for ever, whatever becomes of Redis.
  * - It is about the schedules that were made before it; one that is made later under the same name is none of them.
  */
-import { keys, ORDERS_QUEUE, RemoveScheduleOrder, Sealed, type ScheduleName } from '@cmt/contracts';
+import { keys, ORDERS_QUEUE, RemoveScheduleOrder, type ScheduleName } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { sendControl } from './bus.ts';
 import { reaching } from './connection.ts';
+import { jsonOrText, jsonText } from './json-text.ts';
 import type { KeyPair } from './key-pair.ts';
 import { Ledger } from './ledger.ts';
 import { openSealed, seal, type Opener } from './seal.ts';
@@ -29,11 +30,12 @@ export async function declareOver(
   await reaching(redis, sendControl(redis, { kind: 'schedules' }));
 }
 
+const Removal = jsonText(z.object({ body: jsonText(RemoveScheduleOrder) }));
+
 /** What a client has to date a new schedule after; nobody has looked at the signature. */
 export async function overUpTo(redis: Redis, name: ScheduleName): Promise<number> {
   const text = await reaching(redis, redis.hget(keys.removedSchedules, name));
-  const sealed = Sealed.safeParse(JSON.parse(text ?? 'null')).data;
-  return RemoveScheduleOrder.safeParse(JSON.parse(sealed?.body ?? 'null')).data?.upTo ?? 0;
+  return Removal.safeParse(text).data?.body.upTo ?? 0;
 }
 
 const Over = z.object({ upTo: z.number() });
@@ -77,7 +79,7 @@ export class RemovedSchedules {
   async #takeOver(name: string, text: string): Promise<void> {
     const { opener, logger } = this.#options;
     try {
-      const order = await openSealed(ORDERS_QUEUE, JSON.parse(text), RemoveScheduleOrder, opener);
+      const order = await openSealed(ORDERS_QUEUE, jsonOrText(text), RemoveScheduleOrder, opener);
       if (order.upTo > (await this.#upTo(order.name)))
         await this.#over.record(order.name, { upTo: order.upTo });
     } catch (error) {

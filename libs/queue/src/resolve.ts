@@ -21,25 +21,26 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { pause } from './bounded.ts';
 import { reaching } from './connection.ts';
+import { jsonText } from './json-text.ts';
 import type { KeyPair } from './key-pair.ts';
 import { openMigrationsQueue, replaceMigration } from './migration-job.ts';
 import { migrationJobId, migrationJobKey } from './migration-key.ts';
+import { answerIn } from './order-job.ts';
 import { seal } from './seal.ts';
-import { readSaga, type StoredSaga } from './store.ts';
+import { knownSaga, type StoredSaga } from './store.ts';
 
 /** Milliseconds between looks at an order that nobody has begun or ended yet. */
 const LOOK_MS = 100;
 
 /** What a coordinator made of an order: nothing, or why it refused it. */
-const Verdict = z.object({ refused: Failure.optional() });
+const Verdict = jsonText(z.object({ refused: Failure.optional() }));
 
 /**
  * The migration, if an operator's word about this host is what it waits for.
- * @throws {CmtError} MIGRATION_UNKNOWN, NOT_STUCK, NOT_A_SIDE
+ * @throws {CmtError} MIGRATION_UNKNOWN, MIGRATION_UNREADABLE, NOT_STUCK, NOT_A_SIDE
  */
 export async function waitingForWord(redis: Redis, id: MigrationId, fenced: HostName): Promise<StoredSaga> {
-  const saga = await readSaga(redis, id);
-  if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
+  const saga = await knownSaga(redis, id);
   refuseUnlessWaiting(saga.report, fenced);
   return saga;
 }
@@ -86,12 +87,15 @@ export async function untilTaken(
   }
 }
 
-/** Why the order was refused, or null when it was obeyed, once its job has ended. Stops looking when the signal aborts. */
+/**
+ * Why the order was refused, or null when it was obeyed, once its job has ended. Stops looking when the signal aborts.
+ * @throws {CmtError} ANSWER_UNREADABLE
+ */
 export async function refusalOf(redis: Redis, id: MigrationId, signal: AbortSignal): Promise<Failure | null> {
   while (!signal.aborted) {
     const key = migrationJobKey(id);
     const [value, ended] = await reaching(redis, redis.hmget(key, 'returnvalue', 'finishedOn'));
-    if (ended != null) return Verdict.parse(JSON.parse(value ?? '{}')).refused ?? null;
+    if (ended != null) return answerIn(value ?? '{}', Verdict).refused ?? null;
     await pause(LOOK_MS, signal);
   }
   return null;

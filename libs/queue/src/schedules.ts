@@ -11,6 +11,7 @@ import {
   Failure,
   keys,
   ORDERS_QUEUE,
+  PREFIX,
   Schedule,
   ScheduleRun,
   Sealed,
@@ -22,6 +23,7 @@ import type { Redis } from 'ioredis';
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { reaching } from './connection.ts';
+import { jsonText, problemOf, UNTOLD } from './json-text.ts';
 import type { KeyPair } from './key-pair.ts';
 import { declareOver, overUpTo } from './removed-schedules.ts';
 import { awaitOrder, openOrdersQueue, orderOptions } from './order-job.ts';
@@ -45,7 +47,7 @@ const RUNS_KEPT = 20;
 /**
  * Makes a schedule.
  * @returns false when there is the very same one already
- * @throws {CmtError} SCHEDULE_INVALID, SCHEDULE_EXISTS unless `replace`, REDIS_UNREACHABLE
+ * @throws {CmtError} SCHEDULE_INVALID, SCHEDULE_EXISTS and SCHEDULE_UNREADABLE unless `replace`, REDIS_UNREACHABLE
  */
 export async function addSchedule(
   redis: Redis,
@@ -57,8 +59,10 @@ export async function addSchedule(
   const { name, pattern, timeZone: tz } = schedule;
   return onQueue(redis, async (queue) => {
     const over = await overUpTo(redis, name);
-    const found = scheduleOf(await queue.getJobScheduler(name));
-    const known = found !== null && found.issuedAt > over ? found : null;
+    const looked = readSchedule(queue, name);
+    const found = await (replace ? looked.catch(orDamaged) : looked);
+    const isDamaged = found === DAMAGED;
+    const known = found !== null && !isDamaged && found.schedule.issuedAt > over ? found.schedule : null;
     // What seems to be the same may be one that was removed and put back: who wants it replaced gets a new one.
     if (known !== null && !replace && isSame(known, schedule)) return false;
     if (known !== null && !replace)
@@ -66,27 +70,35 @@ export async function addSchedule(
     const issuedAt = Math.max(schedule.issuedAt, over + 1, (known?.issuedAt ?? 0) + 1);
     const data = seal(ORDERS_QUEUE, { ...schedule, issuedAt }, signingKeys);
     await queue.upsertJobScheduler(name, { pattern, tz }, { name: 'fire', data, opts: orderOptions });
-    if (known !== null) await declareOver(redis, name, known.issuedAt, signingKeys);
+    // What it was before it was damaged could be put back as well.
+    const replaced = isDamaged ? issuedAt - 1 : known?.issuedAt;
+    if (replaced !== undefined) await declareOver(redis, name, replaced, signingKeys);
     return true;
   });
 }
 
-/** All schedules, the next that is due first. */
-export async function schedules(redis: Redis): Promise<KnownSchedule[]> {
+/** All schedules, the next that is due first. @param unreadable told of each that is left out */
+export async function schedules(redis: Redis, unreadable = UNTOLD): Promise<KnownSchedule[]> {
   return onQueue(redis, async (queue) => {
-    const found = await queue.getJobSchedulers(0, -1, true);
-    const known = await Promise.all(found.map((scheduler) => knownOf(redis, scheduler)));
-    return known.filter((each) => each !== null);
+    // By name: BullMQ reads all of them or, where one is damaged, none.
+    const names = await redis.zrange(`${PREFIX}:${ORDERS_QUEUE}:repeat`, 0, -1);
+    const known = names.map((name) =>
+      knownOf(redis, queue, name).catch((error: unknown) => {
+        unreadable(name, problemIn(error));
+        return null;
+      }),
+    );
+    return (await Promise.all(known)).filter((each) => each !== null);
   });
 }
 
 /** Removes a schedule for good: whoever puts it back into Redis has it refused. @throws {CmtError} SCHEDULE_UNKNOWN */
 export async function removeSchedule(redis: Redis, name: ScheduleName, signingKeys: KeyPair): Promise<void> {
   await onQueue(redis, async (queue) => {
-    const scheduler = await queue.getJobScheduler(name);
-    if (scheduler === undefined) throw new CmtError('SCHEDULE_UNKNOWN', { name });
+    const found = await readSchedule(queue, name).catch(orDamaged);
+    if (found === null) throw new CmtError('SCHEDULE_UNKNOWN', { name });
     // By a clock before that of whoever made it, it would not be over.
-    const upTo = Math.max(Date.now(), scheduleOf(scheduler)?.issuedAt ?? 0);
+    const upTo = Math.max(Date.now(), found === DAMAGED ? 0 : found.schedule.issuedAt);
     await declareOver(redis, name, upTo, signingKeys);
     await queue.removeJobScheduler(name);
   });
@@ -97,7 +109,7 @@ const Ran = z.object({ run: ScheduleRun.optional(), refused: Failure.optional() 
 
 /**
  * Asks for one run now, and waits until a coordinator has begun it.
- * @throws {CmtError} SCHEDULE_UNKNOWN, COORDINATOR_MISSING, and what the coordinator refused it with
+ * @throws {CmtError} SCHEDULE_UNKNOWN, SCHEDULE_UNREADABLE, COORDINATOR_MISSING, and what the coordinator refused it with
  */
 export async function runSchedule(
   redis: Redis,
@@ -109,8 +121,7 @@ export async function runSchedule(
   const order: RunScheduleOrder = { v: 1, kind: 'run-schedule', name, nonce, issuedAt: Date.now() };
   const sealed = seal(ORDERS_QUEUE, order, signingKeys);
   return onQueue(redis, async (queue) => {
-    if (scheduleOf(await queue.getJobScheduler(name)) === null)
-      throw new CmtError('SCHEDULE_UNKNOWN', { name });
+    if ((await readSchedule(queue, name)) === null) throw new CmtError('SCHEDULE_UNKNOWN', { name });
     const answer = Ran.parse(await awaitOrder(redis, queue, { kind: 'run-schedule', nonce, sealed }, signal));
     const failure = answer.refused ?? answer.run?.failure;
     if (answer.run === undefined || failure)
@@ -132,26 +143,61 @@ export async function noteRun(redis: Redis, name: ScheduleName, run: ScheduleRun
 /** Newest first; what cannot be read is left out. */
 export async function runsOf(redis: Redis, name: ScheduleName): Promise<ScheduleRun[]> {
   const texts = await reaching(redis, redis.lrange(keys.scheduleRuns(name), 0, -1));
-  return texts.flatMap((text) => {
-    const { data } = ScheduleRun.safeParse(JSON.parse(text));
-    return data === undefined ? [] : [data];
-  });
+  return texts.map((text) => Run.safeParse(text).data).filter((run) => run !== undefined);
 }
+const Run = jsonText(ScheduleRun);
 
-async function knownOf(redis: Redis, scheduler: JobSchedulerJson): Promise<KnownSchedule | null> {
-  const schedule = scheduleOf(scheduler);
-  if (schedule === null) return null;
-  const nextAt = scheduler.next ?? 0;
+async function knownOf(redis: Redis, queue: Queue, name: string): Promise<KnownSchedule | null> {
+  const found = await readSchedule(queue, name);
+  if (found === null) return null;
+  const { schedule, nextAt } = found;
   const overdue = timesBetween(schedule, nextAt - 1000, Date.now() - schedule.graceMs);
   return { schedule, nextAt, overdue, runs: await runsOf(redis, schedule.name) };
 }
 
-/** For people to read: nobody has looked at its signature. */
-function scheduleOf(scheduler: JobSchedulerJson | undefined): Schedule | null {
-  const sealed = Sealed.safeParse(scheduler?.template?.data);
-  if (!sealed.success) return null;
-  const parsed = Schedule.safeParse(JSON.parse(sealed.data.body));
-  return parsed.success ? parsed.data : null;
+/** A schedule as it is stored, for people to read: nobody has looked at its signature. @throws {CmtError} SCHEDULE_UNREADABLE */
+async function readSchedule(
+  queue: Queue,
+  name: ScheduleName,
+): Promise<{ readonly schedule: Schedule; readonly nextAt: number } | null> {
+  const scheduler = await storedScheduler(queue, name);
+  if (scheduler === null) return null;
+  const parsed = Template.safeParse(scheduler.template?.data);
+  if (!parsed.success) throw unreadableSchedule(name, problemOf(parsed.error));
+  const schedule = parsed.data.body;
+  try {
+    checkTimes(schedule, Date.now());
+  } catch (error) {
+    throw unreadableSchedule(name, problemIn(error));
+  }
+  return { schedule, nextAt: scheduler.next ?? 0 };
+}
+const Template = z.object({ ...Sealed.shape, body: jsonText(Schedule) });
+
+/** What the queue holds under that name. @throws {CmtError} SCHEDULE_UNREADABLE where BullMQ cannot parse it */
+export async function storedScheduler(queue: Queue, name: ScheduleName): Promise<JobSchedulerJson | null> {
+  try {
+    return (await queue.getJobScheduler(name)) ?? null;
+  } catch (error) {
+    if (error instanceof SyntaxError) throw unreadableSchedule(name, 'it is not JSON');
+    throw error;
+  }
+}
+
+const unreadableSchedule = (name: ScheduleName, problem: string): CmtError =>
+  new CmtError('SCHEDULE_UNREADABLE', { name, problem });
+
+/** What is wrong with a schedule. @throws {unknown} what is about something else */
+function problemIn(error: unknown): string {
+  const { code, details } = error instanceof CmtError ? error.failure : { code: null, details: {} };
+  if (code !== 'SCHEDULE_UNREADABLE' && code !== 'SCHEDULE_INVALID') throw error;
+  return String(details.problem);
+}
+
+const DAMAGED = Symbol('damaged');
+function orDamaged(error: unknown): typeof DAMAGED {
+  problemIn(error);
+  return DAMAGED;
 }
 
 /** When it was asked for is no part of what was asked for. */

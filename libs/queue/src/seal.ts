@@ -8,6 +8,7 @@
 import { CmtError, MAX_JOB_BYTES, Sealed } from '@cmt/contracts';
 import { sign, verify } from 'node:crypto';
 import { z } from 'zod';
+import { AnyJson } from './json-text.ts';
 import type { KeyPair } from './key-pair.ts';
 import type { Trust } from './trust.ts';
 
@@ -80,11 +81,9 @@ function parseBody<T>(body: string, schema: SchemaOf<T>, host: string): T {
 }
 
 function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new CmtError('REQUEST_INVALID', { problem: 'the body is not JSON' });
-  }
+  const parsed = AnyJson.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new CmtError('REQUEST_INVALID', { problem: 'the body is not JSON' });
 }
 
 const signedBytes = (queueName: string, body: string): Buffer => Buffer.from(`${queueName}\0${body}`);

@@ -6,7 +6,9 @@
  *   (BullMQ's own `updateData` does not.)
  * - The event that tells of a change of state is written in the same step as the state, and an end is counted in that step:
  *   once, whichever coordinator brought it about.
+ * - A report that cannot be read hides no other, and not the state beside it either: the next state stored mends it.
  */
+import type { Sealed } from '@cmt/contracts';
 import {
   CmtError,
   endedUnbegun,
@@ -15,17 +17,18 @@ import {
   Limits,
   MigrationReport,
   MigrationState,
-  Sealed,
   type MigrationEvent,
   type MigrationId,
 } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
+import { z } from 'zod';
 import { reaching } from './connection.ts';
 import { EVENTS_KEPT } from './events.ts';
+import { jsonOrText, jsonText, problemOf, UNTOLD } from './json-text.ts';
 import { migrationJobKey } from './migration-key.ts';
 import { Fenced } from './ownership.ts';
-import { FleetJob } from './fleet-job.ts';
-import { RecoveryOrder } from './recovery.ts';
+import type { FleetJob } from './fleet-job.ts';
+import type { RecoveryOrder } from './recovery.ts';
 import { runScript } from './script.ts';
 import type { Standing } from './standing.ts';
 import { talliesOf } from './tally.ts';
@@ -36,7 +39,7 @@ export const RETENTION_MS = 30 * 24 * 3600 * 1000;
 const DEFAULT_LIMIT = Limits.parse({}).queue;
 
 export interface StoredSaga {
-  /** What the coordinator stored last, or null before it has stored anything. */
+  /** What the coordinator stored last, or null before it has stored anything; text where it is damaged. */
   readonly state: unknown;
   readonly report: MigrationReport;
   /** Grows with every save. */
@@ -134,8 +137,10 @@ export async function saveAndLook(
 /** Why a migration ends. */
 type Told = Pick<MigrationReport, 'state' | 'failure' | 'message' | 'remedy'>;
 
+const Fields = jsonText(z.looseObject({}));
+
 /**
- * Ends a migration whose report only a newer cmt can read: it gets these words, and stays what it was besides.
+ * Ends a migration whose report only a newer cmt can read, or nobody: it gets these words, and stays what it was besides.
  * @throws {Fenced} when `token` does not hold the lock
  */
 export async function endUnreadable(
@@ -154,7 +159,7 @@ export async function endUnreadable(
     [
       token,
       state ?? 'null',
-      JSON.stringify({ ...(JSON.parse(report) as object), ...told }),
+      JSON.stringify({ ...Fields.safeParse(report).data, ...told }),
       told.state,
       EVENTS_KEPT,
       JSON.stringify(stateEvent({ id, state: told.state }, host)),
@@ -178,6 +183,8 @@ export interface TakenOver {
   /** How often the migration was taken over, this time included. */
   readonly number: number;
   readonly stored: StoredSaga | null;
+  /** As in `stored`, whether the report beside it can be read or not. */
+  readonly state: unknown;
 }
 
 /**
@@ -188,7 +195,7 @@ export async function claimLease(redis: Redis, token: string, id: MigrationId): 
   const answer = await runScript(redis, CLAIM, [lockKey(id), keys.saga(id)], [token]);
   if (answer === null) throw new Fenced('another coordinator has taken the migration over');
   const [number, ...fields] = answer as [number, ...(string | null)[]];
-  return { number, stored: storedSaga(fields) };
+  return { number, stored: storedSaga(fields), state: stateIn(fields[1]) };
 }
 
 const REGISTER = `
@@ -276,26 +283,38 @@ export async function registerForgotten(
   return made === 1;
 }
 
-/** What the migration's job holds: the signed request as it was registered, or the order to recover it; or null. */
-export async function readOrder(
-  redis: Redis,
-  id: MigrationId,
-): Promise<Sealed | FleetJob | RecoveryOrder | null> {
-  const [sealed, recovery] = await redis.hmget(keys.saga(id), 'sealed', 'recovery');
-  if (sealed != null) return FleetJob.or(Sealed).parse(JSON.parse(sealed));
-  return recovery == null ? null : RecoveryOrder.parse(JSON.parse(recovery));
-}
-
-/** A migration as it stands, or null when nobody knows it. */
+/** A migration as it stands, or null when nobody knows it, or nobody can read its report. */
 export async function readSaga(redis: Redis, id: MigrationId): Promise<StoredSaga | null> {
-  return storedSaga(await reaching(redis, redis.hmget(keys.saga(id), 'report', 'state', 'version')));
+  return storedSaga(await sagaFields(redis, id));
 }
 
-function storedSaga([report, state, version]: readonly (string | null)[]): StoredSaga | null {
-  const parsed = parseReport(report);
-  if (parsed === null) return null;
-  return { state: state == null ? null : JSON.parse(state), report: parsed, version: Number(version ?? 0) };
+/** The same for who asks for this very migration. @throws {CmtError} MIGRATION_UNKNOWN, MIGRATION_UNREADABLE */
+export async function knownSaga(redis: Redis, id: MigrationId): Promise<StoredSaga> {
+  const fields = await sagaFields(redis, id);
+  const saga = storedSaga(fields, (problem) => {
+    throw new CmtError('MIGRATION_UNREADABLE', { migration: id, problem });
+  });
+  if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
+  return saga;
 }
+
+/** Whether a coordinator has stored a state of it. */
+export async function hasState(redis: Redis, id: MigrationId): Promise<boolean> {
+  return stateIn(await reaching(redis, redis.hget(keys.saga(id), 'state'))) !== null;
+}
+
+const sagaFields = (redis: Redis, id: MigrationId): Promise<(string | null)[]> =>
+  reaching(redis, redis.hmget(keys.saga(id), 'report', 'state', 'version'));
+
+function storedSaga(
+  [text, state, version]: readonly (string | null)[],
+  unreadable: (why: string) => void = () => undefined,
+): StoredSaga | null {
+  const report = parseReport(text, unreadable);
+  return report === null ? null : { state: stateIn(state), report, version: Number(version ?? 0) };
+}
+
+const stateIn = (text: string | null | undefined): unknown => (text == null ? null : jsonOrText(text));
 
 /** Null when nobody knows it. */
 export async function standingOf(redis: Redis, id: MigrationId): Promise<Standing | null> {
@@ -309,7 +328,7 @@ export async function statusOf(redis: Redis, id: MigrationId): Promise<Migration
   return status.success ? status.data : null;
 }
 
-/** The reports of the migrations that have not ended, in no order. */
+/** The reports of the migrations that have not ended, in no order; those that cannot be read are left out. */
 export async function openSagas(redis: Redis): Promise<MigrationReport[]> {
   const ids = await reaching(redis, redis.smembers(keys.open));
   const pipeline = redis.pipeline();
@@ -320,19 +339,31 @@ export async function openSagas(redis: Redis): Promise<MigrationReport[]> {
     .filter((report): report is MigrationReport => report !== null && !isEnd(report.state));
 }
 
-/** The reports of the newest migrations, newest first. */
-export async function listSagas(redis: Redis, limit: number): Promise<MigrationReport[]> {
+/** The reports of the newest migrations, newest first. @param unreadable told of each that is left out */
+export async function listSagas(
+  redis: Redis,
+  limit: number,
+  unreadable = UNTOLD,
+): Promise<MigrationReport[]> {
   const ids = await reaching(redis, redis.zrevrange(keys.sagas, 0, limit - 1));
   const reports = await Promise.all(ids.map((id) => redis.hget(keys.saga(id), 'report')));
   const gone = ids.filter((_, index) => reports[index] === null);
   if (gone.length > 0) await redis.zrem(keys.sagas, ...gone);
-  return reports.map(parseReport).filter((report) => report !== null);
+  return reports
+    .map((text, at) => parseReport(text, (why) => unreadable(ids[at] ?? '', why)))
+    .filter((report) => report !== null);
 }
 
-function parseReport(text: string | null | undefined): MigrationReport | null {
+const Report = jsonText(MigrationReport);
+
+function parseReport(
+  text: string | null | undefined,
+  unreadable: (why: string) => void = () => undefined,
+): MigrationReport | null {
   if (text == null) return null;
-  const parsed = MigrationReport.safeParse(JSON.parse(text));
-  return parsed.success ? parsed.data : null;
+  const parsed = Report.safeParse(text);
+  if (!parsed.success) unreadable(problemOf(parsed.error));
+  return parsed.data ?? null;
 }
 
 const stateEvent = (report: Pick<MigrationReport, 'id' | 'state'>, host: string): MigrationEvent => ({

@@ -11,11 +11,12 @@ import { CmtError, isEnd, keys, TuneOrder, type MigrationId, type Tuning } from 
 import type { Redis } from 'ioredis';
 import { sendControl } from './bus.ts';
 import { reaching } from './connection.ts';
+import { jsonOrText } from './json-text.ts';
 import type { KeyPair } from './key-pair.ts';
 import { openSealed, seal, type Opener } from './seal.ts';
 import { Fenced } from './ownership.ts';
 import { runScript } from './script.ts';
-import { lockKey, readSaga } from './store.ts';
+import { lockKey, statusOf } from './store.ts';
 
 /** What a signature is for, in the place of a queue's name: somebody's order, and the word that it is obeyed. */
 const ORDER = 'cmt.tuning';
@@ -34,9 +35,8 @@ export async function requestTuning(
   { id, tuning }: { readonly id: MigrationId; readonly tuning: Tuning },
   signingKeys: KeyPair,
 ): Promise<void> {
-  const saga = await readSaga(redis, id);
-  if (saga === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
-  const { state } = saga.report;
+  const state = await statusOf(redis, id);
+  if (state === null) throw new CmtError('MIGRATION_UNKNOWN', { migration: id });
   if (isEnd(state)) throw new CmtError('TOO_LATE_TO_TUNE', { migration: id, reason: `it is ${state}` });
   const order: TuneOrder = { v: 1, kind: 'tune', migration: id, tuning, issuedAt: Date.now() };
   const sealed = JSON.stringify(seal(ORDER, order, signingKeys));
@@ -120,16 +120,8 @@ export async function readTuning(
 }
 
 async function openOrder(scope: string, sealed: string, id: MigrationId, opener: Opener): Promise<TuneOrder> {
-  const order = await openSealed(scope, parsed(sealed), TuneOrder, opener);
+  const order = await openSealed(scope, jsonOrText(sealed), TuneOrder, opener);
   if (order.migration === id) return order;
   const problem = `it is about ${order.migration}`;
   throw new CmtError('REQUEST_FORGED', { queue: scope, host: opener.host, problem });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

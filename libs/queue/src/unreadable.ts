@@ -5,19 +5,26 @@
 import { PREFIX } from '@cmt/contracts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { AnyJson } from './json-text.ts';
 
 /** Fields that BullMQ parses when it takes a job (classes/job.js, `fromJSON`). */
 const PARSED = ['data', 'opts', 'parent'] as const;
 
-/** Removes the unreadable jobs among those that wait or are active. */
+/** Removes the unreadable jobs among those that wait, are active or have failed. */
 export async function removeUnreadable(redis: Redis, queueName: string, logger: Logger): Promise<void> {
   const base = `${PREFIX}:${queueName}:`;
-  for (const list of ['active', 'wait']) {
-    for (const id of await redis.lrange(`${base}${list}`, 0, -1)) {
+  const places = [
+    ...['active', 'wait'].map((list) => redis.lrange(`${base}${list}`, 0, -1)),
+    redis.zrange(`${base}failed`, 0, -1),
+  ];
+  for (const ids of await Promise.all(places)) {
+    for (const id of ids) {
       if (await isReadable(redis, `${base}${id}`)) continue;
       await redis
         .multi()
-        .lrem(`${base}${list}`, 0, id)
+        .lrem(`${base}active`, 0, id)
+        .lrem(`${base}wait`, 0, id)
+        .zrem(`${base}failed`, id)
         .srem(`${base}stalled`, id)
         .del(`${base}${id}`, `${base}${id}:lock`)
         .exec();
@@ -28,14 +35,5 @@ export async function removeUnreadable(redis: Redis, queueName: string, logger: 
 
 async function isReadable(redis: Redis, key: string): Promise<boolean> {
   const fields = await redis.hmget(key, ...PARSED);
-  return fields.every((text) => text === null || isJson(text));
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return fields.every((text) => text === null || AnyJson.safeParse(text).success);
 }

@@ -58,7 +58,7 @@ export function evolve(saga: Saga, event: SagaEvent): Saga {
 function lookedUp(saga: Saga, event: Extract<SagaEvent, { kind: 'looked-up' }>): Saga {
   const { source, target, continuityMark, journals, at } = event;
   if (journals !== undefined && (journals.source !== null || journals.target !== null))
-    return rebuilt(saga.request, journals, at, false);
+    return rebuilt(saga.request, journals, at, { options: false });
   const placed = event.placed === undefined ? saga : placedAt(saga, event.placed);
   // What was waited for is no part of how long it took.
   const startedAt = saga.waitsFor === null ? saga.startedAt : at;

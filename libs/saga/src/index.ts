@@ -10,6 +10,7 @@ export * from './rebuilt.ts';
 export * from './perhaps-behind.ts';
 export * from './tidying.ts';
 export * from './report.ts';
+export { sagaIn } from './stored.ts';
 export {
   canTurnBack,
   initial,

@@ -21,7 +21,7 @@ function note(phase: Phase, more: Partial<JournalNote> = {}): JournalNote {
   };
 }
 const noteOrNot = (phase: Phase | null): JournalNote | null => (phase === null ? null : note(phase));
-const forgotten = (journals: Journals): Saga => rebuilt(request(), journals, AT, true);
+const forgotten = (journals: Journals): Saga => rebuilt(request(), journals, AT, { options: true });
 
 /** What the two hosts and an emptied Redis say to whatever the saga asks. */
 interface Truth {
@@ -137,7 +137,7 @@ describe('a migration that Redis has forgotten', () => {
 
   it('asks under names of its own: hosts remember how the forgotten legs ended', () => {
     const journals = { source: note('FROZEN'), target: null };
-    const tasks = [AT, AT + 1].map((at) => decide(rebuilt(request(), journals, at, true)));
+    const tasks = [AT, AT + 1].map((at) => decide(rebuilt(request(), journals, at, { options: true })));
     expect(tasks[0]).toMatchObject([{ task: `discard-r${AT.toString(36)}.1.1` }]);
     expect(tasks[1]).not.toEqual(tasks[0]);
   });
@@ -154,7 +154,7 @@ describe('a migration that Redis has forgotten', () => {
       container: 'db',
       state: 'rolling-back',
     });
-    expect(rebuilt(request(), journals, AT, false).rebuilt?.note).not.toContain('hooks');
+    expect(rebuilt(request(), journals, AT, { options: false }).rebuilt?.note).not.toContain('hooks');
   });
 
   it.each([

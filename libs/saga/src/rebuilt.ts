@@ -9,21 +9,21 @@
 import type { ContainerNetwork, Failure, Inspection, JournalNote, MigrationRequest } from '@cmt/contracts';
 import { enter, initial, type Journals, type Saga } from './state.ts';
 
-/**
- * The saga of a forgotten migration, at time `at` (milliseconds since 1970).
- * @param optionsLost true when the options of `request` are not those that were asked for
- */
-export function rebuilt(
-  request: MigrationRequest,
-  journals: Journals,
-  at: number,
-  optionsLost: boolean,
-): Saga {
+/** What is missing of a migration. */
+export interface Lost {
+  /** The options of its request are not those that were asked for. */
+  readonly options: boolean;
+  /** Redis has not forgotten it: what it holds cannot be read. */
+  readonly damaged?: boolean;
+}
+
+/** The saga of a forgotten migration, at time `at` (milliseconds since 1970). */
+export function rebuilt(request: MigrationRequest, journals: Journals, at: number, lost: Lost): Saga {
   const begun = withFacts(initial(request, at), journals);
   const told = {
     ...begun,
-    rebuilt: { at, note: note(optionsLost) },
-    failure: forgotten(request, begun),
+    rebuilt: { at, note: note(lost) },
+    failure: forgotten(request, begun, lost),
   };
   return hasEnded(journals) ? ended(told, journals, at) : enter(told, 'discard');
 }
@@ -74,12 +74,12 @@ function ended(saga: Saga, { source, target }: Journals, at: number): Saga {
   return enter(saga, 'end', { end, decision, endedAt: at, failure: moved ? null : saga.failure });
 }
 
-const note = (optionsLost: boolean): string =>
-  `Redis had forgotten it; it was rebuilt from the journals of its hosts.${
-    optionsLost ? ' Its options were lost: its hooks do not run, and --confirm-for is the default.' : ''
+const note = ({ options, damaged = false }: Lost): string =>
+  `${damaged ? 'What Redis held of it was damaged' : 'Redis had forgotten it'}; it was rebuilt from the journals of its hosts.${
+    options ? ' Its options were lost: its hooks do not run, and --confirm-for is the default.' : ''
   }`;
 
-const forgotten = (request: MigrationRequest, saga: Saga): Failure => ({
-  code: 'REDIS_FORGOT',
+const forgotten = (request: MigrationRequest, saga: Saga, { damaged = false }: Lost): Failure => ({
+  code: damaged ? 'STATE_DAMAGED' : 'REDIS_FORGOT',
   details: { migration: request.id, container: saga.inspection?.container ?? request.container ?? '' },
 });

@@ -25,8 +25,12 @@ async function listHosts(flags: CommonFlags, io: Io): Promise<ExitCode> {
   const { printJson } = await import('../io.ts');
   const { hostsText } = await import('../present/fleet.ts');
   const { withTraffic } = await import('../present/fleet.ts');
+  const { saysUnreadable } = await import('../present/unreadable.ts');
   const hosts = await withFleet(flags, async (fleet) => {
-    const [facts, drains] = await Promise.all([fleet.facts(), fleet.drains()]);
+    const [facts, drains] = await Promise.all([
+      fleet.facts(saysUnreadable(io, 'HOST_UNREADABLE')),
+      fleet.drains(),
+    ]);
     return withTraffic(facts, drains);
   });
   if (io.json) printJson(io, true, { hosts });

@@ -19,7 +19,8 @@ async function showContainers(flags: CommonFlags, io: Io): Promise<ExitCode> {
   const { listContainers } = await import('../list-containers.ts');
   const { printJson } = await import('../io.ts');
   const { containersText } = await import('../present/containers.ts');
-  const containers = await listContainers(flags);
+  const { saysUnreadable } = await import('../present/unreadable.ts');
+  const containers = await listContainers(flags, saysUnreadable(io, 'HOST_UNREADABLE'));
   if (io.json) printJson(io, true, { containers });
   else if (containers.length > 0) io.out(containersText(containers, io.outPaint));
   else io.err('No host has announced a container.\n');

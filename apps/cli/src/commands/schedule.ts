@@ -101,7 +101,9 @@ async function list(flags: CommonFlags, io: Io): Promise<ExitCode> {
   const { withFleet } = await import('../fleet.ts');
   const { printJson } = await import('../io.ts');
   const { schedulesText } = await import('../present/schedules.ts');
-  const schedules = await withFleet(flags, (fleet) => fleet.schedules());
+  const { saysUnreadable } = await import('../present/unreadable.ts');
+  const unreadable = saysUnreadable(io, 'SCHEDULE_UNREADABLE');
+  const schedules = await withFleet(flags, (fleet) => fleet.schedules(unreadable));
   if (io.json) printJson(io, true, { schedules });
   else if (schedules.length > 0) io.out(schedulesText(schedules, Date.now(), io.outPaint));
   else io.err('There is no schedule. `cmt schedule add` makes one.\n');

@@ -30,9 +30,11 @@ async function listMigrations(flags: StatusFlags, io: Io): Promise<ExitCode> {
   const { withFleet } = await import('../fleet.ts');
   const { printJson } = await import('../io.ts');
   const { migrationsText } = await import('../present/fleet.ts');
+  const { saysUnreadable } = await import('../present/unreadable.ts');
   if (!/^[1-9]\d{0,4}$/.test(flags.limit))
     throw invalid('--limit', `'${flags.limit}' is not a number from 1 to 99999`);
-  const migrations = await withFleet(flags, (fleet) => fleet.migrations(Number(flags.limit)));
+  const unreadable = saysUnreadable(io, 'MIGRATION_UNREADABLE');
+  const migrations = await withFleet(flags, (fleet) => fleet.migrations(Number(flags.limit), unreadable));
   if (io.json) printJson(io, true, { migrations });
   else if (migrations.length > 0) io.out(migrationsText(migrations, Date.now(), io.outPaint));
   else io.err('No migration was asked for yet.\n');

@@ -36,10 +36,11 @@ async function listTargets(container: string, flags: TargetsFlags, io: Io): Prom
   const { parseLabels } = await import('../flags/place.ts');
   const { judgeTargets } = await import('../targets.ts');
   const { targetsText } = await import('../present/targets.ts');
+  const { saysUnreadable } = await import('../present/unreadable.ts');
   const { errorObject, failureText } = await import('../present/failure.ts');
   const labels = parseLabels('--label', flags.label ?? []);
   const { force = false, src } = flags;
-  const facts = await withFleet(flags, (fleet) => fleet.facts());
+  const facts = await withFleet(flags, (fleet) => fleet.facts(saysUnreadable(io, 'HOST_UNREADABLE')));
   const { source, verdicts, failure } = judgeTargets(facts, { container, src, labels, force });
   const error = failure ? { error: errorObject(failure) } : {};
   if (io.json) printJson(io, failure === null, { container, source, targets: verdicts, ...error });

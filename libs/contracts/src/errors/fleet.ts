@@ -37,6 +37,11 @@ export const fleetErrors = {
     'Containers of {host} are being moved already ({id}).',
     '`cmt drain {host} --wait` watches that; `cmt undrain {host}` ends a drain.',
   ),
+  DRAIN_DAMAGED: entry(
+    'refuse',
+    'What Redis held of the order about {host} was damaged: nothing more is begun for it, and what was begun goes on.',
+    'Give the order once more; `cmt hosts` shows whether {host} takes new containers.',
+  ),
   DRAIN_LATE: entry(
     'refuse',
     'The deadline had passed before {container} could leave {host}.',

@@ -204,6 +204,16 @@ export const handOverErrors = {
     'There is no migration {migration}.',
     '`cmt status` lists the known ones.',
   ),
+  MIGRATION_UNREADABLE: entry(
+    'refuse',
+    'What Redis holds of migration {migration} cannot be read here: {problem}.',
+    'If a newer cmt wrote it, use that one. One that is under way goes on, and is readable again after its next step.',
+  ),
+  STATE_DAMAGED: entry(
+    'rollback',
+    'What Redis held of migration {migration} while it was under way was damaged.',
+    'Find out what else writes to that Redis, and migrate {container} again.',
+  ),
   LAB_FAILED: entry(
     'refuse',
     'The lab is not to be had: {reason}.',

@@ -17,6 +17,11 @@ export const machineErrors = {
     'No worker named {host} has ever announced itself.',
     'Start `cmt worker --name {host}` there, or choose one of: {known}.',
   ),
+  HOST_UNREADABLE: entry(
+    'refuse',
+    'What {host} announces cannot be read here: {problem}.',
+    'Its worker announces anew every three seconds: try again. If it stays so, run the same version of cmt here and there.',
+  ),
   HOST_UNREACHABLE: entry(
     'retry',
     'The worker on {host} does not answer.',

@@ -17,6 +17,11 @@ export const requestErrors = {
     'The job on {queue} carries no valid signature: {problem}.',
     'Add the sender to the trusted keys on {host} if the job is yours; otherwise find out who can write to Redis.',
   ),
+  ANSWER_UNREADABLE: entry(
+    'refuse',
+    'The answer of the coordinator cannot be read here: {problem}.',
+    'What was asked for may have been done: look before you ask again. Run the same version of cmt here and there.',
+  ),
   CONFIG_INVALID: entry(
     'refuse',
     'The configuration is not valid: {problem}.',

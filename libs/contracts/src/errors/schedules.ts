@@ -12,6 +12,11 @@ export const scheduleErrors = {
     'There is another schedule {name}: {words} at {pattern}.',
     'Give this one another `--name`, or put it in the place of that one with `--replace`.',
   ),
+  SCHEDULE_UNREADABLE: entry(
+    'refuse',
+    'What Redis holds of schedule {name} cannot be read here: {problem}.',
+    'If no newer cmt wrote it, make it again with `--replace`, or remove it: `cmt schedule rm {name}`.',
+  ),
   SCHEDULE_UNKNOWN: entry(
     'refuse',
     'There is no schedule {name}.',
