@@ -1,9 +1,10 @@
 /** Links that are shared out: the real coordinator, queue and CLI; hosts that only say what real ones would. */
-import { keys, MigrationRequest, TuneOrder } from '@cmt/contracts';
+import { keys, MigrationRequest, TuneOrder, type MigrationOptions } from '@cmt/contracts';
 import { flowsUnderWay, loadKeyPair, submitMigration } from '@cmt/queue';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import { LinkShares } from '../../apps/coordinator/src/link-shares.ts';
 import { buildCmt } from '../support/cmt.ts';
 import { until } from '../support/queue-faults.ts';
@@ -16,7 +17,12 @@ const MIB = 1024 ** 2;
 beforeAll(() => buildCmt(), 150_000);
 
 /** Its container is called like the migration. */
-const ask = async (fleet: StandInFleet, id: string, target: string, options: { bandwidth?: number } = {}) => {
+const ask = async (
+  fleet: StandInFleet,
+  id: string,
+  target: string,
+  options: z.input<typeof MigrationOptions> = {},
+) => {
   const wish = { v: 1, id, container: id, source: 'host1', target, options, requestedAt: Date.now() };
   await submitMigration(fleet.redis, MigrationRequest.parse(wish), fleet.world.keys);
   await until(() => fleet.begun.includes(id));
@@ -106,6 +112,33 @@ describe('a link', LIMIT, () => {
     gate.keep();
   });
 
+  it('is shared by one whose pages follow after its decision as well, until the last one has come', async (context) => {
+    const [gate, pages] = [promised(), promised()];
+    const fleet = await startStandInFleet(context, {
+      host1: {
+        containers: { follows: 1, complete: 1, sends: 1 },
+        gate: (id) => (id === 'sends' ? gate.promise : Promise.resolve()),
+      },
+      host2: { lastPage: (id) => (id === 'sends' ? Promise.resolve() : pages.promise) },
+    });
+    await fleet.cmt('limits', 'set', 'bandwidth=30MiB/s', 'out=3', 'in=3');
+    await ask(fleet, 'follows', 'host2', { mode: 'post-copy' });
+    await ask(fleet, 'complete', 'host2');
+    for (const id of ['follows', 'complete'])
+      await until(async () => (await fleet.stateOf(id)) === 'committed');
+    await ask(fleet, 'sends', 'host2');
+    await shared(fleet, { follows: 15, sends: 15 });
+    expect((await flowsUnderWay(fleet.redis, () => undefined)).map(({ id }) => id).sort()).toEqual([
+      'follows',
+      'sends',
+    ]);
+    pages.keep();
+    await ended(fleet, 'follows');
+    await shared(fleet, { sends: 30 });
+    gate.keep();
+    await ended(fleet, 'sends');
+  });
+
   it('tells nobody anything where no link has a limit', async (context) => {
     const fleet = await startStandInFleet(context, { host1: { containers: { a: 1 } }, host2: {} });
     await ask(fleet, 'a', 'host2');
@@ -128,7 +161,7 @@ describe('a link', LIMIT, () => {
     const logger = pino({ level: 'silent' });
     const second = new LinkShares({ redis: fleet.redis, keys: other, logger });
     context.onTestFinished(() => second.close());
-    second.saw('b', 'running', null);
+    second.saw('b', true, null);
     second.look();
     const signerOf = async (id: string) => {
       const sealed = JSON.parse((await fleet.redis.hget(keys.tuning(id), 'share')) ?? '{}') as {

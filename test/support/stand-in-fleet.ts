@@ -31,6 +31,8 @@ export interface StandInSpec {
   readonly survey?: Readonly<Record<string, unknown>>;
   /** Asked at the start of `sync-files`, which goes on when it is kept. */
   readonly gate?: (container: string) => Promise<void>;
+  /** The same of `confirm`, which waits for the last page. */
+  readonly lastPage?: (container: string) => Promise<void>;
 }
 
 export interface StandInHost {
@@ -118,6 +120,7 @@ class Host implements StandInHost {
     for (const call of leg.calls) {
       this.fleet.saw(this.name, leg, call);
       if (call.step === 'sync-files') await this.spec.gate?.(subjectOf(call));
+      if (call.step === 'confirm') await this.spec.lastPage?.(subjectOf(call));
       results.push({ ok: true, step: call.step, output: this.#answer(leg, call), ms: 1 });
     }
     return { v: 1, results };

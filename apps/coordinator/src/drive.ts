@@ -2,7 +2,7 @@
 import { CmtError, type MigrationRequest, type ResolveOrder } from '@cmt/contracts';
 import { forMigration } from '@cmt/host';
 import { Postponed, type DecisionRecord, type MigrationHandler, type RedisConnection } from '@cmt/queue';
-import { evolve, sagaIn, standsStill, stateOf, type Saga, type SagaEvent } from '@cmt/saga';
+import { evolve, isSending, sagaIn, standsStill, type Saga, type SagaEvent } from '@cmt/saga';
 import type { Logger } from 'pino';
 import { announcedJournals, leasePorts } from './lease-ports.ts';
 import type { LinkShares } from './link-shares.ts';
@@ -29,7 +29,7 @@ export const driveWith = (parts: DriveParts): MigrationHandler => {
     try {
       const ports = leasePorts({
         ...{ ...parts, lease },
-        saved: ({ tuning }, { id, state }) => shares.saw(id, state, tuning?.share ?? null),
+        saved: (saga) => shares.saw(request.id, isSending(saga), saga.tuning?.share ?? null),
       });
       const stored = sagaIn(lease.state, request);
       if (stored === 'damaged') log.warn('what Redis holds of it is damaged; its hosts are asked');
@@ -37,7 +37,7 @@ export const driveWith = (parts: DriveParts): MigrationHandler => {
       const begun = await takeUp({ request, origin, stored, announced }, ports, lease.signal);
       lease.standsStill = standsStill(begun);
       // Of another coordinator before: it may be long until it is stored again.
-      if (stored !== null) shares.saw(request.id, stateOf(begun), begun.tuning?.share ?? null);
+      if (stored !== null) shares.saw(request.id, isSending(begun), begun.tuning?.share ?? null);
       const word = lease.order === null ? null : wordOf(lease.order, begun);
       log.info({ stage: begun.stage, epoch: begun.epoch, origin }, 'takes the migration');
       const ended = await runMigration(begun, ports, lease.signal, word);

@@ -1,5 +1,5 @@
 /** The ports of a running migration on top of its lease: BullMQ, Redis and hooks behind the saga's words. */
-import { CmtError, type MigrationReport, type MigrationRequest } from '@cmt/contracts';
+import { CmtError, type MigrationRequest } from '@cmt/contracts';
 import { runHook, thisClock } from '@cmt/host';
 import {
   hosts,
@@ -31,7 +31,7 @@ export interface PortParts {
   readonly allowedHooks: 'any' | readonly string[];
   readonly name: string;
   /** Told of what was stored. */
-  readonly saved: (saga: Saga, report: MigrationReport) => void;
+  readonly saved: (saga: Saga) => void;
 }
 
 /** Milliseconds between tries while Redis is away. */
@@ -62,7 +62,7 @@ export function leasePorts({ redis, lease, decisions, allowedHooks, name, saved 
     save: async (saga, report) => {
       lease.standsStill = standsStill(saga);
       await lease.save(saga, report, legsNow(saga));
-      saved(saga, report);
+      saved(saga);
     },
     onCancel: (asked) => onAbort(lease.cancelled, (reason) => asked(String(reason))),
     onTuned: (changed) => lease.onTuned(changed),

@@ -6,7 +6,7 @@
  * - A share is an order like that of `cmt tune`, signed and kept beside the migration: who takes it over, and workers, find it there.
  * - Being told only hurries: a message that is lost costs LOOK_MS. So does one that came before the link was open.
  */
-import type { MigrationId, MigrationState } from '@cmt/contracts';
+import type { MigrationId } from '@cmt/contracts';
 import { hasLinkLimits, parseLimits, sharesOf } from '@cmt/fleet';
 import { thisClock } from '@cmt/host';
 import {
@@ -29,7 +29,7 @@ export interface LinkSharesOptions {
 
 /** A migration of this coordinator. */
 interface Own {
-  readonly state: MigrationState;
+  readonly isSending: boolean;
   /** What it has, by its stored state: perhaps by the word of the coordinator before. */
   readonly has: number | null;
   /** What was given to it here. */
@@ -68,12 +68,11 @@ export class LinkShares {
    * A migration of this coordinator as it was stored last: one that begins or stops sending changes what others may take.
    * @param has the share that it has
    */
-  saw(id: MigrationId, state: MigrationState, has: number | null): void {
+  saw(id: MigrationId, isSending: boolean, has: number | null): void {
     const before = this.#own.get(id);
-    this.#own.set(id, { isNew: false, ...before, state, has });
-    if (before?.state === state) return;
-    const sends = [before?.state, state].includes('running');
-    if (sends && this.#areLimited) void tellFlowsChanged(this.#options.redis).catch(() => undefined);
+    this.#own.set(id, { isNew: false, ...before, isSending, has });
+    if (isSending !== (before?.isSending ?? false) && this.#areLimited)
+      void tellFlowsChanged(this.#options.redis).catch(() => undefined);
   }
 
   /** It has ended, or is another coordinator's. */

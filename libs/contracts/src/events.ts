@@ -118,6 +118,8 @@ export const MigrationReport = z.object({
   placement: z.object({ why: z.string(), passedOver: z.array(PassedOver) }).optional(),
   /** Set while nothing was made on a host for it: it was only looked at. */
   untouched: z.literal(true).optional(),
+  /** Set after the decision while pages of its memory are on their way from the source to the running copy. */
+  pagesFollow: z.literal(true).optional(),
   /** Set when Redis had forgotten the migration: where its facts are from, and what was lost. */
   rebuilt: z.string().optional(),
 });

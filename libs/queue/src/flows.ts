@@ -21,7 +21,7 @@ export interface FlowUnderWay {
 }
 
 /**
- * All in the fleet that have begun and not come to their decision.
+ * All in the fleet that have begun and not come to their decision, and those whose pages follow after it.
  * @param ignore told of each whose own bound cannot be read, and why
  */
 export async function flowsUnderWay(
@@ -36,11 +36,15 @@ export async function flowsUnderWay(
   return ids.flatMap((id, at) => {
     const [status, places, report] = (answers[2 * at]?.[1] ?? []) as (string | null)[];
     const { out: source, in: target } = hostsOf(places ?? '');
-    if (status !== 'running' || source === undefined || target === undefined) return [];
+    if (!isSending(status, report) || source === undefined || target === undefined) return [];
     const damaged = (error: z.ZodError) => ignore(id, z.prettifyError(error));
     return [{ id, source, target, cap: capOf(report, answers[2 * at + 1]?.[1], damaged) }];
   });
 }
+
+const Follows = jsonText(z.object({ pagesFollow: z.literal(true) }));
+const isSending = (status: string | null | undefined, report: string | null | undefined): boolean =>
+  status === 'running' || (status === 'committed' && Follows.safeParse(report).success);
 
 /** From the places it holds: `out:alpha in:beta …`. A request may have left its target open. */
 const hostsOf = (places: string): Partial<Record<string, HostName>> =>

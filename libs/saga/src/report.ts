@@ -1,6 +1,7 @@
 /** How a migration stands, for people and programs: the saga as a `MigrationReport`. Pure. */
 import type { Blackout, HookName, MigrationReport, MigrationState } from '@cmt/contracts';
 import { messageOf, remedyOf } from '@cmt/contracts';
+import { pagesFollow } from './restoring.ts';
 import { canTurnBack, isCommitted, type Saga, type SwitchOutcome } from './state.ts';
 
 /** The report of a saga at time `now` (milliseconds since 1970). */
@@ -34,6 +35,7 @@ export function report(saga: Saga, now: number): MigrationReport {
     ...(saga.waitsFor === null ? {} : { waitsFor: saga.waitsFor }),
     ...placementOf(saga),
     ...(saga.touched ? {} : { untouched: true }),
+    ...(pagesFollow(saga) ? { pagesFollow: true } : {}),
     ...(saga.rebuilt === undefined ? {} : { rebuilt: saga.rebuilt.note }),
   };
 }
@@ -71,6 +73,9 @@ export function stateOf(saga: Saga): MigrationState {
   if (isCommitted(saga) || saga.fenced === 'source') return 'committed';
   return canTurnBack(saga) ? 'running' : 'rolling-back';
 }
+
+/** It takes of the links between its hosts, or is about to. */
+export const isSending = (saga: Saga): boolean => stateOf(saga) === 'running' || pagesFollow(saga);
 
 /**
  * From the order to freeze (source's clock) to the opened gate (target's clock), less the offset of the two clocks.

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { inspection, play, request, survey } from '../test/world.ts';
 import { blocking } from './judge.ts';
 import { call } from './calls.ts';
-import { isLazy, LAZY_FROM, lazyFindings } from './restoring.ts';
+import { isSending, report } from './report.ts';
+import { isLazy, LAZY_FROM, lazyFindings, pagesFollow } from './restoring.ts';
+import type { Saga } from './state.ts';
 
 const able = survey.facts;
 const unable = { ...able, features: { ...able.features, lazyPages: false } };
@@ -48,6 +50,27 @@ describe('post-copy', () => {
     const limit = (mode: string) =>
       call('confirm', { ...play(request({ mode })).saga, inspection: large }).timeoutMs;
     expect(limit('post-copy')).toBeGreaterThan(limit('stop-and-copy') + 1e7);
+  });
+
+  it('takes of the links until its last page has come', () => {
+    const after = (stage: Saga['stage'], more: Partial<Saga> = {}): Saga => ({
+      ...saga,
+      end: null,
+      stage,
+      ...more,
+    });
+    expect(report(after('confirm'), 0)).toMatchObject({ state: 'committed', pagesFollow: true });
+    expect([after('release'), after('confirm')].map(isSending)).toEqual([true, true]);
+    const none = [after('retire'), after('abort'), after('release', { fenced: 'source' }), saga];
+    expect(none.map(isSending)).toEqual(none.map(() => false));
+    expect([after('switch')].map((each) => [isSending(each), pagesFollow(each)])).toEqual([[true, false]]);
+    const complete = {
+      ...play(request({ mode: 'stop-and-copy' })).saga,
+      end: null,
+      stage: 'confirm',
+    } as const;
+    expect(isSending(complete)).toBe(false);
+    expect(report(complete, 0)).not.toHaveProperty('pagesFollow');
   });
 
   it('is predicted without the memory', () => {

@@ -19,6 +19,10 @@ export const LAZY_FROM = 64 * 1024 * 1024;
 export const isPostCopy = ({ request, postCopy }: Pick<Saga, 'request' | 'postCopy'>): boolean =>
   request.options.mode === 'post-copy' || postCopy === true;
 
+/** The container is the target's, and waits for pages that its source still serves. */
+export const pagesFollow = (saga: Saga): boolean =>
+  isPostCopy(saga) && saga.fenced === null && (saga.stage === 'release' || saga.stage === 'confirm');
+
 /** From images alone never after rounds: CRIU fills a copy from parent images before it runs all the same. */
 export function isLazy(saga: Saga): boolean {
   const { request, inspection, survey, rounds } = saga;
