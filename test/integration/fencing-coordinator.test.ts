@@ -12,6 +12,7 @@ import {
   seal,
   type RedisConnection,
 } from '@cmt/queue';
+import { getEventListeners, setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bus } from '../../libs/queue/src/bus.ts';
@@ -32,6 +33,8 @@ import {
 
 const TRIES = 1000;
 const NEVER = new AbortController().signal;
+// A thousand votes wait under it at once, each with a listener of its own; 'deciding otherwise' sees that none is left.
+setMaxListeners(0, NEVER);
 /** The present owner's number; whoever came before had a smaller one. */
 const LEASE = TRIES + 1;
 const job = `${PREFIX}:${MIGRATIONS_QUEUE}:${migrationJobId('m1')}`;
@@ -134,6 +137,7 @@ describe('what a stale coordinator tries changes nothing', () => {
       );
       expect(votes.filter((vote) => vote !== 'COMMIT')).toEqual([]);
       expect(await record.read('m1', 1, NEVER)).toBe('COMMIT');
+      expect(getEventListeners(NEVER, 'abort')).toEqual([]);
     } finally {
       record.close();
     }
