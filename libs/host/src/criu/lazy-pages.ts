@@ -14,6 +14,7 @@ import type { Readable } from 'node:stream';
 import { isThere, removeTree } from '../mounts.ts';
 import { isAlive, parseStat } from '../proc.ts';
 import { start, startDetached, tryRun } from '../process.ts';
+import { seen } from '../seen.ts';
 import type { PageStream } from '../transports/page-stream.ts';
 import { setTimeout as wait } from 'node:timers/promises';
 import { GUARD } from './lazy-guard.ts';
@@ -93,14 +94,13 @@ export async function guarded(
     ['pipe', 'pipe', pages?.socket ?? 'ignore'],
   );
   pages?.keep();
-  const ended = new Promise<void>((resolve) =>
-    child.once('error', () => resolve()).once('exit', () => resolve()),
-  );
+  const ended = new AbortController();
+  for (const end of ['error', 'exit']) child.once(end, () => ended.abort());
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error('the guard of lazy pages cannot be started');
   stdin.on('error', () => undefined);
   const answer = firstLine(stdout);
-  await Promise.race([untilArmed(directory), ended]);
+  await noted(directory, () => isThere(join(directory, NOTES.daemon)), ended.signal);
   return {
     serve: async () => {
       stdin.end('go\n');
@@ -115,10 +115,12 @@ async function firstLine(output: Readable): Promise<string | null> {
   return null;
 }
 
-async function untilArmed(directory: string): Promise<void> {
-  const limit = performance.now() + START_LIMIT_MS;
-  while (!(await isThere(join(directory, NOTES.daemon))) && performance.now() < limit)
-    await wait(LOOK_EVERY_MS);
+/** Resolves when what guard and daemon have written down makes it so, or whoever was to write has ended or takes too long. */
+async function noted(directory: string, isSo: () => Promise<boolean>, ended: AbortSignal): Promise<void> {
+  const enough = AbortSignal.any([ended, AbortSignal.timeout(START_LIMIT_MS)]);
+  await seen(directory, async () => (await isSo()) || null, enough).catch((error: unknown) => {
+    if (!enough.aborted) throw error;
+  });
 }
 
 /**
@@ -162,13 +164,7 @@ export async function guardAgain({
   child.unref();
   const ended = new AbortController();
   void child.then(() => ended.abort());
-  const limit = performance.now() + START_LIMIT_MS;
-  while (
-    !ended.signal.aborted &&
-    performance.now() < limit &&
-    (await lazyPagesState(directory)) === 'unguarded'
-  )
-    await wait(LOOK_EVERY_MS);
+  await noted(directory, async () => (await lazyPagesState(directory)) !== 'unguarded', ended.signal);
 }
 
 /** Writes down that pages are lost, after the container was killed. */
