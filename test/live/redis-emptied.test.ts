@@ -1,5 +1,5 @@
 /**
- * Redis emptied in the middle of a migration: what it had forgotten is taken up again from the journals of the two hosts, and
+ * Redis emptied in the middle of a migration, or damaged: what it had forgotten is taken up again from the journals of the two hosts, and
  * ends, finished or rolled back, without help. The container and its connection never notice more than a pause.
  *
  * One container wanders between the hosts through all of it.
@@ -17,6 +17,7 @@ import {
   migrateAnd,
   newId,
   startFleet,
+  tearSaga,
   type Fleet,
   type Move,
 } from '../support/fleet.ts';
@@ -78,6 +79,23 @@ describe('Redis emptied by FLUSHALL', () => {
     const report = await migrateAnd(fleet, move, atStartOf(row), () => emptyRedis(fleet, 'FLUSHALL'));
     expect(states).toContain(report.state);
     expect(report.rebuilt).toContain('journals');
+    await expectAllWell(move, report);
+  });
+});
+
+describe('what Redis holds of it damaged, and its coordinator killed', () => {
+  test.each([
+    ['freeze-and-dump', ['rolled-back', 'done']],
+    ['restore-and-hold', ['rolled-back', 'done']],
+    ['confirm', ['done']],
+    ['retire', ['done']],
+  ] as const)('at %s: it ends as one of %j', LIMIT, async (row, states) => {
+    await onceBothAreThere();
+    const move = aMove(['--confirm-for', '2s']);
+    const report = await migrateAnd(fleet, move, atStartOf(row), () => tearSaga(fleet, move.id));
+    expect(states).toContain(report.state);
+    expect(report.rebuilt).toMatch(/damaged.*journals/);
+    if (report.state === 'rolled-back') expect(report.failure).toMatchObject({ code: 'STATE_DAMAGED' });
     await expectAllWell(move, report);
   });
 });

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isEnd, type MigrationEvent, type MigrationReport } from '@cmt/contracts';
+import { isEnd, keys, type MigrationEvent, type MigrationReport } from '@cmt/contracts';
 import { isAlive, labDown, labLs, labUp, listDaemons, signalDaemon, type Lab } from '@cmt/lab';
 import { tryRun } from '@cmt/host';
 import { connectProducer, follow, parseRedisUrl, readSaga, type RedisConnection } from '@cmt/queue';
@@ -138,9 +138,20 @@ export async function reportOf(fleet: Fleet, id: string): Promise<MigrationRepor
 export async function crash(fleet: Fleet, who: 'coordinator' | { readonly worker: string }): Promise<void> {
   if (who === 'coordinator') await killCoordinator(fleet);
   else await killWorker(fleet.lab, who.worker);
-  // As systemd would: `lab up` starts what is not there and leaves alone what is.
+  await startMissing(fleet);
+}
+
+/** As systemd would: `lab up` starts what is not there and leaves alone what is. */
+async function startMissing(fleet: Fleet): Promise<void> {
   const up = await fleet.cmt(['lab', 'up', '--name', fleet.lab.name], 60_000);
   if (!up.ok) throw new Error(`no restart after a crash: ${up.error?.message ?? ''}`);
+}
+
+/** SIGKILL to the coordinator; the next one finds what Redis holds of a migration torn. */
+export async function tearSaga(fleet: Fleet, id: string): Promise<void> {
+  await killCoordinator(fleet);
+  await fleet.redis.hset(keys.saga(id), { state: '{"v":1,"stage":"pre', report: '{"v":1,' });
+  await startMissing(fleet);
 }
 
 /**

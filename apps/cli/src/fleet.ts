@@ -1,6 +1,6 @@
 /** A verb's way to the fleet: configuration, Redis (the private one when none is configured), and the queue behind it. */
-import { CmtClient } from '@cmt/client';
-import { keys, type ClientConfig, type Failure } from '@cmt/contracts';
+import { CmtClient, type SeenHost, type Unreadable } from '@cmt/client';
+import { CmtError, keys, type ClientConfig, type Failure, type HostName } from '@cmt/contracts';
 import {
   loadKeyPair,
   newestEvent,
@@ -22,6 +22,8 @@ import type { CommonFlags } from './verb.ts';
 export class Fleet extends CmtClient {
   readonly #config: ClientConfig;
   readonly #redis: RedisConnection;
+  /** Hosts whose announcement cannot be read, and why. */
+  readonly #unreadable = new Map<HostName, string>();
 
   private constructor(config: ClientConfig, redis: RedisConnection) {
     super(redis, config.stateDir);
@@ -33,6 +35,21 @@ export class Fleet extends CmtClient {
   static async open(flags: CommonFlags): Promise<Fleet> {
     const { config, redis } = await connect(flags);
     return new Fleet(config, redis);
+  }
+
+  override hosts(unreadable?: Unreadable): Promise<SeenHost[]> {
+    return super.hosts((host, why) => {
+      this.#unreadable.set(host, why);
+      unreadable?.(host, why);
+    });
+  }
+
+  /** The error as it is told: a host that is not found because its announcement cannot be read is not unknown. */
+  told(error: unknown): unknown {
+    if (!(error instanceof CmtError) || error.failure.code !== 'HOST_UNKNOWN') return error;
+    const host = String(error.failure.details.host);
+    const problem = this.#unreadable.get(host);
+    return problem === undefined ? error : new CmtError('HOST_UNREADABLE', { host, problem });
   }
 
   /**
@@ -89,7 +106,13 @@ export async function withFleet<T>(flags: CommonFlags, work: (fleet: Fleet) => P
   const traces = await startTraces('cmt');
   try {
     const fleet = await Fleet.open(flags);
-    return await work(fleet).finally(() => fleet.close());
+    try {
+      return await work(fleet);
+    } catch (error) {
+      throw fleet.told(error);
+    } finally {
+      fleet.close();
+    }
   } finally {
     await traces.close();
   }

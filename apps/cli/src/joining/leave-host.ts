@@ -16,9 +16,12 @@ export interface LeaveWish {
 /** @returns what is left to be done by hand. @throws {CmtError} HOST_UNKNOWN, HOST_BUSY, SSH_*, REMOTE_* */
 export async function leaveHost(fleet: Fleet, wish: LeaveWish): Promise<string[]> {
   const { name, host, isGone } = wish;
-  const all = await fleet.hosts();
+  const unreadable: string[] = [];
+  const all = await fleet.hosts((each) => unreadable.push(each));
   const seen = all.find((each) => each.name === name);
-  if (seen === undefined && host === undefined)
+  // Redis alone is to forget it: what it announces is not needed for that.
+  const isRecord = isGone && unreadable.includes(name);
+  if (seen === undefined && host === undefined && !isRecord)
     throw new CmtError('HOST_UNKNOWN', {
       host: name,
       known: all.map((each) => each.name).join(', ') || 'none',
