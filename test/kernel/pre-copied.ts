@@ -186,13 +186,14 @@ export class PreCopied {
     const criuConfig = join(work, 'criu.conf');
     await writeFile(criuConfig, criuConfigText(await prepareGate(gate, { loopback: true })));
     const bundle = bundleOf(this.id);
-    const { ended } = await this.#runtime.restore(this.id, {
+    const armed = await this.#runtime.armRestore(this.id, {
       bundle,
       images,
       work,
       tcp: 'established',
       criuConfig,
     });
+    const { ended } = await armed.begin();
     await Promise.race([
       waitHeld(gate, limit()),
       ended.then(({ code }) => assert.fail(`the restore ended with ${code}`)),

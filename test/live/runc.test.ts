@@ -111,7 +111,7 @@ async function expectExactContinuation(before: readonly [number, number]): Promi
 async function leftovers(): Promise<string[]> {
   const script = `ls -d /run/runc/${id} /sys/fs/cgroup/${id} 2> /dev/null
     grep -E 'criu|${id}' /proc/self/mountinfo | cut -d' ' -f5
-    pgrep -a 'runc|criu|gate.sh' ; pgrep -af '/data/parent'; true`;
+    pgrep -a 'runc|criu|gate.sh' ; pgrep -af ' restore .*${id}' ; pgrep -af '/data/parent'; true`;
   return (await inHost(script))
     .split('\n')
     .filter((line) => line !== '' && !line.includes('pgrep') && !line.includes(DRIVER));
@@ -207,6 +207,9 @@ describe('the source', () => {
 const leftoverOperations = async (): Promise<string[]> =>
   (await leftovers()).filter((line) => /runc --root|criu|gate/.test(line));
 
+const armedRestores = async (): Promise<string[]> =>
+  (await inHost(`pgrep -f '^(unshare|sh) .* [r]estore .*${id}'`)).split('\n').filter(Boolean);
+
 describe('the copy', () => {
   test('is held complete and runs nothing until its gate opens, then goes on exactly, lock included', async () => {
     const { before } = await holdCopy();
@@ -221,6 +224,37 @@ describe('the copy', () => {
     expect(await inHost(`nsenter -t ${pid} -n ip link show lo`)).toContain('LOOPBACK,UP');
     expect(await leftoverOperations()).toEqual([]);
     expect(await driver.call('restoreStats')).toMatchObject({ restoreMs: expect.any(Number) as number });
+  });
+
+  test('that is to be restored is nowhere while its restore is armed, nor when that is left or dies with its worker', async () => {
+    await pauseAndDump();
+    await driver.call('destroy', id);
+    await driver.call('armRestore', id, bundleOf(id));
+    expect(await armedRestores()).toHaveLength(1);
+    expect(await driver.call('state', id)).toBeNull();
+    expect(await leftovers()).toHaveLength(1);
+    await driver.call('leave');
+    expect(await leftovers()).toEqual([]);
+    await driver.call('armRestore', id, bundleOf(id));
+    expect(await armedRestores()).toHaveLength(1);
+    await driver.kill();
+    await vi.waitFor(async () => expect(await leftovers()).toEqual([]), 10_000);
+    driver = new Driver();
+    expect(await driver.call('state', id)).toBeNull();
+  });
+
+  test('whose restore was killed while it was armed is restored all the same', async () => {
+    const before = await pauseAndDump();
+    await driver.call('destroy', id);
+    await driver.call('armRestore', id, bundleOf(id));
+    const [waiting] = await armedRestores();
+    await inHost(`kill -KILL ${waiting}; while kill -0 ${waiting}; do sleep 0.01; done`);
+    await driver.call('begin');
+    await driver.call('held');
+    expect(bothCounts()).toEqual(before);
+    await driver.call('open');
+    expect(await driver.call('ended')).toEqual({ code: 0 });
+    await expectExactContinuation(before);
   });
 
   test('that is aborted leaves nothing, and can be restored once more', async () => {

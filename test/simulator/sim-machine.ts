@@ -10,6 +10,7 @@ import type {
   ContainerState,
   RestoreUnderWay,
   Runtime,
+  RestorePlan,
 } from '../../libs/host/src/runtimes/runtime.ts';
 import { BUNDLE, CONTAINER, type SimHost } from './sim-host.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -187,6 +188,13 @@ export function runtimeOf(host: SimHost, who: SimProcess): Runtime {
         resolve();
       });
     });
+  const restored = (plan: RestorePlan): Promise<RestoreUnderWay> =>
+    tool('restore', () => {
+      const script = ACTION_SCRIPT.exec(host.texts.get(plan.criuConfig) ?? '')?.[1] ?? '';
+      const explain = (why: string) => void host.texts.set(join(plan.work, 'why'), why);
+      const { pid, startTime, ended } = host.startRestore(plan.images, join(script, '..'), explain);
+      return { pid, startTime, ended: delivered(ended, who) };
+    });
   return {
     name: 'runc',
     version: () => Promise.resolve('1'),
@@ -230,13 +238,7 @@ export function runtimeOf(host: SimHost, who: SimProcess): Runtime {
         armSignal,
       ),
     dumpServing: () => Promise.reject(new Error('no post-copy here')),
-    restore: (_, plan) =>
-      tool('restore', (): RestoreUnderWay => {
-        const script = ACTION_SCRIPT.exec(host.texts.get(plan.criuConfig) ?? '')?.[1] ?? '';
-        const explain = (why: string) => void host.texts.set(join(plan.work, 'why'), why);
-        const { pid, startTime, ended } = host.startRestore(plan.images, join(script, '..'), explain);
-        return { pid, startTime, ended: delivered(ended, who) };
-      }),
+    armRestore: (_, plan) => Promise.resolve({ begin: () => restored(plan), leave: () => Promise.resolve() }),
     destroy: () => tool('destroy', () => host.destroy()),
   };
 }

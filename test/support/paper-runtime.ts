@@ -6,6 +6,7 @@ import type { ContainerSummary } from '@cmt/contracts';
 import { startTimeOf } from '../../libs/host/src/proc.ts';
 import type {
   ArmedDump,
+  ArmedRestore,
   ContainerState,
   DumpPlan,
   RestorePlan,
@@ -157,7 +158,14 @@ export class PaperRuntime implements Runtime {
     return Promise.resolve(`/cgroup/${container}`);
   }
 
-  async restore(container: string, plan: RestorePlan): Promise<RestoreUnderWay> {
+  armRestore(container: string, plan: RestorePlan): Promise<ArmedRestore> {
+    return Promise.resolve({
+      begin: () => this.restore(container, plan),
+      leave: () => Promise.resolve(),
+    });
+  }
+
+  private async restore(container: string, plan: RestorePlan): Promise<RestoreUnderWay> {
     await mkdir(this.directory, { recursive: true });
     const image = await readFile(join(plan.images, 'pages-1.img'), 'utf8');
     if (!image.startsWith(container)) throw new Error('these images are not of this container');

@@ -15,7 +15,7 @@ import { readDumpStats, readRestoreStats } from '../../libs/host/src/criu/stats.
 import { removeTree } from '../../libs/host/src/mounts.ts';
 import { createRuntimes } from '../../libs/host/src/runtimes/registry.ts';
 import { SERVE_FDS } from '../../libs/host/src/runtimes/serving.ts';
-import type { ArmedDump, RestoreUnderWay } from '../../libs/host/src/runtimes/runtime.ts';
+import type { ArmedDump, ArmedRestore, RestoreUnderWay } from '../../libs/host/src/runtimes/runtime.ts';
 
 process.umask(0o077);
 const base = '/run/cmt a test';
@@ -26,6 +26,7 @@ const work = join(base, 'work');
 const runtime = createRuntimes({ host: 'this-host' }).get('runc');
 const limit = (): AbortSignal => AbortSignal.timeout(60_000);
 let armed: ArmedDump | null = null;
+let armedRestore: ArmedRestore | null = null;
 let restore: RestoreUnderWay | null = null;
 
 let client: Socket | null = null;
@@ -81,14 +82,23 @@ const methods = {
     return { ...server, images: await readdir(images) };
   },
   hangUp: () => void client?.destroy(),
-  async restore(id: string, bundle: string) {
+  /** A restore that waits. */
+  async armRestore(id: string, bundle: string) {
     await removeTree(work);
     await directories();
     const criuConfig = join(work, 'restore.conf');
     await writeFile(criuConfig, criuConfigText(await prepareGate(gate, { loopback: true })));
-    const startedAt = Date.now();
-    restore = await runtime.restore(id, { bundle, images, work, tcp: 'established', criuConfig });
-    return { pid: restore.pid, startTime: restore.startTime, startedAt };
+    const plan = { bundle, images, work, tcp: 'established', criuConfig } as const;
+    armedRestore = await runtime.armRestore(id, plan);
+  },
+  leave: () => armedRestore?.leave(),
+  async begin() {
+    restore = (await armedRestore?.begin()) ?? null;
+    return restore && { pid: restore.pid, startTime: restore.startTime };
+  },
+  async restore(id: string, bundle: string) {
+    await methods.armRestore(id, bundle);
+    return await methods.begin();
   },
   held: () => waitHeld(gate, limit()),
   async open() {

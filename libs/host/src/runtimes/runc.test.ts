@@ -12,7 +12,7 @@ import { isAlive } from '../proc.ts';
 import { run } from '../process.ts';
 import { operationsOn } from './operations.ts';
 import { createRuntimes } from './registry.ts';
-import type { ArmedDumpPlan, RestorePlan, Runtime } from './runtime.ts';
+import type { ArmedDumpPlan, RestorePlan, RestoreUnderWay, Runtime } from './runtime.ts';
 
 const standIns = join(import.meta.dirname, '../../../../test/bin');
 const signal = new AbortController().signal;
@@ -68,6 +68,9 @@ async function planRestore(): Promise<RestorePlan & { gate: string }> {
   await writeFile(criuConfig, criuConfigText(await prepareGate(gate)));
   return { bundle, images: join(root, 'images/final'), work, tcp: 'established', criuConfig, gate };
 }
+
+const restoreNow = async (plan: RestorePlan): Promise<RestoreUnderWay> =>
+  (await runtime.armRestore(container, plan)).begin();
 
 async function pausedAndDumped(): Promise<void> {
   const armed = await runtime.armDump(container, await planDump('final'), signal);
@@ -205,7 +208,7 @@ describe('restoring', () => {
     const before = await counts();
     await runtime.destroy(container, signal);
     const plan = await planRestore();
-    const restore = await runtime.restore(container, plan);
+    const restore = await restoreNow(plan);
     const { initPid } = await waitHeld(plan.gate, signal);
     expect(await isAlive(restore)).toBe(true);
     expect(await runtime.state(container, signal)).toMatchObject({ pid: initPid });
@@ -223,7 +226,7 @@ describe('restoring', () => {
     const before = await counts();
     await runtime.destroy(container, signal);
     const plan = await planRestore();
-    const restore = await runtime.restore(container, plan);
+    const restore = await restoreNow(plan);
     await waitHeld(plan.gate, signal);
     await abortGate(plan.gate);
     expect(await restore.ended).toEqual({ code: 1 });
@@ -235,22 +238,58 @@ describe('restoring', () => {
     await pausedAndDumped();
     await runtime.destroy(container, signal);
     const held = await planRestore();
-    const first = await runtime.restore(container, held);
+    const first = await restoreNow(held);
     await waitHeld(held.gate, signal);
     await runtime.destroy(container, signal);
     expect((await first.ended).code).not.toBe(0);
     await fault('hang-restore');
-    const second = await runtime.restore(container, await planRestore());
+    const second = await restoreNow(await planRestore());
     await runtime.destroy(container, signal);
     expect((await second.ended).code).not.toBe(0);
     expect(await runtime.state(container, signal)).toBeNull();
     expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]);
   });
 
+  test('that is armed does nothing, and is gone when it is left', async () => {
+    await pausedAndDumped();
+    await runtime.destroy(container, signal);
+    const armed = await runtime.armRestore(container, await planRestore());
+    expect(await operationsOn(join(root, 'runc-root'), container)).toHaveLength(1);
+    expect(await runtime.state(container, signal)).toBeNull();
+    await armed.leave();
+    await armed.leave();
+    expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]);
+    expect(await runtime.state(container, signal)).toBeNull();
+  });
+
+  test('that was killed while it waited begins all the same', async () => {
+    await pausedAndDumped();
+    await runtime.destroy(container, signal);
+    const plan = await planRestore();
+    const armed = await runtime.armRestore(container, plan);
+    const [waiting] = await operationsOn(join(root, 'runc-root'), container);
+    process.kill(waiting?.pid ?? 0, 'SIGKILL');
+    await vi.waitFor(async () => expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]));
+    const restore = await armed.begin();
+    await waitHeld(plan.gate, signal);
+    await openGate(plan.gate);
+    expect(await restore.ended).toEqual({ code: 0 });
+    await armed.leave();
+    expect(await statusOf()).toBe('running');
+  });
+
+  test('that does not hear that it is left is killed', async () => {
+    const armed = await runtime.armRestore(container, await planRestore());
+    const [waiting] = await operationsOn(join(root, 'runc-root'), container);
+    process.kill(waiting?.pid ?? 0, 'SIGSTOP');
+    await armed.leave();
+    expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]);
+  });
+
   test('a name that is taken is said to be', async () => {
     await pausedAndDumped();
     const plan = await planRestore();
-    expect(await (await runtime.restore(container, plan)).ended).toEqual({ code: 1 });
+    expect(await (await restoreNow(plan)).ended).toEqual({ code: 1 });
     expect((await explainRestore(plan.work, { host: 'h1', container })).failure.code).toBe('NAME_TAKEN');
   });
 });

@@ -19,8 +19,8 @@ import { explainDump, RUNTIME_LOG } from '../criu/log.ts';
 import { makeStartGate } from '../criu/start-gate.ts';
 import type { ProcessName } from '../machine.ts';
 import { isThere, removeTree } from '../mounts.ts';
-import { startTimeOf } from '../proc.ts';
-import { ProcessError, run, start, tryRun, type Finished } from '../process.ts';
+import { ProcessError, run, tryRun, type Finished } from '../process.ts';
+import { armRestore } from './armed-restore.ts';
 import { defaultCgroup, freezeCgroup, isIn, killCgroup, removeCgroup, thawCgroup } from './cgroup.ts';
 import { Checkpoint, STOP_LIMIT_MS } from './checkpoint.ts';
 import { heldFrozen, startServing } from './serving.ts';
@@ -30,10 +30,10 @@ import { parseCgroup, parseList, parsePids, parseState, parseVersion } from './r
 import type {
   ArmedDump,
   ArmedDumpPlan,
+  ArmedRestore,
   ContainerState,
   DumpPlan,
   RestorePlan,
-  RestoreUnderWay,
   Runtime,
 } from './runtime.ts';
 
@@ -188,18 +188,11 @@ export class Runc implements Runtime {
     }
   }
 
-  async restore(container: ContainerId, plan: RestorePlan): Promise<RestoreUnderWay> {
+  async armRestore(container: ContainerId, plan: RestorePlan): Promise<ArmedRestore> {
     const lazy = plan.lazyPages === true ? ['--lazy-pages'] : [];
     const args = ['--bundle', plan.bundle, '--detach', ...lazy, ...criuFlags(plan)];
-    const child = start('unshare', [...OWN_MOUNTS, ...this.#argv('restore', plan.work, args, container)], {
-      detached: true,
-      stdio: 'ignore',
-      env: await this.#environment(plan.criuConfig),
-    });
-    const ended = child.then((result) => ({ code: result.exitCode ?? null }));
-    if (child.pid === undefined) throw new Error(`unshare cannot be started: ${(await child).message}`);
-    // Without a start time it is over already, and nobody will find it by this one.
-    return { pid: child.pid, startTime: (await startTimeOf(child.pid)) ?? 'over', ended };
+    const argv = this.#argv('restore', plan.work, args, container);
+    return await armRestore(['unshare', ...OWN_MOUNTS], argv, await this.#environment(plan.criuConfig));
   }
 
   async destroy(container: ContainerId, signal: AbortSignal): Promise<void> {

@@ -67,6 +67,14 @@ export interface RestoreUnderWay {
   readonly ended: Promise<{ readonly code: number | null }>;
 }
 
+/** A restore whose first process waits, and has done nothing. It ends with the process that armed it. */
+export interface ArmedRestore {
+  /** Starts the restore and returns at once; afresh where what waited for it was killed. */
+  begin(): Promise<RestoreUnderWay>;
+  /** Ends one that has not begun. After `begin` nothing happens. Idempotent, never rejects. */
+  leave(): Promise<void>;
+}
+
 export interface Runtime {
   readonly name: RuntimeName;
   /** Version as the tool prints it, or null when it is not on this host. */
@@ -96,8 +104,8 @@ export interface Runtime {
     pages: Socket,
     signal: AbortSignal,
   ): Promise<Pick<RestoreUnderWay, 'pid' | 'startTime'>>;
-  /** Starts a restore and returns at once. */
-  restore(container: ContainerId, plan: RestorePlan): Promise<RestoreUnderWay>;
+  /** Readies a restore: images and bundle need not be complete yet. */
+  armRestore(container: ContainerId, plan: RestorePlan): Promise<ArmedRestore>;
   /**
    * Kills every process of the container, frozen or not, without letting any run, and removes the runtime's state of it. Also one
    * that is being restored, is held, or is what a killed restore has left. Idempotent.

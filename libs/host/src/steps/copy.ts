@@ -13,7 +13,7 @@ import { criuConfigText } from '../criu/config.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { ArmedLazyPages } from '../criu/lazy-pages.ts';
 import { gateDir, imagesDir, lazyDir, logDir, notesDir } from '../places.ts';
-import type { RestorePlan, RestoreUnderWay } from '../runtimes/runtime.ts';
+import type { ArmedRestore, RestorePlan, RestoreUnderWay } from '../runtimes/runtime.ts';
 import type { PageStream } from '../transports/page-stream.ts';
 import { removeCopy } from './copy-end.ts';
 import { record } from './entry.ts';
@@ -22,6 +22,7 @@ import { restoresOf } from './restores.ts';
 export interface OrderedRestore {
   readonly entry: JournalEntry;
   readonly plan: RestorePlan;
+  readonly armed: ArmedRestore;
   /** What will fill its memory while it runs; null when the restore itself does. */
   readonly pages: ArmedLazyPages | null;
 }
@@ -29,7 +30,7 @@ export interface OrderedRestore {
 type Order = Pick<StepInput<'restore-and-hold'>, 'subject' | 'network' | 'tcp' | 'lazy'>;
 
 /**
- * Makes gate and directories and journals the order. Nothing of it needs to happen inside the blackout.
+ * Makes gate and directories, journals the order and readies the restore. Nothing of it needs to happen inside the blackout.
  * @param follow where pages come from that the images lack; the daemon's from here on
  */
 export async function orderRestore(
@@ -57,7 +58,8 @@ export async function orderRestore(
   const postCopy = follow !== null;
   const plan = { bundle: subject.bundle, images, work, tcp, criuConfig, lazyPages: lazy, postCopy };
   const pages = lazy ? await machine.lazyPages.arm({ directory, gate, images, work, pages: follow }) : null;
-  return { entry: ordered, plan, pages };
+  const armed = await context.runtimes.get(entry.runtime).armRestore(entry.container, plan);
+  return { entry: ordered, plan, armed, pages };
 }
 
 /**
@@ -65,14 +67,13 @@ export async function orderRestore(
  * @throws CmtError RESTORE_FAILED, RESTORE_REFUSED; nothing of the copy is left then
  */
 export async function restoreUntilHeld(
-  { entry, plan, pages }: OrderedRestore,
+  { entry, plan, armed, pages }: OrderedRestore,
   context: StepContext,
 ): Promise<JournalEntry> {
-  const runtime = context.runtimes.get(entry.runtime);
   let started = entry;
   try {
     await pages?.serve();
-    const restore = await runtime.restore(entry.container, plan);
+    const restore = await armed.begin();
     restoresOf(context.journal).set(entry.migration, restore);
     started = { ...entry, restore: { pid: restore.pid, startTime: restore.startTime } };
     const held = heldOrFailed(started, restore, plan, context);
@@ -80,6 +81,7 @@ export async function restoreUntilHeld(
     if (pages !== null) await guardPages(entry, context);
     return known;
   } catch (error) {
+    await armed.leave();
     await removeCopy(started, context);
     throw error;
   }

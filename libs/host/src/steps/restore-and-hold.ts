@@ -45,10 +45,7 @@ async function restore(
   complete.catch(() => undefined);
   const follow = input.postCopy === true ? await pagesOf(session, complete, context) : null;
   const ordered = await orderRestore(entry, input, context, follow);
-  await keepPlan(ordered.plan, context);
-  session.arm();
-
-  const { lastByteAt } = await complete;
+  const lastByteAt = await untilComplete(ordered, session, complete, context);
   const startedAt = machine.clock.now();
   const started = machine.clock.elapsed();
   const { held, lazy } = await lazilyOrComplete(ordered, input, context);
@@ -64,6 +61,23 @@ async function restore(
     lazy,
   };
   return await remember(context, NAME, output);
+}
+
+/** Says that the restore is armed, and waits for the source's word. @returns when the last byte came */
+async function untilComplete(
+  { plan, armed }: OrderedRestore,
+  session: Session,
+  complete: ReturnType<Session['complete']>,
+  context: StepContext,
+): Promise<number> {
+  try {
+    await keepPlan(plan, context);
+    session.arm();
+    return (await complete).lastByteAt;
+  } catch (error) {
+    await armed.leave();
+    throw error;
+  }
 }
 
 /** The way on which pages follow, once the source has opened it; that is before it freezes anything. */
