@@ -166,6 +166,18 @@ describe('dumping', () => {
     expect(await statusOf()).toBe('paused');
   });
 
+  test('tells when all images are written', async () => {
+    const plan = await planDump('final');
+    const armed = await runtime.armDump(container, plan, signal);
+    await runtime.pause(container, signal);
+    let ended: Promise<void> = Promise.resolve();
+    const told = new Promise<string[]>((resolve) => {
+      ended = armed.dump(signal, () => void readdir(plan.images).then(resolve));
+    });
+    expect(await told).toContain('inventory.img');
+    await ended;
+  });
+
   test('that is armed leaves the container alone, and is gone when it is disarmed', async () => {
     const armed = await runtime.armDump(container, await planDump('final'), signal);
     expect(await operationsOn(join(root, 'runc-root'), container)).toHaveLength(1);

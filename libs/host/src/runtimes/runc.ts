@@ -139,11 +139,13 @@ export class Runc implements Runtime {
     let isTold = false;
     return {
       disarm: () => (isTold ? Promise.resolve() : checkpoint.leave(gate)),
-      dump: async (stop) => {
+      dump: async (stop, onWritten = () => undefined) => {
         stop.throwIfAborted();
         isTold = true;
+        const over = new AbortController();
+        gate.written(over.signal).then(onWritten, () => undefined);
         await gate.go();
-        await this.#dumped(container, plan, checkpoint, stop);
+        await this.#dumped(container, plan, checkpoint, stop).finally(() => over.abort());
       },
     };
   }

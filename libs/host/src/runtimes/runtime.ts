@@ -39,9 +39,10 @@ export interface ArmedDump {
   /**
    * Complete dump of the container, paused since, that stays paused in memory, also when it fails. Stopped by `signal` it ends once the
    * container has been let go in good order, which may take as long as the file being written; its images are gone then.
+   * @param onWritten called when all images are written; it may still fail after that
    * @throws CmtError DUMP_FAILED, DUMP_REFUSED
    */
-  dump(signal: AbortSignal): Promise<void>;
+  dump(signal: AbortSignal, onWritten?: () => void): Promise<void>;
   /** Ends one that has not begun; the container knows nothing of it. After `dump` nothing happens. Idempotent, never rejects. */
   disarm(): Promise<void>;
 }

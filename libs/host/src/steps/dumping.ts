@@ -54,14 +54,15 @@ export async function dumpAndSend(
   context: StepContext,
   link: Link,
   plan: DumpPlan,
-  dump: (signal: AbortSignal) => Promise<void>,
+  dump: (signal: AbortSignal, onWritten: () => void) => Promise<void>,
   figuresOf: (plan: DumpPlan, context: StepContext) => Promise<CriuFigures> = statsOf,
 ): Promise<{ figures: DumpFigures & { ms: number }; dumpMs: number }> {
   const { clock } = context.machine;
   const started = clock.elapsed();
   const sending = link.sendImages(basename(plan.images), plan.images, context.signal);
   try {
-    await dump(context.signal);
+    // What is written goes at once; nobody is told that it counts before the runtime has ended well.
+    await dump(context.signal, () => void sending.finish().catch(() => undefined));
     context.signal.throwIfAborted();
   } catch (error) {
     sending.cancel();

@@ -169,7 +169,7 @@ async function blackout(
   touched.catch(() => undefined);
   if (input.carry === true) carryAhead(link, subject.bundle, touched, context.signal);
   const { figures, dumpMs } = await (pages === null
-    ? dumpAndSend(context, link, plan, (signal) => armed.dump(signal))
+    ? dumpAndSend(context, link, plan, (signal, onWritten) => armed.dump(signal, onWritten))
     : dumpAndServe(context, { link, plan, pages, peer: input.route.peer }, subject));
   await touched;
   const postCopy = pages !== null;

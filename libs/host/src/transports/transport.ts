@@ -62,7 +62,7 @@ export interface Link {
 export interface ImageSending {
   /** Bytes of images handed to the connection so far, for progress. */
   readonly bytesSent: number;
-  /** Call when the writer has ended well. `sendMs` leaves out the time spent waiting for the writer. */
+  /** Call when the writer has written everything; again for the same answer. `sendMs` leaves out the time spent waiting for the writer. */
   finish(): Promise<{ bytesSent: number; sendMs: number }>;
   /** Call when the writer failed. */
   cancel(): void;
