@@ -15,6 +15,7 @@ export type FaultName =
   | 'kill-waiting-criu'
   | 'kill-waiting-runc'
   | 'kill-source-runc'
+  | 'kill-waiting-restore'
   | 'kill-target-criu'
   | 'kill-target-runc'
   | 'stop-coordinator'
@@ -94,6 +95,8 @@ const rules: readonly Rule[] = [
   rule('kill-source-criu', during, ['plain'], named('freeze-and-dump')),
   rule('kill-waiting-criu', during, ['plain'], named('freeze-and-dump')),
   rule('kill-waiting-runc', during, ['plain'], named('freeze-and-dump')),
+  // It is armed on the target, before the source freezes.
+  rule('kill-waiting-restore', during, ['plain'], named('freeze-and-dump')),
   rule('kill-source-runc', during, ['plain'], named('inspect', 'freeze-and-dump', 'retire')),
   rule('kill-target-criu', during, ['plain'], named('restore-and-hold', 'release')),
   rule('kill-target-runc', during, ['plain'], named('restore-and-hold', 'release', 'confirm')),

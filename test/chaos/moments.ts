@@ -13,7 +13,7 @@ export function isMoment({ fault, station: { row, previous }, when }: Cell, even
       return isJustBefore(previous, event);
     case 'during':
       // A tool is looked for before it is there.
-      if (/(criu|runc)$/.test(fault)) return isJustBefore(previous, event);
+      if (/(criu|runc|restore)$/.test(fault)) return isJustBefore(previous, event);
       return row.kind === 'step' && event.kind === 'step-started' && event.step === row.name;
     case 'after':
       return endsRow(row, event);

@@ -3,7 +3,7 @@ import type { FaultName } from '../cells.ts';
 import type { Fault } from './fault.ts';
 import { fillTarget } from './fill-space.ts';
 import { killProcess } from './kill-process.ts';
-import { killTool } from './kill-tool.ts';
+import { killArmedRestore, killTool } from './kill-tool.ts';
 import { hostsApart, offRedis, offTheNetwork } from './links.ts';
 import { reboot } from './reboot.ts';
 import { killRedis } from './redis.ts';
@@ -17,6 +17,7 @@ export const faults: Readonly<Record<FaultName, Fault>> = {
   'kill-source-criu': killTool('criu', 'source'),
   'kill-waiting-criu': killTool('criu', 'source', 'waiting'),
   'kill-waiting-runc': killTool('runc', 'source', 'waiting'),
+  'kill-waiting-restore': killArmedRestore,
   'kill-source-runc': killTool('runc', 'source'),
   'kill-target-criu': killTool('criu', 'target'),
   'kill-target-runc': killTool('runc', 'target'),

@@ -1,6 +1,7 @@
 /**
- * SIGKILL to criu or runc of one host, as soon as the row has started it; where a dump is armed before the freeze, while it waits, or
- * as soon as it was let go. Some live for a hundredth of a second only, so they are looked for from the end of the row before, without rest.
+ * SIGKILL to criu or runc of one host, as soon as the row has started it; where dump and restore are armed before the freeze, while
+ * they wait, or as soon as they were let go. Some live for a hundredth of a second only, so they are looked for from the end of the
+ * row before, without rest.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -30,38 +31,67 @@ const START_GATE = /-start-gate\/start\.sh$/;
 /** Whether what is killed still waits at the gate of the dump. Of no concern where there is none. */
 type Stage = 'waiting' | 'at work';
 
-export const killTool =
-  (tool: Tool, side: Side, stage: Stage = 'at work'): Fault =>
+interface Process {
+  readonly pid: number;
+  readonly argv: readonly string[];
+}
+
+/** The one to kill among all processes of a host, newest first. */
+type Look = (processes: readonly Process[]) => Process | undefined;
+
+const killFirst =
+  (what: string, side: Side, lookFor: (scene: Scene) => Look): Fault =>
   (scene) =>
     Promise.resolve({
       strike: async () => {
-        await killFirst(tool, scene[side], stage, scene);
+        await killWhenSeen(what, scene[side], lookFor(scene), scene);
         return { at: Date.now() };
       },
       heal: () => Promise.resolve(),
     });
 
-async function killFirst(tool: Tool, host: string, stage: Stage, scene: Scene): Promise<void> {
-  const { fleet, station, over, container } = scene;
-  const cgroup = join(fleet.lab.cgroup, host);
+export const killTool = (tool: Tool, side: Side, stage: Stage = 'at work'): Fault =>
+  killFirst(tool, side, (scene) => workOf(tool, stage, scene));
+
+/** What becomes the runc of a restore when it is told to. */
+export const killArmedRestore: Fault = killFirst(
+  'armed restore',
+  'target',
+  ({ container }) =>
+    (processes) =>
+      processes.find(({ argv }) => isProgram('sh', argv) && isAbout(argv, 'restore', container)),
+);
+
+function workOf(tool: Tool, stage: Stage, { station, container }: Scene): Look {
   const verb = VERB[station.row.name] ?? '';
-  const isIt = (argv: readonly string[]): boolean =>
+  const isIt = ({ argv }: Process): boolean =>
     tool === 'criu'
       ? WORKING_CRIU.test(argv[0] ?? '')
-      : basename(argv[0] ?? '') === tool && argv.includes(verb) && argv.includes(container);
+      : isProgram(tool, argv) && isAbout(argv, verb, container);
   let hasWaited = station.row.name !== 'freeze-and-dump';
-  while (!over.aborted) {
-    // The newest come last.
-    const pids = ['system', container].flatMap((group) => pidsIn(join(cgroup, group)).reverse());
-    const processes = pids.map((pid) => ({ pid, argv: argvOf(pid) }));
+  return (processes) => {
     const waits = processes.some(({ argv }) => argv.some((word) => START_GATE.test(word)));
     hasWaited ||= waits;
     const isStage = stage === 'waiting' ? waits : hasWaited && !waits;
-    const found = isStage ? processes.find(({ argv }) => isIt(argv)) : undefined;
+    return isStage ? processes.find(isIt) : undefined;
+  };
+}
+
+const isProgram = (name: string, [file = '']: readonly string[]): boolean => basename(file) === name;
+const isAbout = (argv: readonly string[], ...words: readonly string[]): boolean =>
+  words.every((word) => argv.includes(word));
+
+async function killWhenSeen(what: string, host: string, look: Look, scene: Scene): Promise<void> {
+  const { fleet, over, container } = scene;
+  const cgroup = join(fleet.lab.cgroup, host);
+  while (!over.aborted) {
+    // The newest come last.
+    const pids = ['system', container].flatMap((group) => pidsIn(join(cgroup, group)).reverse());
+    const found = look(pids.map((pid) => ({ pid, argv: argvOf(pid) })));
     if (found !== undefined && kill(found.pid)) return;
     await nextTurn();
   }
-  throw new NothingStruck(`no ${tool} was seen on ${host}`);
+  throw new NothingStruck(`no ${what} was seen on ${host}`);
 }
 
 /** @returns false when it has ended by itself meanwhile */
