@@ -78,13 +78,16 @@ class CarriedSending {
       await Promise.race([within(reply, { ms: this.#options.stallMs, late }), stopped]);
       return sent;
     } catch (error) {
-      throw await this.#cause(error, reply);
+      const cause = await this.#cause(error, reply);
+      await carriage.carrier.kill();
+      throw cause;
     } finally {
       unlisten();
       signal.removeEventListener('abort', onAbort);
       clearTimeout(this.#stall);
       channel.destroy();
-      await carriage.carrier.kill();
+      // Nobody waits for the end of one that has done its work: that would be part of the blackout.
+      void carriage.carrier.kill();
     }
   }
 

@@ -90,11 +90,16 @@ async function receive(
   const carried = new CarriedImages({ channel, session, host, port }, name);
   try {
     const outcome = await Promise.race([carried.received, channel.next().then((frame) => ({ frame }))]);
-    if ('files' in outcome) return outcome;
+    if ('frame' in outcome) {
+      await carried.cancel();
+      return await receiveImages(channel, session, name, host, outcome.frame);
+    }
+    // Nobody waits for the end of a carrier that has done its work: that would be part of the blackout.
+    void carried.cancel();
+    return outcome;
+  } catch (error) {
     await carried.cancel();
-    return await receiveImages(channel, session, name, host, outcome.frame);
-  } finally {
-    await carried.cancel();
+    throw error;
   }
 }
 
