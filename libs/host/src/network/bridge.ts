@@ -59,8 +59,9 @@ export async function attachBridge(
   network: BridgeNetwork,
   signal: AbortSignal,
   ready: Promise<unknown>,
+  onJoined: () => void,
 ): Promise<void> {
-  const joined = ipBatchWhen(ready, null, commands.joinBuilt(network), signal);
+  const joined = ipBatchWhen(ready, null, commands.joinBuilt(network), signal).then(onJoined);
   const announced = ipBatchWhen(
     ready.then(() => joined),
     network.netns,

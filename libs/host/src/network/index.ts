@@ -28,9 +28,9 @@ export function createNetwork(host: string): Network {
       await onBridge(network, (bridge) => fenceBridge(bridge, signal, freeze));
     },
     unfence: (network, signal) => onBridge(network, (bridge) => unfenceBridge(bridge, signal)),
-    async attach(network, signal, ready = Promise.resolve()) {
+    async attach(network, signal, ready = Promise.resolve(), onJoined = () => undefined) {
       if (network.kind !== 'bridge') await ready;
-      await onBridge(network, (bridge) => attachBridge(bridge, signal, ready));
+      await onBridge(network, (bridge) => attachBridge(bridge, signal, ready, onJoined));
     },
     async build(network, signal) {
       if (network.kind === 'none' && network.netns !== undefined) {

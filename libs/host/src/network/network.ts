@@ -22,9 +22,16 @@ export interface Network {
   build(network: ContainerNetwork, signal: AbortSignal): Promise<void>;
   /**
    * Target, at release: attaches the links and tells the segment where the addresses are now. Idempotent. What takes time is done
-   * at once, the rest when `ready` has come true. @throws what `ready` rejects with; nothing is attached then
+   * at once, the rest when `ready` has come true.
+   * @param onJoined called when the links are attached, and before the segment has been told
+   * @throws what `ready` rejects with; nothing is attached then
    */
-  attach(network: ContainerNetwork, signal: AbortSignal, ready?: Promise<unknown>): Promise<void>;
+  attach(
+    network: ContainerNetwork,
+    signal: AbortSignal,
+    ready?: Promise<unknown>,
+    onJoined?: () => void,
+  ): Promise<void>;
   /** Either side: namespace and links are gone. Idempotent; refuses while a process is inside. */
   remove(network: ContainerNetwork, signal: AbortSignal): Promise<void>;
   /** Addresses of it that this host already uses elsewhere, and bridges it lacks. */

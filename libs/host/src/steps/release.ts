@@ -12,6 +12,7 @@
 import { CmtError, type StepOutput, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
+import { attachLater, FINISH_LIMIT_MS, type Attaching } from './attaching.ts';
 import { letGo, removeCopy } from './copy-end.ts';
 import { isHeld, orderRestore, restoreUntilHeld } from './copy.ts';
 import { voteCommit } from './deciding.ts';
@@ -24,9 +25,6 @@ import { keptPlan } from './restore-plan.ts';
 import type { Step } from './step.ts';
 import { undoTarget } from './undo-target.ts';
 import { noteVote } from './votes.ts';
-
-/** Milliseconds for what must be finished once COMMITTED is journalled. */
-const FINISH_LIMIT_MS = 60_000;
 
 export const release: Step<'release'> = async (input, context) => {
   if (input.fenced === true) await commitAlone(input.subject, context);
@@ -67,6 +65,8 @@ async function decide(entry: JournalEntry, context: StepContext): Promise<StepOu
   try {
     noteVote(entry, context);
     if ((await voteCommit(context)) === 'COMMIT') {
+      // The decision stands for ever: the links join while it is written down here, and the gate waits for both.
+      attach.now().catch(() => undefined);
       const known = await record('release', context, { ...entry, phase: 'COMMITTED' });
       return await open(known, clock.elapsed() - started, attach, context);
     }
@@ -78,37 +78,10 @@ async function decide(entry: JournalEntry, context: StepContext): Promise<StepOu
   return aborted(clock.elapsed() - started);
 }
 
-interface Attaching {
-  /** @throws CmtError NETWORK_FAILED */
-  now(): Promise<void>;
-  /** Nothing is attached any more, unless it was told before. */
-  forget(): void;
-}
-
-/** Readies what attaches the network while the decision is awaited: starting its processes takes longer than what they do. */
-function attachLater({ network }: JournalEntry, { network: networks, machine }: StepContext): Attaching {
-  let told = false;
-  let tell: (word: boolean) => void = () => undefined;
-  const word = new Promise<boolean>((resolve) => (tell = resolve)).then((isGood) => {
-    if (!isGood) throw new Error('it is not to be attached');
-  });
-  const attempt = (ready?: Promise<void>): Promise<void> =>
-    networks.attach(network, machine.clock.limit(FINISH_LIMIT_MS), ready);
-  const attached = attempt(word);
-  attached.catch(() => undefined);
-  return {
-    // What waited for too long has ended: it is done afresh.
-    now: () => {
-      tell((told = true));
-      return attached.catch(() => attempt());
-    },
-    forget: () => {
-      if (!told) tell(false);
-    },
-  };
-}
-
-/** Attaches the network first: what the container sends in its first millisecond must not be lost. It runs in any case. */
+/**
+ * Joins the network first: what the container sends in its first millisecond must not be lost. That the segment is told goes on beside
+ * it. The container runs in any case.
+ */
 async function open(
   entry: JournalEntry,
   decideMs: number,
@@ -118,9 +91,9 @@ async function open(
   const { clock } = stoppable.machine;
   const context = { ...stoppable, signal: clock.limit(FINISH_LIMIT_MS) };
   const openedAt = clock.now();
-  const [attached] = await Promise.allSettled([attach.now()]);
+  await Promise.allSettled([attach.now()]);
   const releasedAt = (await letGo(entry, context)) ?? (await restoreAgain(entry, context));
-  if (attached.status === 'rejected') throw attached.reason;
+  await attach.announced();
   const known = await requireEntry('release', context, ['COMMITTED']);
   await record('release', context, { ...known, phase: 'RUNNING' });
   return await remember(context, 'release', committed(releasedAt, decideMs, releasedAt - openedAt));
