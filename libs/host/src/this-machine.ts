@@ -1,5 +1,6 @@
 /** The machine that this process runs on. */
-import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdir, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { abortGate, gateState, gateTimes, openGate, prepareGate, waitHeld } from './criu/gate.ts';
@@ -79,17 +80,25 @@ async function makeLinkedDirectory(path: string, to: string): Promise<void> {
   await symlink(to, path);
 }
 
-async function readText(path: string): Promise<string | null> {
+/** At once, as `writeText`: what steps note is small and lies in memory, and the way through the thread pool would be felt in the blackout. */
+function readText(path: string): Promise<string | null> {
+  return new Promise((resolve) => resolve(textIn(path)));
+}
+
+function textIn(path: string): string | null {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw error;
   }
 }
 
-async function writeText(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(`${path}.tmp`, text, { mode: 0o600 });
-  await rename(`${path}.tmp`, path);
+function writeText(path: string, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
+    renameSync(`${path}.tmp`, path);
+    resolve();
+  });
 }

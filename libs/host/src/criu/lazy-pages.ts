@@ -7,6 +7,7 @@
  * - Daemon and guard outlive the worker and are found again by what the guard has written, start times included.
  * - Both end by themselves when every page is in; `end` ends them early, and only a copy that is gone already is ended so.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -133,31 +134,26 @@ export async function guardCopy(directory: string, cgroup: string): Promise<void
   if (state !== 'serving' && state !== 'drained') throw new Error(`lazy pages are ${state}`);
 }
 
-/** How the pages of a copy stand. `absent` is a copy that was not restored lazily. */
+/** How the pages of a copy stand, looked at without the thread pool. `absent` is a copy that was not restored lazily. */
 export async function lazyPagesState(directory: string): Promise<LazyPagesState> {
-  const verdict = await verdictOf(directory);
+  const verdict = verdictOf(directory);
   if (verdict !== null) return verdict;
-  const [guard, daemon] = await Promise.all([idIn(directory, NOTES.guard), idIn(directory, NOTES.daemon)]);
-  if (guard === null) return (await isThere(join(directory, SCRIPT))) ? 'armed' : 'absent';
+  const [guard, daemon] = [idIn(directory, NOTES.guard), idIn(directory, NOTES.daemon)];
+  if (guard === null) return existsSync(join(directory, SCRIPT)) ? 'armed' : 'absent';
   if (await isAlive(guard)) return 'serving';
   // It may have ended well between the two looks.
-  return (
-    (await verdictOf(directory)) ?? (daemon !== null && (await isAlive(daemon)) ? 'unguarded' : 'abandoned')
-  );
+  return verdictOf(directory) ?? (daemon !== null && (await isAlive(daemon)) ? 'unguarded' : 'abandoned');
 }
 
-async function verdictOf(directory: string): Promise<'drained' | 'lost' | null> {
-  for (const verdict of [NOTES.drained, NOTES.lost])
-    if (await isThere(join(directory, verdict))) return verdict;
-  return null;
-}
+const verdictOf = (directory: string): 'drained' | 'lost' | null =>
+  ([NOTES.drained, NOTES.lost] as const).find((verdict) => existsSync(join(directory, verdict))) ?? null;
 
 /** Puts a new guard in the place of one that was killed; resolves when it is there, or the daemon has ended. */
 export async function guardAgain({
   directory,
   gate,
 }: Pick<LazyPagesPlan, 'directory' | 'gate'>): Promise<void> {
-  const daemon = await idIn(directory, NOTES.daemon);
+  const daemon = idIn(directory, NOTES.daemon);
   if (daemon === null || !(await isAlive(daemon))) return;
   const argv = [join(directory, SCRIPT), directory, gate, '--attach', String(daemon.pid)];
   const child = start('perl', argv, { detached: true, stdio: 'ignore' });
@@ -179,7 +175,7 @@ export const whyLost = (directory: string): Promise<string> =>
 export async function endLazyPages(directory: string): Promise<void> {
   const limit = performance.now() + END_LIMIT_MS;
   for (const note of [NOTES.guard, NOTES.daemon]) {
-    const who = await idIn(directory, note);
+    const who = idIn(directory, note);
     while (who !== null && (await isAlive(who))) {
       kill(who.pid);
       if (performance.now() > limit) throw new Error(`process ${who.pid} does not die`);
@@ -196,9 +192,18 @@ function kill(pid: number): void {
   }
 }
 
-async function idIn(directory: string, note: string): Promise<{ pid: number; startTime: string } | null> {
-  const stat = await readFile(join(directory, note), 'utf8').catch(() => '');
+function idIn(directory: string, note: string): { pid: number; startTime: string } | null {
+  const stat = textIn(join(directory, note));
   const pid = Number.parseInt(stat, 10);
   const startTime = parseStat(stat);
   return Number.isNaN(pid) || startTime === null ? null : { pid, startTime };
+}
+
+/** Empty when it is not there. */
+function textIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

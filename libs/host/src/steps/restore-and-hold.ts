@@ -50,17 +50,13 @@ async function restore(
   const started = machine.clock.elapsed();
   const { held, lazy } = await lazilyOrComplete(ordered, input, context);
   const restoreMs = machine.clock.elapsed() - started;
-  const [criuMs] = await Promise.all([
-    machine.criu.lastLogTime(join(ordered.plan.work, 'restore.log')),
+  const criuMs = (await machine.criu.lastLogTime(join(ordered.plan.work, 'restore.log'))) ?? restoreMs;
+  const waitMs = Math.max(0, startedAt - lastByteAt);
+  const [output] = await Promise.all([
+    remember(context, NAME, { waitMs, restoreMs, criuMs, lazy }),
     record(NAME, context, { ...held, phase: 'HELD' }).then((entry) => noteHeld(entry, context)),
   ]);
-  const output = {
-    waitMs: Math.max(0, startedAt - lastByteAt),
-    restoreMs,
-    criuMs: criuMs ?? restoreMs,
-    lazy,
-  };
-  return await remember(context, NAME, output);
+  return output;
 }
 
 /** Says that the restore is armed, and waits for the source's word. @returns when the last byte came */
