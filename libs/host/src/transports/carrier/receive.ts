@@ -16,8 +16,8 @@ const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
 const CREATE = APPEND | constants.O_CREAT | constants.O_EXCL;
 /** Milliseconds between two words about progress. */
 const WORD_MS = 50;
-/** Frames until what Node's collector has not seen is freed: buffers that are used again stay in the cache. */
-const SLICE = 4;
+/** Bytes until what Node's collector has not seen is freed: buffers that are used again stay in the cache. */
+const SLICE_BYTES = 4 * MAX_SEALED;
 
 type Why = Extract<ReceiverWord, { type: 'failed' }>['why'];
 
@@ -69,7 +69,8 @@ class Reception {
   }
 
   run(): void {
-    for (let frames = 1; ; frames += 1) {
+    let slice = 0;
+    for (;;) {
       if (!readAll(this.#header)) throw new Refusal('broken', 'the images ended early');
       const { kind, file, length } = this.#opener.header(this.#header);
       if (kind === 'bytes') this.current = this.#known(file).name;
@@ -78,7 +79,10 @@ class Reception {
       const { plain, tag } = this.#opener.open(this.#header, sealed);
       if (kind === 'bytes') this.#append(this.#known(file), plain, tag);
       else if (this.#obey(Sealed.parse(JSON.parse(plain.toString('utf8'))))) return;
-      if (frames % SLICE === 0) globalThis.gc?.({ type: 'minor' });
+      slice += length;
+      if (slice < SLICE_BYTES) continue;
+      globalThis.gc?.({ type: 'minor' });
+      slice = 0;
     }
   }
 

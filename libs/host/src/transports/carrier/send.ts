@@ -19,8 +19,8 @@ import { MAX_SEALED, Sealer, TagDigest } from './sealed.ts';
 const POLL_MS = 2;
 /** Milliseconds between two words about progress. */
 const WORD_MS = 50;
-/** Frames until orders are heard, and what Node's collector has not seen is freed: buffers that are used again stay in the cache. */
-const SLICE = 4;
+/** Bytes until orders are heard, and what Node's collector has not seen is freed: buffers that are used again stay in the cache. */
+const SLICE_BYTES = 4 * MAX_SEALED;
 /** Bytes and frames that are gathered for one write: most images are a few hundred bytes. */
 const GATHERED_BYTES = 64 * 1024;
 const GATHERED_FRAMES = 64;
@@ -52,7 +52,7 @@ class Sending {
   readonly #files = new Map<string, Outgoing>();
   readonly #buffer = Buffer.allocUnsafeSlow(MAX_SEALED);
   #finishing = new AbortController();
-  #frames = 0;
+  #slice = 0;
   #gathered: (readonly Buffer[])[] = [];
   #gatheredBytes = 0;
   #bytes = 0;
@@ -131,7 +131,8 @@ class Sending {
         const wait = this.pacer.delay(count, performance.now());
         if (wait > 0) await this.#wait(wait);
         this.#write(outgoing, this.#buffer.subarray(0, count));
-        if (++this.#frames % SLICE === 0) await this.#breathe();
+        this.#slice += count;
+        if (this.#slice >= SLICE_BYTES) await this.#breathe();
       }
     } finally {
       closeSync(from);
@@ -172,6 +173,7 @@ class Sending {
   }
 
   async #breathe(): Promise<void> {
+    this.#slice = 0;
     globalThis.gc?.({ type: 'minor' });
     await setImmediate();
   }
