@@ -1,10 +1,13 @@
 /**
- * The target's way out, readied while the decision is awaited: starting the processes that attach a network takes longer than what they do.
+ * The target's way out, readied before the source freezes: starting the processes that attach a network takes longer than what they do.
  *
- * INVARIANT: nothing is attached before `now`, and that is called only when the decision is COMMIT.
+ * INVARIANTS
+ * - Nothing is attached before `now`, and that is called only when the decision is COMMIT.
+ * - Where it is not to be used its processes are gone before the network is taken away (`forgetAttaching`): one of them is inside.
  */
+import type { MigrationId } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
-import type { JournalEntry } from '../journal.ts';
+import type { Journal, JournalEntry } from '../journal.ts';
 
 /** Milliseconds for what must be finished once the decision is COMMIT. */
 export const FINISH_LIMIT_MS = 60_000;
@@ -14,8 +17,39 @@ export interface Attaching {
   now(): Promise<void>;
   /** After `now`: resolves when the segment has been told where the container is. @throws CmtError NETWORK_FAILED */
   announced(): Promise<void>;
-  /** Nothing is attached any more, unless `now` was called before. */
-  forget(): void;
+  /** Nothing is attached any more, and no process waits to, unless `now` was called before. */
+  forget(): Promise<void>;
+}
+
+const readied = new WeakMap<Journal, Map<MigrationId, Attaching>>();
+
+function readiedBy({ journal }: Pick<StepContext, 'journal'>): Map<MigrationId, Attaching> {
+  const known = readied.get(journal) ?? new Map<MigrationId, Attaching>();
+  readied.set(journal, known);
+  return known;
+}
+
+/** Starts what will attach the network of this entry, and keeps it for `attachingOf`. */
+export async function readyToAttach(entry: JournalEntry, context: StepContext): Promise<void> {
+  await forgetAttaching(entry, context);
+  readiedBy(context).set(entry.migration, attachLater(entry, context));
+}
+
+/** What was readied, now the caller's; or started now, as after a restart of the worker. */
+export function attachingOf(entry: JournalEntry, context: StepContext): Attaching {
+  const attaching = readiedBy(context).get(entry.migration) ?? attachLater(entry, context);
+  readiedBy(context).delete(entry.migration);
+  return attaching;
+}
+
+/** Ends what was readied and nobody has taken. Idempotent, never rejects. */
+export async function forgetAttaching(
+  { migration }: Pick<JournalEntry, 'migration'>,
+  context: Pick<StepContext, 'journal'>,
+): Promise<void> {
+  const attaching = readiedBy(context).get(migration);
+  readiedBy(context).delete(migration);
+  await attaching?.forget();
 }
 
 /** One try: the links joined, and all of it. */
@@ -50,6 +84,10 @@ export function attachLater(
       return (joined ??= last.joined.catch(() => (last = attempt()).joined));
     },
     announced: () => last.announced.catch(() => attempt().announced),
-    forget: () => tell(joined !== null),
+    forget: async () => {
+      if (joined !== null) return;
+      tell(false);
+      await last.announced.catch(() => undefined);
+    },
   };
 }

@@ -12,7 +12,7 @@
 import { CmtError, type StepOutput, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
-import { attachLater, FINISH_LIMIT_MS, type Attaching } from './attaching.ts';
+import { attachingOf, FINISH_LIMIT_MS, type Attaching } from './attaching.ts';
 import { letGo, removeCopy } from './copy-end.ts';
 import { isHeld, orderRestore, restoreUntilHeld } from './copy.ts';
 import { voteCommit } from './deciding.ts';
@@ -36,7 +36,7 @@ export const release: Step<'release'> = async (input, context) => {
       return (await recall(context, 'release')) ?? committed(entry.updatedAt, 0, 0);
     case 'COMMITTED':
       await requireNotFenced({ step: 'release', side: 'target', container: entry.container }, context);
-      return await open(entry, 0, attachLater(entry, context), context);
+      return await open(entry, 0, attachingOf(entry, context), context);
     default:
       return await decide(entry, context);
   }
@@ -61,7 +61,7 @@ async function decide(entry: JournalEntry, context: StepContext): Promise<StepOu
   if (!held) throw heldCopyDied(entry, context);
   const { clock } = context.machine;
   const started = clock.elapsed();
-  const attach = attachLater(entry, context);
+  const attach = attachingOf(entry, context);
   try {
     noteVote(entry, context);
     if ((await voteCommit(context)) === 'COMMIT') {
@@ -71,7 +71,7 @@ async function decide(entry: JournalEntry, context: StepContext): Promise<StepOu
       return await open(known, clock.elapsed() - started, attach, context);
     }
   } finally {
-    attach.forget();
+    await attach.forget();
   }
   const discarded = await record('release', context, { ...entry, phase: 'DISCARDED' });
   await undoTarget(discarded, context);

@@ -2,7 +2,8 @@
  * Step `restore-and-hold`: the target's copy is complete and held behind its gate; not one instruction has run.
  *
  * INVARIANTS
- * - The restorer is armed only when gate, directories and the order in the journal are ready: the source freezes on that word.
+ * - The restorer is armed only when gate, directories, the order in the journal and the way to the network are ready: the source
+ *   freezes on that word.
  * - HELD is journalled before this step answers, and so before anybody can vote on it.
  * - A copy that was held and has died is reported, never silently restored again before the decision.
  * - A restore whose pages would follow it from images here and that fails before it is held is made once more, complete: nothing
@@ -15,6 +16,7 @@ import type { JournalEntry } from '../journal.ts';
 import { logDir } from '../places.ts';
 import type { PageStream } from '../transports/page-stream.ts';
 import type { Session } from '../transports/receiver.ts';
+import { forgetAttaching, readyToAttach } from './attaching.ts';
 import { removeCopy } from './copy-end.ts';
 import { isHeld, orderRestore, restoreUntilHeld, type OrderedRestore } from './copy.ts';
 import { record, requireEntry } from './entry.ts';
@@ -61,17 +63,17 @@ async function restore(
 
 /** Says that the restore is armed, and waits for the source's word. @returns when the last byte came */
 async function untilComplete(
-  { plan, armed }: OrderedRestore,
+  { entry, plan, armed }: OrderedRestore,
   session: Session,
   complete: ReturnType<Session['complete']>,
   context: StepContext,
 ): Promise<number> {
   try {
-    await keepPlan(plan, context);
+    await Promise.all([keepPlan(plan, context), readyToAttach(entry, context)]);
     session.arm();
     return (await complete).lastByteAt;
   } catch (error) {
-    await armed.leave();
+    await Promise.all([armed.leave(), forgetAttaching(entry, context)]);
     throw error;
   }
 }

@@ -8,6 +8,7 @@
  */
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
+import { forgetAttaching } from './attaching.ts';
 import { removeCopy } from './copy-end.ts';
 import { removeVolatile } from './images-room.ts';
 
@@ -15,6 +16,7 @@ import { removeVolatile } from './images-room.ts';
 export async function undoTarget(entry: JournalEntry, context: StepContext): Promise<void> {
   await context.receiver.forget(entry.migration);
   await removeCopy(entry, context);
+  await forgetAttaching(entry, context);
   await context.network.remove(entry.network, context.signal);
   await removeVolatile(entry.migration, context);
   if (!entry.bundleExisted) await context.machine.files.removeTree(entry.bundle);
