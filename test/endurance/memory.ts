@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startDaemon, WORKER_NODE_FLAG } from '@cmt/host';
+import { startDaemon, WORKER_NODE_FLAGS } from '@cmt/host';
 import { hostOf, isAlive, listDaemons, signalDaemon, spawnInHost, type Lab } from '@cmt/lab';
 import type { Fleet } from '../support/fleet.ts';
 import { lives } from '../support/lives.ts';
@@ -78,7 +78,7 @@ async function weighableWorker(lab: Lab, host: string, cli: string): Promise<Wei
   if (old === undefined) throw new Error(`no worker runs on ${host}`);
   signalDaemon(old, 'SIGTERM');
   while (isAlive(old.process)) await pause(LOOK_MS);
-  const argv = ['node', WORKER_NODE_FLAG, ...listening('/var/log/cmt/memory.json'), cli, 'worker'];
+  const argv = ['node', ...WORKER_NODE_FLAGS, ...listening('/var/log/cmt/memory.json'), cli, 'worker'];
   const worker = await spawnInHost(lab, host, { name: 'worker', argv });
   return weighed(`worker on ${host}`, join(hostOf(lab, host).dir, 'log/memory.json'), () =>
     signalDaemon(worker, 'SIGUSR2'),

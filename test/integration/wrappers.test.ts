@@ -2,7 +2,7 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run, WORKER_NODE_FLAG } from '@cmt/host';
+import { run, WORKER_NODE_FLAGS } from '@cmt/host';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inCheckout } from '../support/cmt.ts';
 
@@ -30,7 +30,9 @@ it.each([
   ['packed', 'lib'],
 ])('%s starts a worker with little memory, and every other verb as it is', async (program, folder) => {
   const cli = join(root, folder, 'cli.js');
-  expect(await argvOf(program, 'worker', '--name', 'a')).toBe(`${WORKER_NODE_FLAG} ${cli} worker --name a`);
+  expect(await argvOf(program, 'worker', '--name', 'a')).toBe(
+    `${WORKER_NODE_FLAGS.join(' ')} ${cli} worker --name a`,
+  );
   expect(await argvOf(program, 'ps')).toBe(`${cli} ps`);
   expect(await argvOf(program)).toBe(cli);
 });

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CmtError, type WorkerConfig } from '@cmt/contracts';
-import { isRedisRunning, WORKER_NODE_FLAG } from '@cmt/host';
+import { isRedisRunning, WORKER_NODE_FLAGS } from '@cmt/host';
 import { connectProducer, hosts as announcedHosts, loadKeyPair, parseRedisUrl } from '@cmt/queue';
 import { pino } from 'pino';
 import { bundleDir, type LabApp, type LabView } from '../apps.ts';
@@ -68,7 +68,7 @@ async function ensureWorker(site: LabSite, name: string, tcp: NonNullable<Setup[
   const key = await readFile(join(coordinator, 'keys/cmt.pub'), 'utf8');
   await put(site, name, '/etc/cmt/trusted/coordinator.pub', key);
   await put(site, name, '/etc/cmt/config.json', JSON.stringify(config));
-  const argv = ['node', WORKER_NODE_FLAG, join(bundleDir(), 'cli.js'), 'worker'];
+  const argv = ['node', ...WORKER_NODE_FLAGS, join(bundleDir(), 'cli.js'), 'worker'];
   await app.spawnInHost(lab, name, { name: 'worker', argv });
 }
 

@@ -8,7 +8,7 @@
  */
 import { CmtError } from '@cmt/contracts';
 import { REMOVE_TREE } from '../mounts.ts';
-import { WORKER_NODE_FLAG } from '../worker-node.ts';
+import { WORKER_NODE_FLAGS } from '../worker-node.ts';
 import type { Pushed } from './push.ts';
 import { sshRun, type SshHost } from './ssh.ts';
 import { rootArgv, type RemoteSurvey } from './survey.ts';
@@ -90,7 +90,7 @@ mkdir -p /run/cmt
 ${FIND}
 if [ "$1" = same ] && [ -n "$pid" ]; then exit 0; fi
 ${END}
-setsid "$2" ${WORKER_NODE_FLAG} "$3" worker --config "$4" < /dev/null >> /var/log/cmt-worker.log 2>&1 &
+setsid "$2" ${WORKER_NODE_FLAGS.join(' ')} "$3" worker --config "$4" < /dev/null >> /var/log/cmt-worker.log 2>&1 &
 echo $! > /run/cmt/worker.pid
 `;
 
@@ -198,7 +198,7 @@ After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=${node} ${WORKER_NODE_FLAG} ${cli} worker --config ${INSTALLED.config}
+ExecStart=${node} ${WORKER_NODE_FLAGS.join(' ')} ${cli} worker --config ${INSTALLED.config}
 Restart=always
 RestartSec=2
 KillMode=process

@@ -9,7 +9,7 @@
  */
 import { AbsolutePath, CmtError, type AgentlessConfig, type WorkerConfig } from '@cmt/contracts';
 import { receiveSocketOf } from '../transports/endpoint.ts';
-import { WORKER_NODE_FLAG } from '../worker-node.ts';
+import { WORKER_NODE_FLAGS } from '../worker-node.ts';
 import type { Pushed } from './push.ts';
 import { sshRun, type SshHost } from './ssh.ts';
 import { rootArgv, type RemoteSurvey } from './survey.ts';
@@ -53,7 +53,7 @@ export function remoteWorkerConfig(
 
 /** $1 node, $2 cli.js, $3 home: runs the worker until it ends by itself, and again when it crashes. */
 const LOOK_AFTER = `n=0
-until env -i PATH=${PATH} HOME=/root LANG=C.UTF-8 "$1" ${WORKER_NODE_FLAG} "$2" worker --config "$3/config.json" 9>&-
+until env -i PATH=${PATH} HOME=/root LANG=C.UTF-8 "$1" ${WORKER_NODE_FLAGS.join(' ')} "$2" worker --config "$3/config.json" 9>&-
 do n=$((n + 1)); [ $n -lt 100 ] || break; sleep 2; done
 `;
 
