@@ -3,5 +3,5 @@
 umask 077
 root=$(dirname "$(dirname "$(readlink -f "$0")")")
 small=
-[ "${1-}" != worker ] || small='--optimize-for-size --v8-pool-size=1' # see libs/host/src/worker-node.ts
+[ "${1-}" != worker ] || small='--optimize-for-size --v8-pool-size=1 --no-opt' # see libs/host/src/worker-node.ts
 exec "$root/runtime/node" $small "$root/lib/cli.js" "$@"
