@@ -1,21 +1,22 @@
 /** cmt itself, by its command line. */
 import { answerOf } from '../support/fleet.ts';
 import { REDIS_ID } from '../../apps/lab/src/demo/redis-container.ts';
-import type { MigrationReport } from '@cmt/contracts';
-import { run } from '@cmt/host';
+import type { HostFacts, MigrationReport } from '@cmt/contracts';
 import type { Mode } from './modes.ts';
-import { CLI } from './site.ts';
 
-export const cmtMode = (name: string, flags: readonly string[]): Mode => ({
+type Feature = keyof HostFacts['features'];
+type Announced = { readonly hosts: readonly { readonly record: { readonly facts: HostFacts } }[] };
+
+/** @param needs what both hosts must be able to do */
+export const cmtMode = (name: string, flags: readonly string[], needs?: Feature): Mode => ({
   name,
-  async unavailable() {
-    if (flags.length === 0) return null;
-    const { stdout } = await run(process.execPath, [CLI, 'migrate', '--help'], { timeoutMs: 20_000 });
-    const [flag = '', value = ''] = flags;
-    // The words about one flag end where those about the next begin.
-    const [, about = ''] = stdout.split(`\n  ${flag} `);
-    const [own = ''] = about.split(/\n {2}-/);
-    return own.includes(value) ? null : `this cmt has no ${flags.join(' ')}`;
+  async unavailable({ fleet }) {
+    if (needs === undefined) return null;
+    const { hosts } = await answerOf<Announced>(fleet, ['hosts']);
+    const unable = hosts.filter(({ record }) => !record.facts.features[needs]);
+    return unable.length === 0
+      ? null
+      : `${unable.map(({ record }) => record.facts.name).join(' and ')} lack ${needs}`;
   },
   async move({ fleet }, from, to) {
     const answer = await answerOf<{ migration?: MigrationReport; error?: { message: string } }>(fleet, [

@@ -30,8 +30,8 @@ export interface Mode {
 
 export const modes: readonly Mode[] = [
   cmtMode('cmt', []),
-  cmtMode('cmt post-copy', ['--mode', 'post-copy']),
-  cmtMode('cmt hybrid', ['--mode', 'hybrid']),
+  cmtMode('cmt post-copy', ['--mode', 'post-copy'], 'lazyPages'),
+  cmtMode('cmt hybrid', ['--mode', 'hybrid'], 'dirtyTracking'),
   script,
   original,
   floor,
