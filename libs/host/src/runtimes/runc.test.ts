@@ -10,7 +10,7 @@ import { startScriptIn } from '../criu/start-gate.ts';
 import { readDumpStats, readRestoreStats } from '../criu/stats.ts';
 import { isAlive } from '../proc.ts';
 import { run } from '../process.ts';
-import { operationsOn } from './operations.ts';
+import { operationsOn, type Operation } from './operations.ts';
 import { createRuntimes } from './registry.ts';
 import type { ArmedDumpPlan, RestorePlan, RestoreUnderWay, Runtime } from './runtime.ts';
 
@@ -46,6 +46,13 @@ const counts = async (): Promise<number[]> => {
     .map((line) => Number(line.split(' ')[1]));
 };
 const statusOf = async (): Promise<string | undefined> => (await runtime.state(container, signal))?.status;
+
+/** What the runtime has started, and nothing else. */
+async function theOperation(): Promise<Operation> {
+  const [operation] = await operationsOn(join(root, 'runc-root'), container);
+  if (operation === undefined) throw new Error('nothing is under way');
+  return operation;
+}
 
 /** 1, 2, 3 …: nothing lost, nothing done twice. */
 const expectNoGap = (seen: number[]): void => expect(seen).toEqual(seen.map((_, n) => n + 1));
@@ -166,7 +173,8 @@ describe('dumping', () => {
     expect(await statusOf()).toBe('paused');
   });
 
-  test('tells when all images are written', async () => {
+  test('tells when all images are written, before it has ended', async () => {
+    await fault('hold-written');
     const plan = await planDump('final');
     const armed = await runtime.armDump(container, plan, signal);
     await runtime.pause(container, signal);
@@ -175,6 +183,7 @@ describe('dumping', () => {
       ended = armed.dump(signal, () => void readdir(plan.images).then(resolve));
     });
     expect(await told).toContain('inventory.img');
+    await rm(join(root, 'fake/hold-written'));
     await ended;
   });
 
@@ -279,9 +288,9 @@ describe('restoring', () => {
     await runtime.destroy(container, signal);
     const plan = await planRestore();
     const armed = await runtime.armRestore(container, plan);
-    const [waiting] = await operationsOn(join(root, 'runc-root'), container);
-    process.kill(waiting?.pid ?? 0, 'SIGKILL');
-    await vi.waitFor(async () => expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]));
+    const waiting = await theOperation();
+    process.kill(waiting.pid, 'SIGKILL');
+    await vi.waitFor(async () => expect(await isAlive(waiting)).toBe(false));
     const restore = await armed.begin();
     await waitHeld(plan.gate, signal);
     await openGate(plan.gate);
@@ -292,8 +301,7 @@ describe('restoring', () => {
 
   test('that does not hear that it is left is killed', async () => {
     const armed = await runtime.armRestore(container, await planRestore());
-    const [waiting] = await operationsOn(join(root, 'runc-root'), container);
-    process.kill(waiting?.pid ?? 0, 'SIGSTOP');
+    process.kill((await theOperation()).pid, 'SIGSTOP');
     await armed.leave();
     expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]);
   });
