@@ -32,6 +32,12 @@ const KILL_LIMIT_MS = 15_000;
 const END_LIMIT_MS = 5_000;
 const LOOK_EVERY_MS = 10;
 
+/** How long a process without a command line is believed to get one. Milliseconds. */
+const BETWEEN_PROGRAMS_MS = 1;
+const MOST_TRIES = 40;
+const PF_EXITING = 0x4;
+const PF_KTHREAD = 0x200000;
+
 /** For the environment of every operation this process starts. */
 export async function startedByThisProcess(): Promise<Record<string, string>> {
   return { [STARTED_BY]: `${process.pid}:${(await startTimeOf(process.pid)) ?? ''}` };
@@ -101,7 +107,7 @@ async function activityOf(pid: number): Promise<{ readonly isBusy: boolean; read
 
 /** Null for a process that is no `[unshare … --] runc --root ROOT … checkpoint|restore … ID`. */
 async function operationOf(pid: number, root: string): Promise<Operation | null> {
-  const argv = (await textIn(`/proc/${pid}/cmdline`)).split('\0').slice(0, -1);
+  const argv = await argvOf(pid);
   // One that was started this moment may still be the program that becomes runc.
   const args = argv.slice(argv.findIndex((argument) => basename(argument) === 'runc'));
   const kind = (['checkpoint', 'restore'] as const).find((name) => args.includes(name));
@@ -110,6 +116,23 @@ async function operationOf(pid: number, root: string): Promise<Operation | null>
   if (!isOurs || kind === undefined || container === undefined) return null;
   const startTime = await startTimeOf(pid);
   return startTime === null ? null : { kind, container, pid, startTime };
+}
+
+/** Empty for one that is gone, and for a thread of the kernel. Between two programs it has none for a moment, and is asked again (execve(2)). */
+async function argvOf(pid: number): Promise<string[]> {
+  for (let tries = 1; ; tries += 1) {
+    const text = await textIn(`/proc/${pid}/cmdline`);
+    if (text !== '' || tries === MOST_TRIES || !(await mayBecomeAnother(pid)))
+      return text.split('\0').slice(0, -1);
+    await wait(BETWEEN_PROGRAMS_MS);
+  }
+}
+
+/** Whether it is a process, and not about to end: state and flags, fields 3 and 9 of proc_pid_stat(5), include/linux/sched.h. */
+async function mayBecomeAnother(pid: number): Promise<boolean> {
+  const stat = await textIn(`/proc/${pid}/stat`);
+  const [state = 'X', , , , , , flags] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return state !== 'Z' && state !== 'X' && (Number(flags) & (PF_EXITING | PF_KTHREAD)) === 0;
 }
 
 /** Children, their children, and so on, in no particular order. */
