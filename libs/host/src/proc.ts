@@ -38,8 +38,11 @@ export async function beganAt(startTime: string): Promise<number> {
 /** USER_HZ is 100 on every Linux that CRIU runs on. */
 const TICK_MS = 10;
 
-/** The start time in a line of /proc/PID/stat, null for a zombie. The command's name may hold spaces and parentheses. */
+/** The fields of a line of /proc/PID/stat from the third on, the state (proc_pid_stat(5)). The command's name may hold spaces and parentheses. */
+export const statFields = (stat: string): string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+
+/** The start time in a line of /proc/PID/stat, null for a zombie. */
 export function parseStat(stat: string): string | null {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = statFields(stat);
   return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
 }

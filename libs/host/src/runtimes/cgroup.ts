@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, rmdir, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { statFields } from '../proc.ts';
 import { seen } from '../seen.ts';
 
 const UNIFIED = '/sys/fs/cgroup';
@@ -86,8 +87,7 @@ async function someWaitsInVfork(directory: string): Promise<boolean> {
 /** Synchronous: a read of /proc takes microseconds, its way through the thread pool many times that. */
 function stateOf(thread: string): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${thread}/stat`, 'utf8');
-    return stat[stat.lastIndexOf(')') + 2];
+    return statFields(readFileSync(`/proc/${thread}/stat`, 'utf8'))[0];
   } catch {
     return undefined;
   }

@@ -11,7 +11,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { isAlive, startTimeOf } from '../proc.ts';
+import { isAlive, startTimeOf, statFields } from '../proc.ts';
 
 export interface Operation {
   readonly kind: 'checkpoint' | 'restore';
@@ -97,8 +97,8 @@ async function activityOf(pid: number): Promise<{ readonly isBusy: boolean; read
   const pids = [pid, ...(await descendantsOf(pid))];
   const stats = await Promise.all(pids.map((each) => textIn(`/proc/${each}/stat`)));
   for (const each of pids) send(each, 'SIGCONT');
-  // From field 3 on (proc(5)): state, and at 14 and 15 the ticks in user and kernel mode.
-  const fields = stats.map((stat) => stat.slice(stat.lastIndexOf(')') + 2).split(' '));
+  // State, and fields 14 and 15: the ticks in user and kernel mode.
+  const fields = stats.map(statFields);
   return {
     isBusy: fields.some(([state]) => state === 'R' || state === 'D'),
     of: fields.map((field, at) => `${pids[at]}:${field[11]}:${field[12]}`).join(' '),
@@ -130,9 +130,8 @@ async function argvOf(pid: number): Promise<string[]> {
 
 /** Whether it is a process, and not about to end: state and flags, fields 3 and 9 of proc_pid_stat(5), include/linux/sched.h. */
 async function mayBecomeAnother(pid: number): Promise<boolean> {
-  const stat = await textIn(`/proc/${pid}/stat`);
-  const [state = 'X', , , , , , flags] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return state !== 'Z' && state !== 'X' && (Number(flags) & (PF_EXITING | PF_KTHREAD)) === 0;
+  const [state = '', , , , , , flags] = statFields(await textIn(`/proc/${pid}/stat`));
+  return !['', 'Z', 'X'].includes(state) && (Number(flags) & (PF_EXITING | PF_KTHREAD)) === 0;
 }
 
 /** Children, their children, and so on, in no particular order. */
