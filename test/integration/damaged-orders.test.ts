@@ -16,6 +16,7 @@ import {
 } from '@cmt/queue';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { failureOf } from '../support/failure-of.ts';
 import { QUICK, requestOf, startQueueWorld, type QueueWorld } from '../support/queue-world.ts';
 
 let world: QueueWorld;
@@ -28,11 +29,6 @@ afterAll(() => world.close());
 
 const NEVER = new AbortController().signal;
 const SOON = { timeout: 15_000 };
-const failureOf = (asked: Promise<unknown>): Promise<unknown> =>
-  asked.then(
-    () => null,
-    (error: unknown) => (error as { failure?: unknown }).failure ?? error,
-  );
 
 describe.each([
   ['not JSON', '{torn'],

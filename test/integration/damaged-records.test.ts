@@ -31,6 +31,7 @@ import { legStatus } from '../../libs/queue/src/leg-job.ts';
 import { migrationJobKey } from '../../libs/queue/src/migration-key.ts';
 import { hostsWithNotes } from '../../libs/queue/src/registry.ts';
 import { noteRun, runsOf } from '../../libs/queue/src/schedules.ts';
+import { failureOf } from '../support/failure-of.ts';
 import {
   hostRecordOf,
   reportOf,
@@ -52,12 +53,6 @@ beforeAll(async () => {
   redis = world.connection();
 });
 afterAll(() => world.close());
-
-const failureOf = (asked: Promise<unknown>): Promise<unknown> =>
-  asked.then(
-    () => null,
-    (error: unknown) => (error as { failure?: unknown }).failure ?? error,
-  );
 
 describe.each(DAMAGE)('a host whose announcement is %s', (_, text) => {
   beforeAll(async () => {

@@ -1,6 +1,6 @@
 /** Every kind of container is moved by the real `cmt migrate` and is afterwards what it was, to the last byte. */
 import { labExec } from '@cmt/lab';
-import { follow } from '@cmt/queue';
+import { eventsOf } from '@cmt/queue';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { removeContainer, startContainer } from '../../apps/lab/src/demo/container.ts';
 import { startCountingClient, startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
@@ -141,9 +141,7 @@ describe('a container', () => {
     await resize('64m');
     const id = newId();
     await moveAndCheck(workload, [], id).finally(() => resize('50%'));
-    const said: string[] = [];
-    for await (const event of follow(fleet.redis, id, true, AbortSignal.timeout(MIGRATE_MS)))
-      said.push(JSON.stringify(event));
+    const said = (await eventsOf(fleet.redis, id)).map((event) => JSON.stringify(event));
     for (const host of ['host1', 'host2'])
       expect(said).toContainEqual(
         expect.stringMatching(new RegExp(`images lie on disk .*/run/cmt/images on ${host} has room for`)),

@@ -24,6 +24,14 @@ export const HostCosts = z.object({
 });
 export type HostCosts = z.infer<typeof HostCosts>;
 
+const MIB = 1024 * 1024;
+
+/** Bytes of CRIU's image files beside the pages. */
+const METADATA_BYTES = 16 * MIB;
+
+/** Bytes that one dump of so much memory takes at most. */
+export const imagesNeed = (memory: number): number => Math.ceil(memory * 1.05) + METADATA_BYTES;
+
 /** What one host offers. Gathered afresh for every migration, and announced by its worker. */
 export const HostFacts = z.object({
   name: HostName,

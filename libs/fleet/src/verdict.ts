@@ -1,5 +1,13 @@
 /** One host as the target of one container: every reason against it, or its score. Pure. */
-import type { ContainerSummary, HostFacts, HostName, HostRecord, HostState, Place } from '@cmt/contracts';
+import {
+  imagesNeed,
+  type ContainerSummary,
+  type HostFacts,
+  type HostName,
+  type HostRecord,
+  type HostState,
+  type Place,
+} from '@cmt/contracts';
 import { missingFlags } from './cpu.ts';
 import { olderThan } from './version.ts';
 
@@ -134,7 +142,7 @@ const memory: Rule = (needs, host) => {
 /** Images lie there while they move: the container's memory and a little more, as `validate` reckons. */
 const disk: Rule = ({ memory: bytes }, { record: { facts }, arriving }) => {
   const room = Math.max(facts.imagesFree, facts.spillFree ?? 0);
-  const short = ((bytes ?? 0) + arriving.memory) * 1.05 + 16 * MIB - room;
+  const short = imagesNeed((bytes ?? 0) + arriving.memory) - room;
   return short > 0 ? hard('DISK', `${gib(short)} of space for images short`) : NONE;
 };
 

@@ -17,8 +17,8 @@ import {
   type WorkerConfig,
 } from '@cmt/contracts';
 import type { StepContext } from './context.ts';
-import { spillRoot } from './places.ts';
 import type { Journal, JournalEntry, Phase } from './journal.ts';
+import { spillRoot } from './places.ts';
 import { settleFenced, steps } from './steps/index.ts';
 
 /** What became of one entry. */
@@ -168,13 +168,9 @@ const WAITING: Record<Phase, string> = {
 export async function orphans(config: WorkerConfig, journal: Journal): Promise<string[]> {
   const known = new Set((await journal.open()).map(({ migration }) => migration));
   const roots = [config.imagesDir, spillRoot(config)];
-  const lying = await Promise.all(
-    roots.map(async (root) => (await namesIn(root)).map((name) => ({ root, name }))),
-  );
-  return lying
-    .flat()
-    .filter(({ name }) => !known.has(name))
-    .map(({ root, name }) => join(root, name));
+  const unknownIn = async (root: string): Promise<string[]> =>
+    (await namesIn(root)).filter((name) => !known.has(name)).map((name) => join(root, name));
+  return (await Promise.all(roots.map(unknownIn))).flat();
 }
 
 const namesIn = (directory: string): Promise<string[]> => readdir(directory).catch(() => []);

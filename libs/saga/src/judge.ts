@@ -1,5 +1,12 @@
 /** Judges whether a container can move: facts of both hosts in, findings out. Pure. */
-import type { Finding, HostFacts, Inspection, MigrationOptions, TargetSurvey } from '@cmt/contracts';
+import {
+  imagesNeed,
+  type Finding,
+  type HostFacts,
+  type Inspection,
+  type MigrationOptions,
+  type TargetSurvey,
+} from '@cmt/contracts';
 import { lazyFindings, postCopyFindings } from './restoring.ts';
 
 export interface Evidence {
@@ -140,7 +147,7 @@ const cpu: Rule = ({ survey }) =>
 
 const space: Rule = ({ options, inspection, survey }) => {
   const { facts } = survey;
-  const images = Math.ceil(inspection.memory * 1.05) + 16 * MIB;
+  const images = imagesNeed(inspection.memory);
   return [
     ...when(facts.memoryAvailable < inspection.memory, () =>
       soft(

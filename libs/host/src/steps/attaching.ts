@@ -7,7 +7,8 @@
  */
 import type { MigrationId } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
-import type { Journal, JournalEntry } from '../journal.ts';
+import type { JournalEntry } from '../journal.ts';
+import { perHost } from './per-host.ts';
 
 /** Milliseconds for what must be finished once the decision is COMMIT. */
 export const FINISH_LIMIT_MS = 60_000;
@@ -21,34 +22,28 @@ export interface Attaching {
   forget(): Promise<void>;
 }
 
-const readied = new WeakMap<Journal, Map<MigrationId, Attaching>>();
-
-function readiedBy({ journal }: Pick<StepContext, 'journal'>): Map<MigrationId, Attaching> {
-  const known = readied.get(journal) ?? new Map<MigrationId, Attaching>();
-  readied.set(journal, known);
-  return known;
-}
+const readiedOn = perHost(() => new Map<MigrationId, Attaching>());
 
 /** Starts what will attach the network of this entry, and keeps it for `attachingOf`. */
 export async function readyToAttach(entry: JournalEntry, context: StepContext): Promise<void> {
   await forgetAttaching(entry, context);
-  readiedBy(context).set(entry.migration, attachLater(entry, context));
+  readiedOn(context.journal).set(entry.migration, attachLater(entry, context));
 }
 
 /** What was readied, now the caller's; or started now, as after a restart of the worker. */
 export function attachingOf(entry: JournalEntry, context: StepContext): Attaching {
-  const attaching = readiedBy(context).get(entry.migration) ?? attachLater(entry, context);
-  readiedBy(context).delete(entry.migration);
+  const attaching = readiedOn(context.journal).get(entry.migration) ?? attachLater(entry, context);
+  readiedOn(context.journal).delete(entry.migration);
   return attaching;
 }
 
 /** Ends what was readied and nobody has taken. Idempotent, never rejects. */
 export async function forgetAttaching(
   { migration }: Pick<JournalEntry, 'migration'>,
-  context: Pick<StepContext, 'journal'>,
+  { journal }: Pick<StepContext, 'journal'>,
 ): Promise<void> {
-  const attaching = readiedBy(context).get(migration);
-  readiedBy(context).delete(migration);
+  const attaching = readiedOn(journal).get(migration);
+  readiedOn(journal).delete(migration);
   await attaching?.forget();
 }
 

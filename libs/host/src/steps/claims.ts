@@ -6,14 +6,15 @@
  */
 import { CmtError, type ContainerId, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
-import type { Journal, JournalEntry } from '../journal.ts';
+import type { JournalEntry } from '../journal.ts';
+import { perHost } from './per-host.ts';
 
 interface Claimant extends Pick<StepContext, 'journal' | 'migration'> {
   readonly config: Pick<StepContext['config'], 'name'>;
 }
 
 /** Those who look and write, one after the other, of each container of each host. */
-const lines = new WeakMap<Journal, Map<ContainerId, Promise<unknown>>>();
+const linesOf = perHost(() => new Map<ContainerId, Promise<unknown>>());
 
 /** @throws CmtError CONTAINER_BUSY when another migration is open on the container. */
 export async function requireFree(
@@ -31,8 +32,7 @@ export async function claimContainer(
   subject: Pick<Subject, 'container'>,
   take: () => Promise<JournalEntry>,
 ): Promise<JournalEntry> {
-  const ofHost = lines.get(claimant.journal) ?? new Map<ContainerId, Promise<unknown>>();
-  lines.set(claimant.journal, ofHost);
+  const ofHost = linesOf(claimant.journal);
   const before = ofHost.get(subject.container) ?? Promise.resolve();
   const taken = before.then(async () => {
     await requireFree(claimant, subject);

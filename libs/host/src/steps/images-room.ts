@@ -5,12 +5,11 @@
  * - `imagesDir` is the one path by which everything else reaches them. When they lie on disk it is a link, made once and never moved.
  * - Both ends of that link are made from the configuration and the migration alone: what a crash leaves is found and removed.
  */
-import { CmtError } from '@cmt/contracts';
-import type { MigrationId } from '@cmt/contracts';
+import { imagesNeed, type MigrationId } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { Room } from '../machine.ts';
 import { imagesDir, spillDir, volatileDir } from '../places.ts';
-import { imagesNeed, mib } from './space.ts';
+import { mib, tooFull } from './space.ts';
 
 /** What a host has to offer for images, and what they ask of it; bytes. */
 export interface RoomAsked {
@@ -47,10 +46,7 @@ export async function makeImagesRoom(
   const need = imagesNeed(memory);
   const choice = chooseRoom({ images, spill, need, memoryToCome: side === 'target' ? memory : 0 });
   if (choice === null)
-    throw new CmtError('TARGET_FULL', {
-      ...{ host: config.name, path: config.imagesDir, free: mib(Math.max(images.free, spill.free)) },
-      need: mib(need),
-    });
+    throw tooFull(config.name, { path: config.imagesDir, free: Math.max(images.free, spill.free), need });
   if (choice === 'images') return await machine.files.makeDirectory(path);
   await machine.files.makeLinkedDirectory(path, onDisk);
   tell({

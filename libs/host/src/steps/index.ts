@@ -1,7 +1,7 @@
 /** All steps of a host by name, each taking its turn: one step of a migration at a time (see turns.ts). */
 import type { Epoch, Resolution, StepName } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
-import type { Journal, JournalEntry } from '../journal.ts';
+import type { JournalEntry } from '../journal.ts';
 import { clean } from './clean.ts';
 import { confirm } from './confirm.ts';
 import { discard } from './discard.ts';
@@ -11,6 +11,7 @@ import { finalSync } from './final-sync.ts';
 import { freezeAndDump } from './freeze-and-dump.ts';
 import { hook } from './hook.ts';
 import { inspect } from './inspect.ts';
+import { perHost } from './per-host.ts';
 import { preDump } from './pre-dump.ts';
 import { prepare } from './prepare.ts';
 import { release } from './release.ts';
@@ -24,8 +25,7 @@ import { Turns } from './turns.ts';
 import { validate } from './validate.ts';
 import { withdraw } from './withdraw.ts';
 
-/** The turns of each host, found by its journal: there is one of both. */
-const turns = new WeakMap<Journal, Turns>();
+const turnsOf = perHost(() => new Turns());
 
 /** Steps that take something back: they stop what is under way. */
 const UNDO: readonly StepName[] = ['discard', 'resume', 'clean'];
@@ -37,12 +37,6 @@ function inTurn<N extends StepName>(name: N, step: Step<N>): Step<N> {
       step(input, { ...context, signal: own }),
     );
   };
-}
-
-function turnsOf(journal: Journal): Turns {
-  const known = turns.get(journal) ?? new Turns();
-  turns.set(journal, known);
-  return known;
 }
 
 /** What a fenced side does when it is back, in its turn like a step. */

@@ -5,14 +5,14 @@
  * - PREPARED is journalled before anything is made, and the network before it is built: `discard` finds just what was made.
  * - Asked again in the same epoch it arms the receiver again (after a restart of the worker) and keeps what has arrived.
  */
-import { CmtError, type StepInput } from '@cmt/contracts';
+import { CmtError, imagesNeed, type StepInput } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { JournalEntry } from '../journal.ts';
 import { imagesDir } from '../places.ts';
 import { claimContainer } from './claims.ts';
 import { newEntry, readEntry, record, stale } from './entry.ts';
 import { makeImagesRoom } from './images-room.ts';
-import { imagesNeed, requireSpace } from './space.ts';
+import { requireSpace } from './space.ts';
 import { undoTarget } from './undo-target.ts';
 import type { Step } from './step.ts';
 

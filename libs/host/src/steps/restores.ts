@@ -1,19 +1,14 @@
 /** Restores that this process started: their end can be awaited instead of looked for. Empty after a restart of the worker. */
 import type { StepContext } from '../context.ts';
-import type { Journal, JournalEntry } from '../journal.ts';
+import type { JournalEntry } from '../journal.ts';
 import type { Machine, ProcessName } from '../machine.ts';
 import type { RestoreUnderWay } from '../runtimes/runtime.ts';
-
-const underWay = new WeakMap<Journal, Map<string, RestoreUnderWay>>();
+import { perHost } from './per-host.ts';
 
 const LOOK_EVERY_MS = 10;
 
 /** By migration. */
-export function restoresOf(journal: Journal): Map<string, RestoreUnderWay> {
-  const known = underWay.get(journal) ?? new Map<string, RestoreUnderWay>();
-  underWay.set(journal, known);
-  return known;
-}
+export const restoresOf = perHost(() => new Map<string, RestoreUnderWay>());
 
 /** Resolves when the runtime's process of that restore has ended, whoever started it. Rejects when the signal aborts. */
 export async function restoreEnded(

@@ -1,14 +1,8 @@
 /** Room on a file system, asked before anything is written there. */
-import { CmtError } from '@cmt/contracts';
+import { CmtError, type HostName } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 
 const MIB = 1024 * 1024;
-
-/** Bytes of CRIU's image files beside the pages. */
-const METADATA_BYTES = 16 * MIB;
-
-/** Bytes that one dump of so much memory takes at most. */
-export const imagesNeed = (memory: number): number => Math.ceil(memory * 1.05) + METADATA_BYTES;
 
 /** @throws CmtError TARGET_FULL when fewer bytes are free there. */
 export async function requireSpace(
@@ -18,8 +12,14 @@ export async function requireSpace(
 ): Promise<void> {
   const { free } = await machine.files.room(path);
   if (free >= need) return;
-  throw new CmtError('TARGET_FULL', { host: config.name, path, free: mib(free), need: mib(need) });
+  throw tooFull(config.name, { path, free, need });
 }
+
+/** Sizes in bytes. */
+export const tooFull = (
+  host: HostName,
+  { path, free, need }: { readonly path: string; readonly free: number; readonly need: number },
+): CmtError => new CmtError('TARGET_FULL', { host, path, free: mib(free), need: mib(need) });
 
 /** Bytes for a message. */
 export const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;

@@ -6,24 +6,19 @@
  */
 import type { Epoch, MigrationId } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
-import type { Journal, JournalEntry } from '../journal.ts';
+import type { JournalEntry } from '../journal.ts';
+import { perHost } from './per-host.ts';
 
-const unvoted = new WeakMap<Journal, Map<MigrationId, Epoch>>();
-
-function listOf({ journal }: Pick<StepContext, 'journal'>): Map<MigrationId, Epoch> {
-  const list = unvoted.get(journal) ?? new Map<MigrationId, Epoch>();
-  unvoted.set(journal, list);
-  return list;
-}
+const unvotedOn = perHost(() => new Map<MigrationId, Epoch>());
 
 /** HELD is journalled. */
-export const noteHeld = ({ migration, epoch }: JournalEntry, context: StepContext): void =>
-  void listOf(context).set(migration, epoch);
+export const noteHeld = ({ migration, epoch }: JournalEntry, { journal }: StepContext): void =>
+  void unvotedOn(journal).set(migration, epoch);
 
 /** A vote for COMMIT is about to be sent: from now on it may be counted, whatever is heard of it. */
-export const noteVote = ({ migration }: JournalEntry, context: StepContext): void =>
-  void listOf(context).delete(migration);
+export const noteVote = ({ migration }: JournalEntry, { journal }: StepContext): void =>
+  void unvotedOn(journal).delete(migration);
 
 /** Whether this process knows that nobody has voted for that held copy. */
-export const isUnvoted = ({ migration, epoch }: JournalEntry, context: StepContext): boolean =>
-  listOf(context).get(migration) === epoch;
+export const isUnvoted = ({ migration, epoch }: JournalEntry, { journal }: StepContext): boolean =>
+  unvotedOn(journal).get(migration) === epoch;
