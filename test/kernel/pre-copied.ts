@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { Prediction, RoundFigures } from '@cmt/contracts';
 import type { Lab } from '@cmt/lab';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
+import { dirtyBytes } from '../../libs/host/src/criu/dirty-pages.ts';
 import { criuConfigText, type CriuConfig } from '../../libs/host/src/criu/config.ts';
 import { openGate, prepareGate, waitHeld } from '../../libs/host/src/criu/gate.ts';
 import { startScriptIn } from '../../libs/host/src/criu/start-gate.ts';
@@ -66,7 +67,8 @@ export class PreCopied {
     const ms = performance.now() - begun;
     const stats = await this.#statsOf(String(number));
     const bytesSent = stats.pagesWritten * PAGE;
-    this.#rounds.push({ ...stats, startedAt, ms, bytesSent, sendMs: ms, filesMs: null });
+    const left = await dirtyBytes((await this.#runtime.cgroup(this.id)) ?? '');
+    this.#rounds.push({ ...stats, startedAt, ms, bytesSent, sendMs: ms, filesMs: null, dirtyBytes: left });
     return stats;
   }
 

@@ -37,6 +37,7 @@ export function machineOf(host: SimHost, who: SimProcess): Machine {
     processes: {
       named: (pid) => who.effect('proc named', () => host.processOf(pid)),
       isAlive: (process) => who.effect('proc alive', () => host.isProcess(process)),
+      dirtyBytes: () => who.effect('proc dirty', () => null),
       beganAt: ({ pid }) => who.effect('proc began', () => host.processOf(pid)?.beganAt ?? 0),
       endOperation: ({ pid }) => who.effect('proc kill', () => host.killRestore(pid)),
     },

@@ -53,6 +53,8 @@ export const RoundFigures = DumpFigures.extend({
   ms,
   /** What carrying the files took before that; null where none were looked at. */
   filesMs: ms.nullable(),
+  /** Bytes that were written again meanwhile, seen when all of it was sent; null where nobody could look, not told by older workers. */
+  dirtyBytes: z.int().nullable().optional(),
 });
 export type RoundFigures = z.infer<typeof RoundFigures>;
 

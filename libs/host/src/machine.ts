@@ -57,6 +57,8 @@ export interface Processes {
   isAlive(who: ProcessName): Promise<boolean>;
   /** Milliseconds since 1970 at which it began, as exact as the kernel's clock ticks (10 ms). */
   beganAt(who: ProcessName): Promise<number>;
+  /** Bytes that a cgroup's processes have written to since the last round of pre-copy; null where that cannot be told. */
+  dirtyBytes(cgroup: string): Promise<number | null>;
   /** Kills what an operation of a runtime has started, and resolves when the operation has ended. */
   endOperation(who: ProcessName): Promise<void>;
 }

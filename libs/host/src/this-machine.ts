@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { dirtyBytes } from './criu/dirty-pages.ts';
 import { abortGate, gateState, gateTimes, openGate, prepareGate, waitHeld } from './criu/gate.ts';
 import {
   armLazyPages,
@@ -41,8 +42,7 @@ export const thisMachine: Machine = {
     makeLinkedDirectory,
   },
   processes: {
-    isAlive,
-    endOperation,
+    ...{ isAlive, endOperation, dirtyBytes },
     named: async (pid) => {
       const startTime = await startTimeOf(pid);
       return startTime === null ? null : { pid, startTime };

@@ -76,6 +76,15 @@ describe('the converge rule', () => {
     expect(said(verdictOn([], {}, { memory: 100e6, costs }))).toBe('round');
   });
 
+  it('switches after a single round that has left little, as was seen', () => {
+    const afterOne = (dirtyBytes: number): Verdict => {
+      const { rounds, ...rest } = measured([250_000], { costs: quickRestore });
+      return converge({ ...rest, rounds: rounds.map((round) => ({ ...round, dirtyBytes })) }, options());
+    };
+    expect(said(afterOne(2e6))).toMatch(/fits the budget/);
+    expect(said(afterOne(500e6))).toBe('round');
+  });
+
   it('begins no round beyond --max-rounds', () => {
     expect(said(verdictOn([250_000, 150_000], { maxRounds: 2 }))).toMatch(/2 rounds \(--max-rounds\)/);
     expect(said(verdictOn([], { maxRounds: 0 }))).toMatch(/--max-rounds/);

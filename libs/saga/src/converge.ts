@@ -2,7 +2,7 @@
  * When pre-copy stops, and what then. Pure; the rule is told in docs/lifecycle.md, the rules it was learned from are cases of its test.
  *
  * INVARIANTS
- * - No round is judged by itself alone: the first one writes everything, and says nothing about how fast memory changes.
+ * - No round is judged by itself alone: what the first one writes is everything, and says nothing about how fast memory changes.
  * - It ends: a round either improves the best prediction by 4 %, or is one of the `PATIENCE` that are waited for the next low.
  * - A switch that nothing forces comes at most 4 % above the best prediction, or after that low did not come.
  * - All rounds together freeze the container for no longer than moving it without rounds would have.
@@ -38,7 +38,7 @@ export function converge(measured: Measured, options: MigrationOptions): Verdict
     const note = `${expected(predicted)} fits the budget of ${options.maxDowntimeMs} ms`;
     return isHybrid ? following('what is left follows', measured) : { next: 'switch', note, predicted };
   }
-  const why = mustStop(measured, predictions, options) ?? noHelp(predictions);
+  const why = mustStop(measured, options) ?? noHelp(predictions);
   return why === null ? { next: 'round' } : withoutConvergence(why, predicted, measured, options);
 }
 
@@ -84,11 +84,8 @@ const predictionsOf = (measured: Measured): Prediction[] =>
   );
 
 /** What allows no further round, however much it would help. */
-function mustStop(
-  { rounds, memory }: Measured,
-  [, ...afterEach]: readonly Prediction[],
-  options: MigrationOptions,
-): string | null {
+function mustStop(measured: Measured, options: MigrationOptions): string | null {
+  const { rounds, memory } = measured;
   if (rounds.length >= options.maxRounds) return `stopped after ${rounds.length} rounds (--max-rounds)`;
   const [first, last] = [rounds[0], rounds.at(-1)];
   if (first === undefined || last === undefined) return null;
@@ -96,8 +93,9 @@ function mustStop(
     return 'another round would take longer than --timeout';
   const standing = rounds.map(({ freezingMs, frozenMs }) => freezingMs + frozenMs);
   const withAnother = sum(standing) + (standing.at(-1) ?? 0);
-  // Everything was written in the first round: the prediction after it is of a move without rounds.
-  if (withAnother > (afterEach[0]?.totalMs ?? Infinity))
+  // At the rate of the first round, and as if it had brought nothing.
+  const without = predictBlackout({ ...measured, rounds: [{ ...first, dirtyBytes: null }] });
+  if (withAnother > without.totalMs)
     return `another round would freeze it for longer than the rounds save (${sum(standing).toFixed(0)} ms so far)`;
   const sent = sum(rounds.map(({ bytesSent }) => bytesSent));
   return rounds.length > 1 && sent + last.bytesSent > ROOM_FOR_ROUNDS * memory

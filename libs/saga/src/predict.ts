@@ -37,23 +37,42 @@ export function predictBlackout(measured: Measured): Prediction {
   return { totalMs: dumpMs + filesMs + restoreMs, dumpMs, filesMs, restoreMs, remaining };
 }
 
-/** Bytes that are not restored before it runs. After one round nobody knows how many of them were written again: none, then. */
+/** Bytes that are not restored before it runs. Where nobody knows what was written again after a single round: none. */
 function bytesFollowing({ rounds, postCopy }: Measured, left: number): number {
-  return postCopy && rounds.length !== 1 ? left : 0;
+  const isKnown = rounds.length !== 1 || rounds[0]?.dirtyBytes != null;
+  return postCopy && isKnown ? left : 0;
 }
 
 /**
- * What the last dump will carry: what the last round had to, less where the container gets less time to dirty memory than it
+ * What the last dump will carry: what was seen to be written again while the last round was sent, and as much more as the time until
+ * the next dump adds to it.
+ */
+function remainingBytes(measured: Measured): number {
+  const last = measured.rounds.at(-1);
+  if (last?.dirtyBytes == null) return remainingUnseen(measured);
+  const growth = 1 + betweenDumps(measured) / Math.max(1, last.ms);
+  return Math.min(last.dirtyBytes * growth, memoryNow(measured));
+}
+
+/**
+ * The same where nobody looked: what the last round had to carry, less where the container gets less time to dirty memory than it
  * had before that round. The first round writes everything, and says nothing about it.
  */
-function remainingBytes({ rounds, memory }: Measured): number {
+function remainingUnseen(measured: Measured): number {
+  const { rounds, memory } = measured;
   const [before, last] = rounds.slice(-2);
   if (before === undefined) return memory;
   if (last === undefined) return Math.max(memory, written(before));
   const had = last.startedAt - before.startedAt;
-  const betweenDumps = Math.max(0, had - before.ms - (last.filesMs ?? 0));
-  const gets = last.ms + betweenDumps;
+  const gets = last.ms + betweenDumps(measured);
   return written(last) * (had > 0 ? Math.min(1, gets / had) : 1);
+}
+
+/** Milliseconds from the end of a round to the next dump: files aside, as it was between the last two; none that anybody knows of before. */
+function betweenDumps({ rounds }: Measured): number {
+  const [before, last] = rounds.slice(-2);
+  if (before === undefined || last === undefined) return 0;
+  return Math.max(0, last.startedAt - before.startedAt - before.ms - (last.filesMs ?? 0));
 }
 
 /** By what was sent where CRIU's figures could not be read (steps/dumping.ts). */

@@ -106,7 +106,10 @@ describe('a report', () => {
     const round = { freezingMs: 4, frozenMs: 16, sendMs: 90, filesMs: null, pagesSkipped: 0 };
     const preCopy: MigrationReport['preCopy'] = {
       rounds: [
-        { ...round, startedAt: 1000, ms: 100, pagesWritten: 25_600, bytesSent: 105_000_000 },
+        {
+          ...{ ...round, startedAt: 1000, ms: 100, pagesWritten: 25_600, bytesSent: 105_000_000 },
+          dirtyBytes: 9_900_000,
+        },
         {
           ...round,
           startedAt: 1300,
@@ -127,10 +130,10 @@ describe('a report', () => {
         .join('\n'),
     ).toMatchInlineSnapshot(`
       "  predicted 180 ms, 10 % less than it was: dump and transfer 90 ms, files 10 ms, restore 80 ms
-      ROUND  WRITTEN  UNCHANGED  SENT     TIME    STOOD STILL
-      1      105 MB   0 B        105 MB   100 ms  20 ms
-      2      10.5 MB  94.4 MB    11.0 MB  40 ms   20 ms
-      final  1.0 MB   104 MB     1.2 MB   30 ms   20 ms"
+      ROUND  WRITTEN  UNCHANGED  SENT     LEFT    TIME    STOOD STILL
+      1      105 MB   0 B        105 MB   9.9 MB  100 ms  20 ms
+      2      10.5 MB  94.4 MB    11.0 MB          40 ms   20 ms
+      final  1.0 MB   104 MB     1.2 MB           30 ms   20 ms"
     `);
   });
 

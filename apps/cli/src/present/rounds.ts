@@ -8,6 +8,7 @@ const PAGE = 4096;
 
 interface RoundRow extends DumpFigures {
   readonly name: string;
+  readonly dirtyBytes?: number | null | undefined;
 }
 
 export function roundsText({ rounds, final }: PreCopy, paint: Paint): string {
@@ -22,6 +23,7 @@ export function roundsText({ rounds, final }: PreCopy, paint: Paint): string {
       { title: 'WRITTEN', cell: ({ pagesWritten }) => size(pagesWritten * PAGE) },
       { title: 'UNCHANGED', cell: ({ pagesSkipped }) => size(pagesSkipped * PAGE) },
       { title: 'SENT', cell: ({ bytesSent }) => size(bytesSent) },
+      { title: 'LEFT', cell: ({ dirtyBytes }) => (dirtyBytes == null ? '' : size(dirtyBytes)) },
       { title: 'TIME', cell: ({ ms }) => (ms === undefined ? '' : time(ms)) },
       { title: 'STOOD STILL', cell: ({ freezingMs, frozenMs }) => time(freezingMs + frozenMs) },
     ],

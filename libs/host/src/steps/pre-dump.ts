@@ -1,4 +1,5 @@
 /** Step `pre-dump`: one round of pre-copy while the container runs on: the files that changed, then memory. */
+import type { Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import type { Link } from '../transports/transport.ts';
 import { dumpAndSend, planDump } from './dumping.ts';
@@ -24,8 +25,28 @@ export const preDump: Step<'pre-dump'> = async ({ subject, route, round, tcp, ca
   const { figures } = await dumpAndSend(context, link, plan, (signal) =>
     runtime.preDump(subject.container, plan, signal),
   );
-  return await remember(context, 'pre-dump', { figures: { ...figures, startedAt, filesMs } }, round);
+  const dirtyBytes = await writtenAgain(subject, context);
+  return await remember(
+    context,
+    'pre-dump',
+    { figures: { ...figures, startedAt, filesMs, dirtyBytes } },
+    round,
+  );
 };
+
+/** What the next dump would have to carry. A round is none the worse where nobody can look. */
+async function writtenAgain(
+  { runtime, container }: Subject,
+  { runtimes, machine, tell }: StepContext,
+): Promise<number | null> {
+  try {
+    const cgroup = await runtimes.get(runtime).cgroup(container);
+    return cgroup === null ? null : await machine.processes.dirtyBytes(cgroup);
+  } catch (error) {
+    tell({ kind: 'warning', text: `What was written meanwhile cannot be seen: ${String(error)}` });
+    return null;
+  }
+}
 
 async function carryFiles(bundle: string, link: Link, { machine, signal }: StepContext): Promise<number> {
   const started = machine.clock.elapsed();
