@@ -57,7 +57,7 @@ export const MigrationOptions = z.object({
   /** Milliseconds that rounds may take in all: none is begun that would end later. */
   timeoutMs: z.int().min(1000).max(86_400_000).optional(),
   onNoConvergence: OnNoConvergence.default('switch'),
-  restore: RestorePolicy.default('complete'),
+  restore: RestorePolicy.default('auto'),
   tcp: TcpPolicy.default('established'),
   transport: TransportName.default('ssh'),
   /** Without it as many as go. */

@@ -33,7 +33,7 @@ function measured(
   });
   const { dump = [], files = [], restore = [] } = costs;
   return {
-    ...{ rounds, memory, postCopy: false, sharedFiles: true },
+    ...{ rounds, memory, postCopy: false, lazyRestore: false, sharedFiles: true },
     ...{ sourceCosts: { dump, files }, targetCosts: { restore } },
   };
 }

@@ -32,7 +32,7 @@ describe('a line through costs', () => {
 
 describe('a predicted blackout', () => {
   const known: Measured = {
-    ...{ rounds: [], memory: 100e6, postCopy: false, sharedFiles: false },
+    ...{ rounds: [], memory: 100e6, postCopy: false, lazyRestore: false, sharedFiles: false },
     sourceCosts: { dump: [{ bytes: 1e6, ms: 60 }], files: [{ bytes: 0, ms: 30 }] },
     targetCosts: { restore: [{ bytes: 100e6, ms: 400 }] },
   };
@@ -41,6 +41,15 @@ describe('a predicted blackout', () => {
   it('without rounds is of everything, by what earlier moves have cost', () => {
     expect(predictBlackout(known)).toMatchObject({ remaining: 100e6, filesMs: 30, restoreMs: 400 });
     expect(predictBlackout(known).dumpMs).toBeCloseTo(50 + 1000, 0);
+  });
+
+  it('has of a restore that fills memory behind the container only what is fixed, unless there were rounds', () => {
+    const lazily = { ...known, lazyRestore: true };
+    expect(predictBlackout(lazily).restoreMs).toBeLessThan(120);
+    const rounds = [round(24_000, 1000)];
+    expect(predictBlackout({ ...lazily, rounds }).restoreMs).toBe(
+      predictBlackout({ ...known, rounds }).restoreMs,
+    );
   });
 
   it('has no files where they are shared', () => {

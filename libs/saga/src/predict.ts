@@ -12,6 +12,8 @@ export interface Measured {
   readonly memory: number;
   /** What rounds have not brought follows the container, outside the blackout. */
   readonly postCopy: boolean;
+  /** Without rounds memory follows the container from images on its own host: of the restore only what is fixed is in the blackout. */
+  readonly lazyRestore: boolean;
   /** Nothing is carried but memory. */
   readonly sharedFiles: boolean;
   readonly sourceCosts: Pick<HostCosts, 'dump' | 'files'>;
@@ -38,7 +40,8 @@ export function predictBlackout(measured: Measured): Prediction {
 }
 
 /** Bytes that are not restored before it runs. Where nobody knows what was written again after a single round: none. */
-function bytesFollowing({ rounds, postCopy }: Measured, left: number): number {
+function bytesFollowing({ rounds, postCopy, lazyRestore, memory }: Measured, left: number): number {
+  if (lazyRestore && rounds.length === 0) return memory;
   const isKnown = rounds.length !== 1 || rounds[0]?.dirtyBytes != null;
   return postCopy && isKnown ? left : 0;
 }

@@ -24,11 +24,15 @@ export const pagesFollow = (saga: Saga): boolean =>
   isPostCopy(saga) && saga.fenced === null && (saga.stage === 'release' || saga.stage === 'confirm');
 
 /** From images alone never after rounds: CRIU fills a copy from parent images before it runs all the same. */
-export function isLazy(saga: Saga): boolean {
-  const { request, inspection, survey, rounds } = saga;
-  if (inspection === null || survey?.facts.features.lazyPages !== true) return false;
-  return isPostCopy(saga) || (rounds.length === 0 && wantsLazy(request.options, inspection));
-}
+export const isLazy = (saga: Saga): boolean =>
+  isPostCopy(saga) ? canBeLazy(saga) : saga.rounds.length === 0 && isLazyWithoutRounds(saga);
+
+/** Whether it would be, if the switch came before any round. */
+export const isLazyWithoutRounds = (saga: Saga): boolean =>
+  canBeLazy(saga) && saga.inspection !== null && wantsLazy(saga.request.options, saga.inspection);
+
+const canBeLazy = ({ inspection, survey }: Saga): boolean =>
+  inspection !== null && survey?.facts.features.lazyPages === true;
 
 const wantsLazy = ({ restore }: MigrationOptions, { memory }: Inspection): boolean =>
   restore === 'lazy' || (restore === 'auto' && memory >= LAZY_FROM);

@@ -5,6 +5,7 @@ import { hooksOf } from './decide.ts';
 import { blocking, judge } from './judge.ts';
 import { passOver } from './placing.ts';
 import type { Measured } from './predict.ts';
+import { isLazyWithoutRounds } from './restoring.ts';
 import { enter, type Saga } from './state.ts';
 import { afterDiscard, afterResume, forward, stopWith, turnBack } from './turning.ts';
 
@@ -141,14 +142,18 @@ function goOn(saga: Saga, verdict: Verdict, at: number): Saga {
 const optionsNow = ({ request: { options }, tuning }: Saga): MigrationOptions =>
   tuning?.maxDowntimeMs === undefined ? options : { ...options, maxDowntimeMs: tuning.maxDowntimeMs };
 
-const measuredOf = ({ rounds, request, inspection, sourceFacts, survey }: Saga): Measured => ({
-  rounds,
-  memory: inspection?.memory ?? 0,
-  postCopy: request.options.mode === 'post-copy',
-  sharedFiles: request.options.sharedRootfs,
-  sourceCosts: sourceFacts?.costs ?? { dump: [], files: [] },
-  targetCosts: survey?.facts.costs ?? { restore: [] },
-});
+function measuredOf(saga: Saga): Measured {
+  const { rounds, request, inspection, sourceFacts, survey } = saga;
+  return {
+    rounds,
+    memory: inspection?.memory ?? 0,
+    postCopy: request.options.mode === 'post-copy',
+    lazyRestore: isLazyWithoutRounds(saga),
+    sharedFiles: request.options.sharedRootfs,
+    sourceCosts: sourceFacts?.costs ?? { dump: [], files: [] },
+    targetCosts: survey?.facts.costs ?? { restore: [] },
+  };
+}
 
 const intoSwitch = (saga: Saga): Saga => hooked(saga, 'pre-freeze', saga.startedAt);
 

@@ -36,7 +36,7 @@ export const withMeans = (command: Command): Command =>
     .addOption(
       new Option(
         '--restore <way>',
-        'complete: before it runs; lazy: while it runs; auto: lazy for a large container (default: complete)',
+        'complete: before it runs; lazy: while it runs; auto: lazy for a large container (default: auto)',
       ).choices(['auto', 'complete', 'lazy']),
     )
     .addOption(
