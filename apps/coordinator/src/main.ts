@@ -1,7 +1,7 @@
 /** The coordinator: takes migrations from the queue and drives each to its end. */
 import type { CoordinatorConfig } from '@cmt/contracts';
 import { isUnderOrder } from '@cmt/fleet';
-import { claimPlace, createLogger, serveHealth } from '@cmt/host';
+import { claimPlace, createLogger, serveHealth, toldToStop } from '@cmt/host';
 import {
   consumeMigrations,
   consumeDrains,
@@ -86,9 +86,4 @@ const serveDrains = (options: Omit<DrainsOptions, 'concurrency'>): Consumer =>
     const { state, host } = await runDrain(options.redis, lease);
     const { id: order, kind } = lease.order;
     options.logger.info({ order, kind, host, state }, 'an order is over');
-  });
-
-const toldToStop = (): Promise<void> =>
-  new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   });

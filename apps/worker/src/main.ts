@@ -1,6 +1,6 @@
 /** The worker of one host: takes its legs from the queue and runs their steps here. */
 import type { WorkerConfig } from '@cmt/contracts';
-import { createLogger, serveHealth } from '@cmt/host';
+import { createLogger, onStopSignal, serveHealth, toldToStop } from '@cmt/host';
 import { lookBeforeJoining, parseRedisUrl, startTraces } from '@cmt/queue';
 import { openHost } from './host.ts';
 import { leaveNothing, untilNotNeeded } from './leaving.ts';
@@ -26,7 +26,7 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   const reason = await Promise.race([toldToStop(), untilNotNeeded(config.agentless, queue, host.journal)]);
   logger.info({ reason }, 'stops: legs under way are brought to their end');
   // Not `process.exit`: that would take a CRIU at work with it, and the container that it works on.
-  void toldToStop().then(() => process.kill(process.pid, 'SIGKILL'));
+  onStopSignal(() => process.kill(process.pid, 'SIGKILL'));
   await queue.close();
   await health.close();
   await host.close();
@@ -34,8 +34,3 @@ export async function main(config: WorkerConfig & { readonly redis: string }): P
   await traces.close();
   logger.info('stopped');
 }
-
-const toldToStop = (): Promise<NodeJS.Signals> =>
-  new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
-  });

@@ -21,6 +21,7 @@ export { gatherFacts } from './preflight/facts.ts';
 export { withMemory } from './preflight/container-memory.ts';
 export * from './preflight/facts.ts';
 export * from './process.ts';
+export * from './stop-signal.ts';
 export * from './redis-server.ts';
 export * from './remote/install.ts';
 export * from './remote/push.ts';
