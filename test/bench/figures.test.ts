@@ -4,7 +4,15 @@ import { picture } from './picture.ts';
 import type { Measured } from './site.ts';
 
 const move = (blackoutMs: number, more: Partial<Measured> = {}): Measured => ({
-  ...{ blackoutMs, gapMs: blackoutMs + 5, wireBytes: 110, imageBytes: 100, criuMs: 50, ownMs: 2 },
+  ...{
+    blackoutMs,
+    gapMs: blackoutMs + 5,
+    wireBytes: 110,
+    imageBytes: 100,
+    criuMs: 50,
+    ownMs: 2,
+    drainMs: null,
+  },
   ...{ lost: null, ...more },
 });
 

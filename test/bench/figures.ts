@@ -18,6 +18,7 @@ export interface ModeFigures {
   readonly gapOverBlackoutMs: Spread;
   readonly ownMs: Spread | null;
   readonly criuMs: Spread | null;
+  readonly drainMs: Spread | null;
   /** What went over the wire over the bytes of the images, in both directions of counting: medians. */
   readonly wireBytes: number | null;
   readonly imageBytes: number | null;
@@ -57,6 +58,7 @@ export function figuresOf(moves: readonly Measured[]): ModeFigures {
     gapOverBlackoutMs: spreadOf(good.map(({ gapMs, blackoutMs }) => gapMs - blackoutMs)),
     ownMs: optional(known(({ ownMs }) => ownMs)),
     criuMs: optional(known(({ criuMs }) => criuMs)),
+    drainMs: optional(known(({ drainMs }) => drainMs)),
     wireBytes: quantile(
       known(({ wireBytes }) => wireBytes),
       0.5,

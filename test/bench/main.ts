@@ -7,6 +7,7 @@ import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { buildCmt } from '../support/cmt.ts';
 import { startFleet, type Fleet } from '../support/fleet.ts';
+import { interruption } from '../support/interruption.ts';
 import type { Load } from './container.ts';
 import { figuresOf, ratiosOf, type Point } from './figures.ts';
 import { modes, type Mode } from './modes.ts';
@@ -31,8 +32,13 @@ await buildCmt();
 const loads = loadsOf(numbers('size', 1), numbers('dirty', 0));
 const [runs = LEAST_RUNS] = numbers('runs', 1);
 const fleet = await startFleet('bench');
-const stop = (): void => void fleet.stop().finally(() => process.exit(130));
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
+// Once, whoever asks: a measurement that is interrupted fails of it, and wants the same.
+let stopping: Promise<void> | undefined;
+const stop = (): Promise<void> => (stopping ??= fleet.stop());
+interruption('interrupted; the lab is taken down').addEventListener(
+  'abort',
+  () => void stop().finally(() => process.exit(130)),
+);
 try {
   const points: Point[] = [];
   for (const load of loads) {
@@ -43,7 +49,7 @@ try {
   const result = { at: new Date().toISOString(), machine, runs, points, peakRssMiB: await peakMemory(fleet) };
   process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : memoryText(result.peakRssMiB));
 } finally {
-  await fleet.stop();
+  await stop();
 }
 process.exit();
 

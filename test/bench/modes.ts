@@ -4,6 +4,7 @@
  * To add a mode of cmt it takes its flags; a way of another tool implements `Mode`.
  */
 import { cmtMode } from './cmt-mode.ts';
+import { lazyPages } from './lazy-mode.ts';
 import { floor, original, script } from './script-modes.ts';
 import type { Site } from './site.ts';
 
@@ -14,6 +15,8 @@ export interface Moved {
   readonly criuMs: number | null;
   /** What of the blackout was cmt's own, in milliseconds. */
   readonly ownMs: number | null;
+  /** Milliseconds in which memory followed the running container; null where none did. */
+  readonly drainMs: number | null;
 }
 
 export interface Mode {
@@ -30,9 +33,11 @@ export interface Mode {
 
 export const modes: readonly Mode[] = [
   cmtMode('cmt', []),
+  cmtMode('cmt complete', ['--restore', 'complete']),
   cmtMode('cmt post-copy', ['--mode', 'post-copy'], 'lazyPages'),
   cmtMode('cmt hybrid', ['--mode', 'hybrid'], 'dirtyTracking'),
   script,
+  lazyPages,
   original,
   floor,
 ];

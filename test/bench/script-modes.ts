@@ -13,12 +13,12 @@ import { copyNetns } from '../support/by-hand.ts';
 import type { Mode, Moved } from './modes.ts';
 import type { Site } from './site.ts';
 
-const LIMIT_MS = 600_000;
+export const LIMIT_MS = 600_000;
 /** In memory, as a good script has it; and where the original tool has it. */
-const [MEMORY, DISK] = ['/run/bench', '/var/tmp/bench'];
+export const [MEMORY, DISK] = ['/run/bench', '/var/tmp/bench'];
 
 /** `link`: the container's end on this host, whoever made it. */
-const HEAD = `set -eu
+export const HEAD = `set -eu
 id=$1 to=$2 images=$3 bundle=$4 there=$5 bridge=$6 address=$7
 number=$(ip netns exec $id cat /sys/class/net/eth0/iflink)
 link=$(ip -o link | sed -n "s/^$number: \\([^@:]*\\).*/\\1/p")
@@ -87,13 +87,13 @@ export const floor = scripted('CRIU alone', FLOOR, MEMORY, true);
 export const script = scripted('script', SCRIPT, MEMORY);
 export const original = scripted('original tool', ORIGINAL, DISK);
 
-async function freshImages({ fleet: { lab } }: Site, host: string, images: string): Promise<void> {
+export async function freshImages({ fleet: { lab } }: Site, host: string, images: string): Promise<void> {
   const path = pathInHost(lab, host, images);
   await rm(path, { recursive: true, force: true });
   await mkdir(path, { recursive: true, mode: 0o700 });
 }
 
-async function prepareTarget({ fleet: { lab } }: Site, from: string, to: string): Promise<void> {
+export async function prepareTarget({ fleet: { lab } }: Site, from: string, to: string): Promise<void> {
   await removeContainer(lab, to, ID);
   const bundle = bundleOf(ID);
   const argv = ['rsync', '-aHAX', '--numeric-ids', '--mkpath', `${bundle}/`, `${to}:${bundle}/`];
@@ -113,5 +113,6 @@ async function figures({ fleet: { lab } }: Site, from: string, to: string, image
     imageBytes: sizes.reduce((sum, size) => sum + size, 0),
     criuMs: dump.freezingMs + dump.frozenMs + restore.restoreMs,
     ownMs: null,
+    drainMs: null,
   };
 }

@@ -80,7 +80,7 @@ export class Stage {
     } catch (error) {
       await this.set();
       const lost = error instanceof Error ? error.message : String(error);
-      const nothing = { imageBytes: null, criuMs: null, ownMs: null, wireBytes: 0 };
+      const nothing = { imageBytes: null, criuMs: null, ownMs: null, drainMs: null, wireBytes: 0 };
       return { ...nothing, blackoutMs: Infinity, gapMs: Infinity, lost };
     }
   }

@@ -11,6 +11,7 @@ export function pointText({ sizeMiB, dirtyMiBps, idleMs, modes, ratios }: Point)
     'CRIU',
     'cmt’s own',
     'own p99',
+    'drain',
     'wire/images',
     'lost',
   ];
@@ -24,12 +25,13 @@ export function pointText({ sizeMiB, dirtyMiBps, idleMs, modes, ratios }: Point)
 }
 
 function rowOf(name: string, figures: ModeFigures): string[] {
-  const { blackoutMs, gapMs, gapOverBlackoutMs, criuMs, ownMs, wireBytes, imageBytes, lost, runs } = figures;
+  const { blackoutMs, gapMs, gapOverBlackoutMs, criuMs, ownMs, drainMs } = figures;
+  const { wireBytes, imageBytes, lost, runs } = figures;
   const share = wireBytes === null || imageBytes === null ? '' : (wireBytes / imageBytes).toFixed(2);
   return [
     name,
     ...[blackoutMs.median, blackoutMs.p99, gapMs.median, gapOverBlackoutMs.median].map(ms),
-    ...[median(criuMs), median(ownMs), ownMs === null ? '' : ms(ownMs.p99)],
+    ...[median(criuMs), median(ownMs), ownMs === null ? '' : ms(ownMs.p99), median(drainMs)],
     ...[share, `${lost.length}/${runs}`],
   ];
 }
