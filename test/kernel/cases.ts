@@ -2,20 +2,34 @@
  * Pre-copy on a kernel that tracks dirty pages. Runs inside the virtual machine (inside.ts); kernel.test.ts reports each case as a test of
  * its own. In this order: later ones find the containers as earlier ones left them.
  */
-import assert from 'node:assert/strict';
 import type { Lab } from '@cmt/lab';
-import { PAGES, PreCopied } from './pre-copied.ts';
-
-/** Pages that are written each second: few, and as many as the emulated processor can. */
-const CALM = 64;
-const WILD = 4000;
+import { driverCases } from './driver-cases.ts';
+import { fleetCases } from './fleet-cases.ts';
+import type { Moved } from './moved.ts';
+import type { Forecast, PreCopied } from './pre-copied.ts';
 
 /** The containers of the cases. */
 export class Site {
   calm!: PreCopied;
   wild!: PreCopied;
+  #moved: Moved | undefined;
 
-  constructor(readonly lab: Lab) {}
+  /** @param machine the virtual machine itself, as the one host of the driver's cases */
+  constructor(readonly machine: Lab) {}
+
+  get moved(): Moved {
+    if (this.#moved === undefined) throw new Error('there is no lab: it did not come up');
+    return this.#moved;
+  }
+
+  set moved(moved: Moved) {
+    this.#moved = moved;
+  }
+
+  /** Of moves by the driver alone, and by `cmt migrate`. */
+  get forecasts(): Readonly<Record<string, readonly Forecast[]>> {
+    return { 'the driver': this.calm.forecasts, 'cmt migrate': this.#moved?.forecasts ?? [] };
+  }
 }
 
 export interface Case {
@@ -23,74 +37,4 @@ export interface Case {
   readonly run: (site: Site) => Promise<void>;
 }
 
-export const cases: readonly Case[] = [
-  {
-    name: 'without rounds the dump carries everything',
-    run: async (site) => {
-      const { lab } = site;
-      site.calm = await PreCopied.start(lab, 'calm', CALM);
-      const final = await site.calm.switch();
-      assert.equal(final.pagesSkipped, 0);
-      assert.ok(final.pagesWritten >= PAGES, `${final.pagesWritten} pages`);
-      await site.calm.expectRight();
-    },
-  },
-  {
-    name: 'rounds build upon each other, and the last dump carries only what changed since',
-    run: async ({ calm }) => {
-      const [first, second] = [await calm.round(), await calm.round()];
-      assert.equal(first.pagesSkipped, 0);
-      assert.ok(first.pagesWritten >= PAGES, `${first.pagesWritten} pages`);
-      await calm.expectRight();
-      const final = await calm.freezeAndDump();
-      const parents = await Promise.all(['1', '2', 'final'].map((name) => calm.parentOf(name)));
-      assert.deepEqual(parents, [null, '../1', '../2']);
-      for (const { pagesSkipped, pagesWritten } of [second, final]) {
-        assert.ok(pagesSkipped > PAGES / 2, `${pagesSkipped} skipped`);
-        assert.ok(pagesWritten < first.pagesWritten / 2, `${pagesWritten} of ${first.pagesWritten} written`);
-      }
-    },
-  },
-  {
-    name: 'a source that was dumped in vain runs on, every page right',
-    run: async ({ calm }) => {
-      await calm.resume();
-      await calm.expectRight();
-    },
-  },
-  {
-    name: 'a copy of one, two, three rounds has every page as it was',
-    run: async ({ calm }) => {
-      for (const rounds of [1, 2, 3, 2, 1]) {
-        for (let n = 0; n < rounds; n += 1) await calm.round();
-        const final = await calm.switch();
-        assert.ok(final.pagesSkipped > PAGES / 2, `${final.pagesSkipped} skipped`);
-        await calm.expectRight();
-      }
-    },
-  },
-  {
-    name: 'of a container that rewrites its memory all the time, too',
-    run: async (site) => {
-      const wild = await PreCopied.start(site.lab, 'wild', WILD);
-      site.wild = wild;
-      const [first, second] = [await wild.round(), await wild.round()];
-      assert.ok(second.pagesWritten > CALM && second.pagesWritten <= first.pagesWritten + PAGES);
-      await wild.switch();
-      await wild.expectRight();
-    },
-  },
-  {
-    name: 'a round that is stopped in its middle leaves it running, and the next begins anew',
-    run: async ({ wild }) => {
-      await wild.round();
-      await assert.rejects(wild.stoppedRound(), { name: 'AbortError' });
-      await wild.expectRight();
-      await wild.forget();
-      const first = await wild.round();
-      assert.equal(first.pagesSkipped, 0);
-      await wild.switch();
-      await wild.expectRight();
-    },
-  },
-];
+export const cases: readonly Case[] = [...driverCases, ...fleetCases];

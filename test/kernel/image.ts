@@ -1,6 +1,6 @@
 /**
  * The disks of the virtual machine. The first is the lab's own root filesystem with the modules of Debian's kernel: made once, kept
- * outside the checkout beside the lab's, and made anew when either changes. The second is made for each run: Node and the cases.
+ * outside the checkout beside the lab's, and made anew when either changes. The second is made for each run: Node, this build, and the cases.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -15,10 +15,13 @@ export interface Machine {
   readonly kernel: string;
   /** The first disk. Never written to: a machine's changes are dropped with it. */
   readonly disk: string;
+  /** The lab's name for what is on it. */
+  readonly rootfs: string;
 }
 
 /** Where scripts/setup.sh unpacks Debian's kernel package. */
 const KERNEL_DIR = join(DEFAULT_CACHE_DIR, 'kernel');
+const DIST = join(import.meta.dirname, '../../dist');
 const COPY_MS = 5 * 60_000;
 /** All that the first disk knows of the second. */
 const INIT = `#!/bin/bash
@@ -46,7 +49,7 @@ export async function ensureMachine(onProgress: (line: string) => void): Promise
   await withMachineLock('kernel-disk', async () => {
     if (!existsSync(disk)) await makeDisk({ disk, rootfs, version });
   });
-  return { kernel: join(KERNEL_DIR, `boot/vmlinuz-${version}`), disk };
+  return { kernel: join(KERNEL_DIR, `boot/vmlinuz-${version}`), disk, rootfs: basename(rootfs) };
 }
 
 async function makeDisk(made: { disk: string; rootfs: string; version: string }): Promise<void> {
@@ -72,11 +75,17 @@ async function removeOthers(disk: string): Promise<void> {
       await rm(join(DEFAULT_CACHE_DIR, name), { recursive: true });
 }
 
-/** The second disk: Node, and the cases with all they need in one file. */
+/** The second disk: Node, the programs as they were built, and the cases with all they need in one file. */
 export async function makeProgramDisk(directory: string): Promise<string> {
   const tree = join(directory, 'program');
   await mkdir(join(tree, 'bin'), { recursive: true });
   await copyFile(process.execPath, join(tree, 'bin/node'));
+  // A lab's boot script uses this machine's; Debian has it in a package that the lab's root filesystem does without.
+  await copyFile('/usr/sbin/pivot_root', join(tree, 'bin/pivot_root'));
+  await cp(DIST, join(tree, 'dist'), {
+    recursive: true,
+    filter: (path) => !path.endsWith('.map') && !path.startsWith(join(DIST, 'board/')),
+  });
   await copyFile(join(import.meta.dirname, 'init.sh'), join(tree, 'init.sh'));
   await cp(join(import.meta.dirname, '../workloads'), join(tree, 'workloads'), { recursive: true });
   await build({

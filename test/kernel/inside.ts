@@ -33,10 +33,10 @@ try {
   tell({ kind: 'ready' });
   for (const { name, run } of cases) {
     const begun = performance.now();
-    const error = await run(site).then(() => null, textOf);
+    const error = await (async () => run(site))().then(() => null, textOf);
     tell({ kind: 'case', name, ms: performance.now() - begun, error });
   }
-  tell({ kind: 'forecasts', forecasts: site.calm.forecasts });
+  for (const [of, forecasts] of Object.entries(site.forecasts)) tell({ kind: 'forecasts', of, forecasts });
   tell({ kind: 'end', error: null });
 } catch (error) {
   tell({ kind: 'end', error: textOf(error) });

@@ -2,10 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cases } from './cases.ts';
-import type { Forecast } from './pre-copied.ts';
-import { startMachine, type Running, type Told } from './machine.ts';
-
-const LIMIT_MS = 20 * 60_000;
+import { LIMIT_MS, startMachine, type Running, type Told } from './machine.ts';
 
 type Outcome = Extract<Told, { kind: 'case' }>;
 
@@ -32,7 +29,7 @@ afterAll(async () => {
 async function listen({ told, lastLines }: Running): Promise<void> {
   for await (const said of told) {
     say(JSON.stringify(said));
-    if (said.kind === 'forecasts') tellErrors(said.forecasts);
+    if (said.kind === 'forecasts') tellErrors(said);
     if (said.kind === 'case') outcomes.get(said.name)?.(said);
     else if (said.kind === 'end') lastWords = said.error ?? '';
   }
@@ -41,11 +38,23 @@ async function listen({ told, lastLines }: Running): Promise<void> {
 }
 
 /** How good predictions were, once one move had been measured, for whoever reads the output: on a busy machine no time is steady. */
-function tellErrors(forecasts: readonly Forecast[]): void {
-  const errors = forecasts.slice(-5).map(({ predicted, measured }) => (predicted - measured) / measured);
+function tellErrors({ of, forecasts }: Extract<Told, { kind: 'forecasts' }>): void {
+  const known = forecasts.slice(-5);
+  tellHowNear(`${of}: blackouts`, known);
+  tellHowNear(
+    `${of}: bytes of the last dump`,
+    known.map(({ remaining }) => remaining),
+  );
+}
+
+function tellHowNear(
+  what: string,
+  all: readonly { readonly predicted: number; readonly measured: number }[],
+): void {
+  const errors = all.map(({ predicted, measured }) => (predicted - measured) / measured);
   const within = errors.filter((error) => Math.abs(error) <= 0.3).length;
   const each = errors.map((error) => `${Math.round(100 * error)} %`).join(', ');
-  say(`predicted blackouts within 30 %: ${within} of ${errors.length} (${each})`);
+  say(`${what} predicted within 30 %: ${within} of ${errors.length} (${each})`);
 }
 
 for (const { name } of cases)

@@ -12,16 +12,17 @@ import { createInterface } from 'node:readline';
 import { start } from '@cmt/host';
 import { lives } from '../support/lives.ts';
 import type { Forecast } from './pre-copied.ts';
+import { EVERY_MOVE } from './fleet-cases.ts';
 import { ensureMachine, makeProgramDisk, type Machine } from './image.ts';
 
 /** What the program says, one line of JSON each. `error` is the text of what went wrong. */
 export type Told =
   | { readonly kind: 'ready' }
   | { readonly kind: 'case'; readonly name: string; readonly ms: number; readonly error: string | null }
-  | { readonly kind: 'forecasts'; readonly forecasts: readonly Forecast[] }
+  | { readonly kind: 'forecasts'; readonly of: string; readonly forecasts: readonly Forecast[] }
   | { readonly kind: 'end'; readonly error: string | null };
 
-const LIMIT_MS = 20 * 60_000;
+export const LIMIT_MS = (EVERY_MOVE ? 50 : 20) * 60_000;
 const PREFIX = 'cmt-kernel-';
 
 export interface Running {
@@ -56,8 +57,10 @@ export async function startMachine(onProgress: (line: string) => void): Promise<
   };
 }
 
-function qemuArgs({ kernel }: Machine, disks: readonly string[], consoleFile: string): string[] {
-  const words = 'root=/dev/nvme0n1 rw init=/init console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off';
+function qemuArgs({ kernel, rootfs }: Machine, disks: readonly string[], consoleFile: string): string[] {
+  // What has a `=` and means nothing to the kernel is in the environment of init.
+  const every = EVERY_MOVE ? ' CMT_TEST_EVERY_MOVE=1' : '';
+  const words = `root=/dev/nvme0n1 rw init=/init console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off CMT_ROOTFS=${rootfs}${every}`;
   return [
     ...['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-smp', '2', '-m', '3072'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { mkdir, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Prediction, RoundFigures } from '@cmt/contracts';
+import type { Blackout, Prediction, RoundFigures } from '@cmt/contracts';
 import type { Lab } from '@cmt/lab';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
 import { dirtyBytes } from '../../libs/host/src/criu/dirty-pages.ts';
@@ -24,14 +24,20 @@ import { ask, startWorkload } from '../support/workloads.ts';
 export const PAGES = 4096;
 const PAGE = 4096;
 const HOST = 'host1';
-/** Milliseconds between ticks: one each is more than an emulated processor has time for. */
-const TICK = 10;
+/** Between ticks: one each millisecond is more than an emulated processor has time for. */
+export const TICK_MS = 10;
 const LIMIT_MS = 10 * 60_000;
 const limit = (): AbortSignal => AbortSignal.timeout(LIMIT_MS);
 
+/** What was expected of a blackout, and what it was. Milliseconds. */
 export interface Forecast {
+  readonly rounds: number;
   readonly predicted: number;
   readonly measured: number;
+  /** Bytes of memory in the last dump. */
+  readonly remaining: { readonly predicted: number; readonly measured: number };
+  /** Where both went, as far as that was measured. */
+  readonly parts?: { readonly predicted: Prediction; readonly measured: Blackout };
 }
 
 /** What handing over has cost so far, as a worker keeps it. */
@@ -53,13 +59,13 @@ export class PreCopied {
 
   /** @param pagesPerSecond that it writes all the time */
   static async start(lab: Lab, id: string, pagesPerSecond: number): Promise<PreCopied> {
-    const args = [PAGES, pagesPerSecond, TICK].map(String);
+    const args = [PAGES, pagesPerSecond, TICK_MS].map(String);
     await startWorkload(lab, HOST, { id, program: 'memory', net: { kind: 'none' }, args });
     return new PreCopied(lab, id);
   }
 
-  /** One more round while it runs. */
-  async round(): Promise<DumpStats> {
+  /** One more round while it runs. `pagesLeft`: seen to be written again meanwhile. */
+  async round(): Promise<DumpStats & { readonly pagesLeft: number }> {
     const number = this.#rounds.length + 1;
     const plan = await this.#plan(String(number));
     const [startedAt, begun] = [Date.now(), performance.now()];
@@ -69,7 +75,7 @@ export class PreCopied {
     const bytesSent = stats.pagesWritten * PAGE;
     const left = await dirtyBytes((await this.#runtime.cgroup(this.id)) ?? '');
     this.#rounds.push({ ...stats, startedAt, ms, bytesSent, sendMs: ms, filesMs: null, dirtyBytes: left });
-    return stats;
+    return { ...stats, pagesLeft: (left ?? 0) / PAGE };
   }
 
   /** A round that is stopped when CRIU has begun to write. Rejects, also where that comes too late: it counts for nothing. */
@@ -110,7 +116,7 @@ export class PreCopied {
 
   /** Froze, dumped, destroyed and restored: what the switch cost, and what was expected of it. */
   async switch(): Promise<DumpStats> {
-    const { totalMs: predicted } = this.#predict();
+    const { totalMs: predicted, remaining } = this.#predict();
     const begun = performance.now();
     const final = await this.freezeAndDump();
     const dumped = performance.now();
@@ -125,7 +131,11 @@ export class PreCopied {
       bytes: (final.pagesWritten + final.pagesSkipped) * PAGE,
       ms: ended - restored,
     });
-    this.forecasts.push({ predicted, measured: dumped - begun + ended - restored });
+    const measured = dumped - begun + ended - restored;
+    this.forecasts.push({
+      ...{ rounds: this.#rounds.length, predicted, measured },
+      remaining: { predicted: remaining, measured: final.pagesWritten * PAGE },
+    });
     this.#rounds = [];
     await rm(away, { recursive: true });
     return final;
@@ -207,7 +217,13 @@ export class PreCopied {
   #predict(): Prediction {
     const { dump, restore } = this.#costs;
     return predictBlackout({
-      ...{ rounds: this.#rounds, memory: PAGES * PAGE, sharedFiles: true, postCopy: false },
+      ...{
+        rounds: this.#rounds,
+        memory: PAGES * PAGE,
+        sharedFiles: true,
+        postCopy: false,
+        lazyRestore: false,
+      },
       ...{ sourceCosts: { dump, files: [] }, targetCosts: { restore } },
     });
   }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hostOf, labExec, type Lab } from '@cmt/lab';
+import { patient } from './patience.ts';
 
 export type Mend = () => Promise<void>;
 
@@ -36,7 +37,7 @@ export async function takeAway(lab: Lab, host: string, path: string): Promise<Me
 }
 
 async function inHost(lab: Lab, host: string, script: string, input?: string): Promise<void> {
-  const limit = { timeoutMs: 10_000, ...(input === undefined ? {} : { input }) };
+  const limit = { timeoutMs: patient(10_000), ...(input === undefined ? {} : { input }) };
   const { code, stderr } = await labExec(lab, host, ['sh', '-euc', script], limit);
   if (code !== 0) throw new Error(`${script} on ${host}: ${stderr}`);
 }

@@ -1,5 +1,6 @@
 /** What a host holds that a migration could leave behind, before and after: names only, so that two looks can be compared. */
 import { labExec, type Lab } from '../../apps/lab/src/main.ts';
+import { patient } from './patience.ts';
 
 /** Lines by what they are lines of. */
 export type Holdings = ReadonlyMap<string, readonly string[]>;
@@ -44,7 +45,10 @@ const passing =
 
 export async function holdingsOf(lab: Lab, host: string): Promise<Holdings> {
   // Read from standard input: as an argument it would be in the list of processes itself.
-  const { code, stdout, stderr } = await labExec(lab, host, ['sh'], { timeoutMs: 20_000, input: script });
+  const { code, stdout, stderr } = await labExec(lab, host, ['sh'], {
+    timeoutMs: patient(20_000),
+    input: script,
+  });
   if (code !== 0) throw new Error(`${host}: ${stderr}`);
   const parts = stdout.split(MARK).slice(1);
   return new Map(

@@ -1,0 +1,99 @@
+/** A container of a lab in the virtual machine, and what `cmt migrate` makes of it. */
+import assert from 'node:assert/strict';
+import type { MigrationReport, PreCopy } from '@cmt/contracts';
+import { leftAfterMoves, leftOnHosts, lookAtHosts, type Before } from '../support/left-behind.ts';
+import { migrate, newId, startFleet, type Fleet, type Move } from '../support/fleet.ts';
+import { patient } from '../support/patience.ts';
+import { isUnbroken, readTicks, strayTicks } from '../support/ticks.ts';
+import { ask, startWorkload } from '../support/workloads.ts';
+import { PAGES, TICK_MS, type Forecast } from './pre-copied.ts';
+
+const ID = 'moved';
+const PAGE = 4096;
+
+export class Moved {
+  /** Of moves that froze it. */
+  readonly forecasts: Forecast[] = [];
+  #on = 'host1';
+
+  private constructor(
+    readonly fleet: Fleet,
+    readonly before: Before,
+  ) {}
+
+  /** Redis, a coordinator, two hosts with a worker each, and the container on the first. */
+  static async start(pagesPerSecond: number): Promise<Moved> {
+    const fleet = await startFleet('kernel');
+    const args = [PAGES, pagesPerSecond, TICK_MS].map(String);
+    await startWorkload(fleet.lab, 'host1', { id: ID, program: 'memory', net: { kind: 'none' }, args });
+    return new Moved(fleet, await lookAtHosts(fleet.lab));
+  }
+
+  next(flags: readonly string[]): Move {
+    return {
+      id: newId(),
+      container: ID,
+      from: this.#on,
+      to: this.#on === 'host1' ? 'host2' : 'host1',
+      flags,
+    };
+  }
+
+  /** Moves it to the other host, where it is the same to the last page. */
+  async move(flags: readonly string[]): Promise<MigrationReport> {
+    const move = this.next(flags);
+    const { migration, code } = await migrate(this.fleet, move);
+    assert.deepEqual([migration.state, migration.message, code], ['done', null, 0]);
+    this.#on = move.to;
+    await this.expectRight();
+    this.forecasts.push(forecastOf(migration));
+    return migration;
+  }
+
+  /** It runs where it is expected, and never ran elsewhere meanwhile; every page holds what was written to it last, and it is written on. */
+  async expectRight(): Promise<void> {
+    const { rewritten } = await this.#ask('state');
+    const { pages, bad, rewritten: later } = await this.#ask('verify');
+    assert.deepEqual({ pages, bad }, { pages: PAGES, bad: 0 });
+    assert.ok(later >= rewritten);
+    const { lab } = this.fleet;
+    const other = lab.hosts.find(({ name }) => name !== this.#on)?.name ?? '';
+    const [elsewhere, here] = [await readTicks(lab, other, ID), await readTicks(lab, this.#on, ID)];
+    assert.ok(here.length > elsewhere.length);
+    assert.deepEqual(strayTicks(elsewhere, here), []);
+    assert.ok(isUnbroken(here));
+  }
+
+  /** Both hosts together hold what they held before the first move. */
+  async expectOnlyMoved(): Promise<void> {
+    assert.deepEqual(await leftAfterMoves(this.fleet.lab, this.before), []);
+  }
+
+  /** Each host is as it was before. */
+  async expectNothingBehind(before: Before): Promise<void> {
+    assert.deepEqual(await leftOnHosts(this.fleet.lab, before), []);
+  }
+
+  #ask = (word: string) =>
+    ask<{ rewritten: number; pages: number; bad: number }>(
+      ...([this.fleet.lab, this.#on, ID, word, patient(60_000)] as const),
+    );
+}
+
+function forecastOf(report: MigrationReport): Forecast {
+  const { blackoutMs, blackout } = report;
+  const { predicted, rounds, final } = preCopyOf(report);
+  assert.ok(predicted !== null && blackoutMs !== null && blackout !== null, 'no prediction, or no blackout');
+  return {
+    rounds: rounds.length,
+    remaining: { predicted: predicted.remaining, measured: (final?.pagesWritten ?? 0) * PAGE },
+    predicted: predicted.totalMs,
+    measured: blackoutMs,
+    parts: { predicted, measured: blackout },
+  };
+}
+
+export function preCopyOf({ preCopy }: MigrationReport): PreCopy {
+  assert.ok(preCopy !== undefined, 'the report says nothing of pre-copy');
+  return preCopy;
+}
