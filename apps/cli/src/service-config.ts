@@ -1,10 +1,12 @@
-/** Configuration of `cmt worker` and `cmt coordinator`: with no Redis configured they join the embedded one. */
+/**
+ * Configuration of `cmt worker` and `cmt coordinator`: with no Redis configured they join the embedded one. What starts that one is
+ * loaded where it is wanted: a service keeps what it has read of the CLI for as long as it runs, and it has libraries of its own.
+ */
 import { networkInterfaces, hostname, type NetworkInterfaceInfo } from 'node:os';
 import { join } from 'node:path';
 import { BoardConfig, CoordinatorConfig, HostName, WorkerConfig } from '@cmt/contracts';
 import type { Joined } from './apps.ts';
 import { labelsOf, mergeConfig, readConfigFile, type ConfigSources } from './config.ts';
-import { coordinatorStateDir, ensureEmbedded, ensureRedis } from './embedded/embedded.ts';
 import { serviceStateDir, userStateDir } from './embedded/state-dir.ts';
 import type { CommonFlags } from './verb.ts';
 
@@ -20,13 +22,15 @@ export async function workerConfig(flags: ServiceFlags): Promise<Joined<WorkerCo
     WorkerConfig,
     await sources(flags, { name, address: ownAddress(networkInterfaces()) }),
   );
-  return joined(config, flags, (embedded) => join(coordinatorStateDir(embedded), 'keys'));
+  return await joined(config, flags, async (stateDir) =>
+    join((await embedded()).coordinatorStateDir(stateDir), 'keys'),
+  );
 }
 
 /** @throws {CmtError} as `workerConfig` */
 export async function coordinatorConfig(flags: ServiceFlags): Promise<Joined<CoordinatorConfig>> {
   const config = mergeConfig(CoordinatorConfig, await sources(flags, {}));
-  return joined(config, flags, (embedded) => join(embedded, 'trusted'));
+  return await joined(config, flags, (stateDir) => join(stateDir, 'trusted'));
 }
 
 /** The board of whoever types it keeps its token in their own state directory. @throws {CmtError} as `workerConfig` */
@@ -34,7 +38,7 @@ export async function boardConfig(flags: CommonFlags): Promise<Joined<BoardConfi
   const common = await sources(flags, { stateDir: userStateDir(process.env) });
   const config = mergeConfig(BoardConfig, common);
   if (config.redis !== undefined) return { ...config, redis: config.redis };
-  const redis = await ensureEmbedded(config.stateDir);
+  const redis = await (await embedded()).ensureEmbedded(config.stateDir);
   return { ...config, redis };
 }
 
@@ -54,14 +58,16 @@ async function sources(flags: ServiceFlags, defaults: ConfigSources['defaults'])
   };
 }
 
+const embedded = () => import('./embedded/embedded.ts');
+
 /** Without a Redis: the embedded one, and trust in whoever works with it. */
 async function joined<Config extends Pick<WorkerConfig, 'redis' | 'trustedKeysDir'>>(
   config: Config,
   flags: ServiceFlags,
-  trusted: (embedded: string) => string,
+  trusted: (stateDir: string) => string | Promise<string>,
 ): Promise<Joined<Config>> {
   if (config.redis !== undefined) return { ...config, redis: config.redis };
-  const embedded = flags.stateDir ?? (process.env['CMT_STATE_DIR'] || userStateDir(process.env));
-  const redis = await ensureRedis(embedded);
-  return { ...config, redis, trustedKeysDir: config.trustedKeysDir ?? trusted(embedded) };
+  const stateDir = flags.stateDir ?? (process.env['CMT_STATE_DIR'] || userStateDir(process.env));
+  const redis = await (await embedded()).ensureRedis(stateDir);
+  return { ...config, redis, trustedKeysDir: config.trustedKeysDir ?? (await trusted(stateDir)) };
 }

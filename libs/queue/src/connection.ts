@@ -56,9 +56,25 @@ function placeOf(url: URL): RedisOptions {
   };
 }
 
+/**
+ * Writes what is asked for in one turn of the event loop at once: a call of the kernel for each command was most of what a command costs,
+ * here and in Redis. Nothing waits for anything else: what is asked for is written before the turn ends.
+ */
+class Connection extends Redis {
+  override sendCommand(...asked: Parameters<Redis['sendCommand']>): unknown {
+    // None before the first connection is begun.
+    const stream = this.stream as Redis['stream'] | undefined;
+    if (stream?.writableCorked === 0) {
+      stream.cork();
+      process.nextTick(() => stream.uncork());
+    }
+    return super.sendCommand(...asked);
+  }
+}
+
 /** Opens a connection and returns at once; it connects, and connects again, by itself. */
 export function openConnection(address: RedisAddress, role: ConnectionRole, logger: Logger): Redis {
-  const redis = new Redis({ ...address.options, ...behaviour(role) });
+  const redis = new Connection({ ...address.options, ...behaviour(role) });
   let said = '';
   redis.on('error', (error: Error) => {
     if (error.message !== said) logger.warn({ redis: address.shown, reason: error.message }, 'Redis is away');

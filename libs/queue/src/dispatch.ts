@@ -42,6 +42,8 @@ export interface Claim {
 
 /** Milliseconds between looks at a leg while nobody says that it has ended. */
 const LOOK_MS = 1_000;
+/** Queues of hosts that are kept open: enough for what a coordinator works on at a time, and not one for each host of a large fleet. */
+const QUEUES_KEPT = 256;
 /** Seconds that a request to stop is kept. */
 const STOP_KEPT_S = 3600;
 
@@ -183,10 +185,12 @@ export class Dispatcher {
   }
 
   #queue(host: HostName): Queue {
-    const known = this.#queues.get(host);
-    if (known) return known;
-    const queue = openHostQueue(this.#redis, host);
+    const queue = this.#queues.get(host) ?? openHostQueue(this.#redis, host);
+    // A map keeps its order: what was used last stands last.
+    this.#queues.delete(host);
     this.#queues.set(host, queue);
+    const [oldest] = this.#queues.keys();
+    if (this.#queues.size > QUEUES_KEPT && oldest !== undefined) this.#queues.delete(oldest);
     return queue;
   }
 }

@@ -97,14 +97,29 @@ export const hosts = async (redis: Redis, unreadable = UNTOLD): Promise<SeenHost
 /** What a host announces of its journal. */
 export type NotedHost = Pick<SeenHost, 'name' | 'state'> & { readonly record: Pick<HostRecord, 'journal'> };
 
-/** The same hosts, for who looks every few seconds: nothing but the notes is read, and those only of hosts that have some. */
+/** Of each host its name, the time of its announcement, and that announcement where it holds notes. */
+const WITH_NOTES = `
+local time = redis.call('TIME')
+local hosts = {}
+local scored = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for at = 1, #scored, 2 do
+  local text = redis.pcall('GET', ARGV[1] .. scored[at])
+  if type(text) == 'string' then
+    local hasNotes = string.find(text, '"journal":[{', 1, true)
+    hosts[#hosts + 1] = { scored[at], scored[at + 1], hasNotes and text or '' }
+  end
+end
+return { time[1] * 1000 + math.floor(time[2] / 1000), hosts }
+`;
+
+/** The same hosts, for who looks every few seconds: nothing but notes leaves Redis, and those only of hosts that have some. */
 export async function hostsWithNotes(redis: Redis, unreadable = UNTOLD): Promise<NotedHost[]> {
-  const { now, announced } = await reaching(redis, readAnnounced(redis));
-  return announced.flatMap((each) => {
-    const hasNotes = each.text?.includes('"journal":[{') ?? false;
-    const record = hasNotes ? readAs(Notes, each, unreadable) : {};
-    if (each.text === null || record === null) return [];
-    return [{ name: each.name, state: stateAt(Math.max(0, now - each.at)), record }];
+  const answer = await reaching(redis, runScript(redis, WITH_NOTES, [keys.hosts], [keys.host('')]));
+  const [now, found] = answer as [number, [string, string, string][]];
+  return found.flatMap(([name, score, text]) => {
+    const at = Number(score);
+    const record = text === '' ? {} : readAs(Notes, { name, text, at }, unreadable);
+    return record === null ? [] : [{ name, state: stateAt(Math.max(0, now - at)), record }];
   });
 }
 const Notes = jsonText(HostRecord.pick({ journal: true }));
