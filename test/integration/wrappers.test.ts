@@ -2,7 +2,7 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run, WORKER_NODE_FLAGS } from '@cmt/host';
+import { COORDINATOR_NODE_FLAGS, run, WORKER_NODE_FLAGS } from '@cmt/host';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inCheckout } from '../support/cmt.ts';
 
@@ -28,11 +28,17 @@ const argvOf = async (program: string, ...args: string[]): Promise<string> => {
 it.each([
   ['cmt', 'dist'],
   ['packed', 'lib'],
-])('%s starts a worker with little memory, and every other verb as it is', async (program, folder) => {
-  const cli = join(root, folder, 'cli.js');
-  expect(await argvOf(program, 'worker', '--name', 'a')).toBe(
-    `${WORKER_NODE_FLAGS.join(' ')} ${cli} worker --name a`,
-  );
-  expect(await argvOf(program, 'ps')).toBe(`${cli} ps`);
-  expect(await argvOf(program)).toBe(cli);
-});
+])(
+  '%s starts a worker and a coordinator with little memory, and every other verb as it is',
+  async (program, folder) => {
+    const cli = join(root, folder, 'cli.js');
+    expect(await argvOf(program, 'worker', '--name', 'a')).toBe(
+      `${WORKER_NODE_FLAGS.join(' ')} ${cli} worker --name a`,
+    );
+    expect(await argvOf(program, 'coordinator', '--redis', 'x')).toBe(
+      `${COORDINATOR_NODE_FLAGS.join(' ')} ${cli} coordinator --redis x`,
+    );
+    expect(await argvOf(program, 'ps')).toBe(`${cli} ps`);
+    expect(await argvOf(program)).toBe(cli);
+  },
+);

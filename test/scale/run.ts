@@ -1,7 +1,7 @@
 /** One measurement: simulated hosts, and everything else real. */
 import { CmtClient } from '@cmt/client';
 import { CoordinatorConfig, keys, MIGRATIONS_QUEUE, PREFIX } from '@cmt/contracts';
-import { run as runProgram, start } from '@cmt/host';
+import { COORDINATOR_NODE_FLAGS, run as runProgram, start } from '@cmt/host';
 import { loadKeyPair, openConnection, parseRedisUrl, type RedisConnection } from '@cmt/queue';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -233,9 +233,8 @@ async function startCoordinators(count: number, redis: TestRedis, trusted: strin
     await writeFile(`${dir}.json`, JSON.stringify(config), { mode: 0o600 });
   }
   return dirs.map((dir) => {
-    const child = start(process.execPath, [...profiled(), CLI, 'coordinator', '--config', `${dir}.json`], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+    const argv = [...COORDINATOR_NODE_FLAGS, ...profiled(), CLI, 'coordinator', '--config', `${dir}.json`];
+    const child = start(process.execPath, argv, { stdio: ['ignore', 'ignore', 'inherit'] });
     const ended = child.then(
       () => undefined,
       () => undefined,

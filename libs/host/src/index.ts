@@ -38,7 +38,7 @@ export { steps, withdrawFrom } from './steps/index.ts';
 export { tunable, tune } from './steps/tuning.ts';
 export * from './steps/step.ts';
 export { thisClock, thisMachine } from './this-machine.ts';
-export { WORKER_NODE_FLAGS } from './worker-node.ts';
+export { COORDINATOR_NODE_FLAGS, WORKER_NODE_FLAGS } from './node-flags.ts';
 export { Preempted } from './steps/turns.ts';
 export * from './transports/endpoint.ts';
 export { DEFAULT_TIMINGS, type Timings } from './transports/limits.ts';

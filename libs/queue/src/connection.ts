@@ -57,18 +57,27 @@ function placeOf(url: URL): RedisOptions {
 }
 
 /**
- * Writes what is asked for in one turn of the event loop at once: a call of the kernel for each command was most of what a command costs,
- * here and in Redis. Nothing waits for anything else: what is asked for is written before the turn ends.
+ * Writes what is asked for in one turn of the event loop together: a command that is alone goes out at once, and those that follow it with
+ * one call of the kernel at the end of the turn, where each alone would cost one, here and in Redis.
  */
 class Connection extends Redis {
+  #isInTurn = false;
+
+  /** None before the first connection is begun. */
+  get #wire(): Redis['stream'] | undefined {
+    return this.stream;
+  }
+
   override sendCommand(...asked: Parameters<Redis['sendCommand']>): unknown {
-    // None before the first connection is begun.
-    const stream = this.stream as Redis['stream'] | undefined;
-    if (stream?.writableCorked === 0) {
-      stream.cork();
-      process.nextTick(() => stream.uncork());
-    }
+    if (this.#isInTurn && this.#wire?.writableCorked === 0) this.#wire.cork();
+    if (!this.#isInTurn) process.nextTick(() => this.#endTurn());
+    this.#isInTurn = true;
     return super.sendCommand(...asked);
+  }
+
+  #endTurn(): void {
+    this.#isInTurn = false;
+    this.#wire?.uncork();
   }
 }
 

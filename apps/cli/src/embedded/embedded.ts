@@ -4,7 +4,14 @@
  */
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startDaemon, startRedis, stopDaemon, stopRedis, type DaemonPlace } from '@cmt/host';
+import {
+  COORDINATOR_NODE_FLAGS,
+  startDaemon,
+  startRedis,
+  stopDaemon,
+  stopRedis,
+  type DaemonPlace,
+} from '@cmt/host';
 import { loadKeyPair } from '@cmt/queue';
 import { bundleDir } from '../apps.ts';
 import { forgetSetup, makePrivate, readSetup, redisDir, redisSpec, redisUrl, writePrivate } from './setup.ts';
@@ -42,7 +49,8 @@ export async function ensureEmbedded(stateDir: string): Promise<string> {
 
 async function ensureCoordinator(stateDir: string, config: string): Promise<void> {
   const cli = join(bundleDir(), 'cli.js');
-  const argv = [...withoutOurVariables(), process.execPath, cli, 'coordinator', '--config', config];
+  const node = [process.execPath, ...COORDINATOR_NODE_FLAGS];
+  const argv = [...withoutOurVariables(), ...node, cli, 'coordinator', '--config', config];
   await startDaemon({ ...coordinatorOf(stateDir), argv });
 }
 

@@ -8,7 +8,7 @@
  */
 import { CmtError } from '@cmt/contracts';
 import { REMOVE_TREE } from '../mounts.ts';
-import { WORKER_NODE_FLAGS } from '../worker-node.ts';
+import { WORKER_NODE_FLAGS } from '../node-flags.ts';
 import type { Pushed } from './push.ts';
 import { sshRun, type SshHost } from './ssh.ts';
 import { rootArgv, type RemoteSurvey } from './survey.ts';

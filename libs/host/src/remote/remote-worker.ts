@@ -9,7 +9,7 @@
  */
 import { AbsolutePath, CmtError, type AgentlessConfig, type WorkerConfig } from '@cmt/contracts';
 import { receiveSocketOf } from '../transports/endpoint.ts';
-import { WORKER_NODE_FLAGS } from '../worker-node.ts';
+import { WORKER_NODE_FLAGS } from '../node-flags.ts';
 import type { Pushed } from './push.ts';
 import { sshRun, type SshHost } from './ssh.ts';
 import { rootArgv, type RemoteSurvey } from './survey.ts';
