@@ -19,6 +19,11 @@ import { MAX_SEALED, Sealer, TagDigest } from './sealed.ts';
 const POLL_MS = 2;
 /** Milliseconds between two words about progress. */
 const WORD_MS = 50;
+/**
+ * Bytes sealed at once. With 1 MiB, more than the kernel keeps of a near connection, this end waits while the other one opens and writes, and
+ * the other one while this end reads and seals: of 1 GiB, in turn with others, 0.42 to 0.58 GB/s instead of 0.59 to 0.89.
+ */
+const FRAME_BYTES = 256 * 1024;
 /** Bytes until orders are heard, and what Node's collector has not seen is freed: buffers that are used again stay in the cache. */
 const SLICE_BYTES = 4 * MAX_SEALED;
 /** Bytes and frames that are gathered for one write: most images are a few hundred bytes. */
@@ -125,7 +130,7 @@ class Sending {
     const from = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
       for (;;) {
-        const most = this.pacer.piece(MAX_SEALED);
+        const most = this.pacer.piece(FRAME_BYTES);
         const count = readSync(from, this.#buffer, 0, most, outgoing.offset);
         if (count === 0) return outgoing;
         const wait = this.pacer.delay(count, performance.now());
