@@ -41,6 +41,11 @@ module.exports = {
       { pathNot: '^libs/host/src/transports/' },
       { path: 'node_modules/(ssh2|@types/ssh2)/' },
     ),
+    only(
+      'one-owner-of-zstd',
+      { pathNot: '^libs/host/src/transports/carrier/zstd\\.ts$' },
+      { path: 'node_modules/@bokuweb/' },
+    ),
     only('one-owner-of-bullmq', { pathNot: '^libs/queue/' }, { path: 'node_modules/(bullmq|ioredis)/' }),
     only(
       'a-quick-look-is-light',

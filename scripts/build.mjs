@@ -31,18 +31,28 @@ const page = join(root, 'apps/board/src/page');
 const pageDir = join(dist, 'board');
 const bullBoard = join(root, 'node_modules/@bull-board/ui/dist');
 
-/** Native code of ssh2, several times faster than its fallback; required by this path, from dist as from its package. */
-const addon = 'crypto/build/Release/sshcrypto.node';
-const addonSource = join(root, 'node_modules/ssh2/lib/protocol', addon);
+/**
+ * What libraries read from beside their code, in dist as in their packages: native code of ssh2, several times faster than its fallback,
+ * and the WebAssembly of zstd.
+ */
+const assets = Object.entries({
+  'crypto/build/Release/sshcrypto.node': 'ssh2/lib/protocol/crypto/build/Release/sshcrypto.node',
+  'zstd.wasm': '@bokuweb/zstd-wasm/dist/common/zstd.wasm',
+})
+  .map(([name, path]) => ({ name, source: join(root, 'node_modules', path) }))
+  .filter(({ source }) => existsSync(source));
 
-/** OpenTelemetry is as large as all the rest, and most fleets do without: a file of its own, read only where it is wanted. */
-const tracesApart = {
-  name: 'traces-apart',
+/**
+ * OpenTelemetry is as large as all the rest, and most do without it and without zstd: files of their own, read only where they are
+ * wanted.
+ */
+const apart = (source, file) => ({
+  name: `${file}-apart`,
   setup: ({ onResolve }) =>
-    onResolve({ filter: /\/traces-sdk\.ts$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: './traces.js', external: true } : undefined,
+    onResolve({ filter: new RegExp(`/${source}\\.ts$`) }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${file}.js`, external: true } : undefined,
     ),
-};
+});
 
 /** Zod speaks fifty languages, and cmt one: they were half of what a quick verb reads before it begins. */
 const oneLanguage = {
@@ -66,7 +76,7 @@ const shared = {
   outdir: dist,
   absWorkingDir: root,
   write: false,
-  plugins: [tracesApart, oneLanguage],
+  plugins: [apart('traces-sdk', 'traces'), apart('zstd', 'zstd'), oneLanguage],
   logLevel: 'error',
   // Optional accelerators and backends that the libraries look for and do without.
   external: ['cpu-features', '*.node', 'msgpackr-extract', 'pg', 'redis', 'pino-pretty'],
@@ -80,6 +90,7 @@ const entries = {
   coordinator: 'apps/coordinator/src/main.ts',
   worker: 'apps/worker/src/main.ts',
   'image-carrier': 'libs/host/src/transports/carrier/main.ts',
+  zstd: 'libs/host/src/transports/carrier/zstd.ts',
   'ssh-session': 'apps/cli/src/agentless/main.ts',
   board: 'apps/board/src/main.ts',
   traces: 'libs/queue/src/traces-sdk.ts',
@@ -109,9 +120,9 @@ async function build() {
   await mkdir(dist, { recursive: true });
   const files = results.flatMap(({ value }) => value?.outputFiles ?? []);
   await Promise.all(files.map(({ path, contents }) => replace(path, contents)));
-  if (existsSync(addonSource)) {
-    await mkdir(dirname(join(dist, addon)), { recursive: true });
-    await replace(join(dist, addon), await readFile(addonSource));
+  for (const { name, source } of assets) {
+    await mkdir(dirname(join(dist, name)), { recursive: true });
+    await replace(join(dist, name), await readFile(source));
   }
   await buildPages(bundle);
   await dropOldChunks(new Set(files.map(({ path }) => path)));
@@ -156,7 +167,7 @@ function manifest() {
 /** What runs elsewhere needs of this build, and nothing that an older one has left. */
 function contentsOf(files) {
   const programs = files.map(({ path }) => relative(dist, path)).filter((name) => !name.endsWith('.map'));
-  const all = [...programs, 'package.json', ...(existsSync(addonSource) ? [addon] : [])];
+  const all = [...programs, 'package.json', ...assets.map(({ name }) => name)];
   return `${JSON.stringify(all.sort())}\n`;
 }
 

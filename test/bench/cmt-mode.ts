@@ -25,11 +25,11 @@ export const cmtMode = (name: string, flags: readonly string[], needs?: Feature)
     const { migration } = answer;
     if (migration?.state !== 'done')
       throw new Error(`cmt: ${migration?.message ?? answer.error?.message ?? 'no answer'}`);
-    const { bytesSent, blackout, steps } = migration;
+    const { bytesSent, imageBytes = bytesSent, blackout, steps } = migration;
     // It waits for the last page, and is otherwise over after the time in which cmt watches the copy.
     const confirm = flags.includes('post-copy') ? steps.find(({ name }) => name === 'confirm') : undefined;
     return {
-      imageBytes: bytesSent ?? null,
+      imageBytes: imageBytes ?? null,
       criuMs: blackout?.criuMs ?? null,
       ownMs: blackout?.ownMs ?? null,
       drainMs: confirm?.ms ?? null,

@@ -20,7 +20,9 @@ const { values } = parseArgs({
 
 const root = join(import.meta.dirname, '../..');
 const name = `wire${process.pid}`;
+/** Pages that do not pack, and pages half of which are zeros and half text. */
 const OUTBOX = '/run/out box';
+const TEXTS = '/run/out texts';
 const PORT = 5900;
 
 const lab = await labUp({ name, hosts: 2, share: [root] });
@@ -51,6 +53,8 @@ async function measure(): Promise<Row[]> {
   const ends = { source, target };
   const ways: Readonly<Record<string, (bytes: number) => Promise<Measured>>> = {
     'cmt, connection of its own': (bytes) => byCmt(ends, 'carried', bytes),
+    'cmt, packed by zstd: random': (bytes) => byCmt(ends, 'packed', bytes),
+    'cmt, packed by zstd: zeros and text': (bytes) => byCmt(ends, 'packed', bytes, TEXTS),
     'cmt, through ssh2': (bytes) => byCmt(ends, 'channel', bytes),
     'iperf3, memory to nowhere': (bytes) => iperf(two!.address, bytes),
     'socat, file to file, plain': () => socat(two!.address, 'OPEN:/run/plain,creat,trunc'),
@@ -71,6 +75,7 @@ async function measureSize(
     'host1',
     `rm -rf '${OUTBOX}'; mkdir '${OUTBOX}' && head -c ${bytes} /dev/urandom > '${OUTBOX}/pages-1.img'`,
   );
+  await sh('host1', writeTexts(bytes));
   const measured = new Map<string, Measured[]>(Object.keys(ways).map((way) => [way, []]));
   for (let run = 0; run < Number(values.runs); run += 1)
     for (const [way, once] of Object.entries(ways)) measured.get(way)?.push(await once(bytes));
@@ -81,20 +86,30 @@ async function measureSize(
   });
 }
 
+/** 256 KiB of zeros and as many of source text in turn. */
+const writeTexts = (bytes: number): string => `rm -rf '${TEXTS}'; mkdir '${TEXTS}'
+  find /usr/share/perl /usr/lib/python3* -name '*.p[lmy]' -type f | sort | xargs cat | head -c 16M > /run/text
+  size=$(stat -c %s /run/text)
+  for n in $(seq ${bytes / 2 ** 19}); do
+    head -c 256K /dev/zero
+    tail -c +$((n * 262144 % (size - 262144) + 1)) /run/text | head -c 256K
+  done > '${TEXTS}/pages-1.img'`;
+
 /** From the first byte read to the last verified at the other end; connected before, as before a freeze. */
 async function byCmt(
   { source, target }: { readonly source: TransferEnd; readonly target: TransferEnd },
-  way: 'carried' | 'channel',
+  way: 'carried' | 'channel' | 'packed',
   bytes: number,
+  directory = OUTBOX,
 ): Promise<Measured> {
   const { publicKey } = await source.value<HostEndpoint>('endpoint');
   await target.value('prepare', publicKey);
   const uncarried = await source.value<Link['uncarried']>('warm', way);
-  if (way === 'carried' && uncarried !== null) throw new Error(`no connection of its own: ${uncarried}`);
+  if (way !== 'channel' && uncarried !== null) throw new Error(`no connection of its own: ${uncarried}`);
   await target.value('reset');
   const before = await sentBy('host1');
   const began = performance.now();
-  await source.value('images', OUTBOX);
+  await source.value('images', directory);
   const seconds = (performance.now() - began) / 1000;
   const [from, to, after] = [
     await source.value<OwnFigures>('figures'),

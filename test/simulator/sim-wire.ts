@@ -284,7 +284,7 @@ class SimLink implements Link {
           signal,
           30,
         );
-        return { bytesSent: 1, sendMs: 1 };
+        return { bytesSent: 1, imageBytes: 1, sendMs: 1 };
       },
     };
   }

@@ -40,6 +40,7 @@ export const doneReport: MigrationReport = {
         restore: 'auto',
         tcp: 'established',
         transport: 'ssh',
+        compress: 'none',
         sharedRootfs: false,
       },
       ...{ force: false, confirmForMs: 1000, validateOnly: false, hooks: [] },

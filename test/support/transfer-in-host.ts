@@ -58,8 +58,9 @@ const methods: Readonly<Record<string, (arg: never) => Promise<unknown>>> = {
   images: async (directory: string) => (await link()).sendImages('final', directory, limit()).finish(),
   files: async (directory: string) => (await link()).syncFiles(directory, limit()),
   /** Opens what images need, as it is done before a freeze; by the way that is wanted. Then the figures begin anew. */
-  warm: async (way: 'carried' | 'channel') => {
+  warm: async (way: 'carried' | 'channel' | 'packed') => {
     await links.drop('m1');
+    if (route !== null) route = { ...route, compress: way === 'packed' ? 'zstd' : undefined };
     const opened = await link();
     if (way === 'channel') Object.assign(opened, { uncarried: 'not wanted' });
     await opened.warmUp(limit());

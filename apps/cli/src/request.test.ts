@@ -31,6 +31,7 @@ describe('a request', () => {
         onNoConvergence: 'abort',
         tcp: 'close',
         transport: 'tcp',
+        compress: 'zstd',
         sharedRootfs: true,
         force: true,
       },
@@ -42,7 +43,7 @@ describe('a request', () => {
       options: {
         ...{ mode: 'pre-copy', maxDowntimeMs: 1500, maxRounds: 3, tcp: 'close', transport: 'tcp' },
         ...{ timeoutMs: 300_000, onNoConvergence: 'abort' },
-        ...{ sharedRootfs: true, force: true, confirmForMs: 2000, stepTimeoutMs: 3000 },
+        ...{ compress: 'zstd', sharedRootfs: true, force: true, confirmForMs: 2000, stepTimeoutMs: 3000 },
         hooks: [
           { name: 'pre-restore', place: 'target', argv: ['/bin/a', 'b c'], timeoutMs: 60_000 },
           { name: 'pre-restore', place: 'coordinator', argv: ['/bin/d'], timeoutMs: 60_000 },
@@ -69,6 +70,7 @@ describe('a request', () => {
     ['--mode', { mode: 'warp' }],
     ['--tcp', { tcp: 'maybe' }],
     ['--transport', { transport: 'pigeon' }],
+    ['--compress', { compress: 'gzip' }],
     ['--runtime', { runtime: 'lxc' }],
     ['--max-rounds', { maxRounds: '33' }],
     ['--max-rounds', { maxRounds: '-1' }],

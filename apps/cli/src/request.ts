@@ -33,6 +33,7 @@ export interface RequestFlags {
   readonly tcp?: string;
   readonly transport?: string;
   readonly bandwidth?: string;
+  readonly compress?: string;
   readonly sshConfig?: string;
   readonly sharedRootfs?: boolean;
   readonly force?: boolean;
@@ -144,11 +145,11 @@ function checked(
 }
 
 function parseOptions({ flags, validateOnly }: Asked): Record<string, unknown> {
-  const { mode, restore, tcp, transport, sharedRootfs, force, onNoConvergence } = flags;
+  const { mode, restore, tcp, transport, compress, sharedRootfs, force, onNoConvergence } = flags;
   const time = (flag: string, text: string | undefined) =>
     text === undefined ? undefined : parseDuration(flag, text);
   return {
-    ...{ mode, restore, tcp, transport, sharedRootfs, force, onNoConvergence, validateOnly },
+    ...{ mode, restore, tcp, transport, compress, sharedRootfs, force, onNoConvergence, validateOnly },
     bandwidth: flags.bandwidth === undefined ? undefined : parseBandwidth('--bandwidth', flags.bandwidth),
     maxDowntimeMs: time('--max-downtime', flags.maxDowntime),
     timeoutMs: time('--timeout', flags.timeout),

@@ -103,6 +103,8 @@ export const MigrationReport = z.object({
   preCopy: PreCopy.optional(),
   /** Bytes of memory images that went from host to host, so far as their figures are known. */
   bytesSent: z.number().min(0).optional(),
+  /** Bytes of those images as they lie on both hosts: more than that with `--compress`. */
+  imageBytes: z.number().min(0).optional(),
   totalMs: ms,
   steps: z.array(StepReport),
   findings: z.array(Finding),

@@ -15,7 +15,7 @@ const costs = z.array(Cost).max(KEPT_COSTS);
 
 /** What the latest hand-overs cost this host inside the blackout, oldest first. */
 export const HostCosts = z.object({
-  /** As the source: from the order to freeze until all images were at the target, by the bytes sent. */
+  /** As the source: from the order to freeze until all images were at the target, by the bytes of the images. */
   dump: costs,
   /** As the source: the last look at the files, by the bytes carried. */
   files: costs,
@@ -42,7 +42,12 @@ export const HostFacts = z.object({
   runtimes: z.partialRecord(RuntimeName, z.string()),
   /** The first problem `criu check` names, or null when it says that all looks good. */
   criuProblem: z.string().nullable(),
-  features: z.object({ dirtyTracking: z.boolean(), lazyPages: z.boolean() }),
+  features: z.object({
+    dirtyTracking: z.boolean(),
+    lazyPages: z.boolean(),
+    /** Whether its cmt sends and takes images packed by zstd; not announced by older workers, which do not. */
+    zstd: z.boolean().optional(),
+  }),
   cpus: z.int(),
   /** As /proc/cpuinfo names it; not announced by older workers. */
   cpu: z.object({ model: z.string(), flags: z.array(z.string()).max(1000) }).optional(),

@@ -48,6 +48,11 @@ const MaxDowntimeMs = z.int().positive();
 export const RestorePolicy = z.enum(['auto', 'complete', 'lazy']);
 export type RestorePolicy = z.infer<typeof RestorePolicy>;
 
+/** What images are packed with on their way from host to host. */
+export const Compression = z.enum(['none', 'zstd']);
+export const Codec = Compression.exclude(['none']);
+export type Codec = z.infer<typeof Codec>;
+
 export const MigrationOptions = z.object({
   mode: Mode.default('auto'),
   /** Milliseconds of blackout that pre-copy aims for. */
@@ -62,6 +67,7 @@ export const MigrationOptions = z.object({
   transport: TransportName.default('ssh'),
   /** Without it as many as go. */
   bandwidth: Bandwidth.optional(),
+  compress: Compression.default('none'),
   /** Both hosts see the same bundle: files are not carried. */
   sharedRootfs: z.boolean().default(false),
   /** Soft findings become warnings. */

@@ -7,7 +7,7 @@ import { Diagnosis, DOCTOR_PEERS } from './doctor.ts';
 import { Failure } from './failure.ts';
 import { Hook, HookOutcome } from './hooks.ts';
 import { ContainerNetwork, Finding, HostEndpoint, HostFacts, Inspection, TargetSurvey } from './host.ts';
-import { TcpPolicy, TransportName } from './migration.ts';
+import { Codec, TcpPolicy, TransportName } from './migration.ts';
 import { AbsolutePath, ContainerId, Decision, Epoch, HostName, MigrationId, Side } from './names.ts';
 import { RuntimeName } from './runtime.ts';
 
@@ -28,6 +28,8 @@ export const Route = z.object({
   bandwidth: z.int().positive().optional(),
   /** The same, of the links that it shares with other migrations: the lower one counts. */
   share: z.int().positive().optional(),
+  /** Packs images that have a connection of their own; without it they go as they are. */
+  compress: Codec.optional(),
 });
 export type Route = z.infer<typeof Route>;
 
@@ -41,10 +43,18 @@ export const DumpFigures = z.object({
   /** Bytes that went over the wire, and how long that took. */
   bytesSent: z.int(),
   sendMs: ms,
+  /** Bytes of the images that these were, packed or not; not told by older workers, which pack nothing. */
+  imageBytes: z.int().optional(),
   /** From the order to dump until the target had acknowledged all of it; not told by older workers. */
   ms: ms.optional(),
 });
 export type DumpFigures = z.infer<typeof DumpFigures>;
+
+/** Bytes of the images of one dump, as they lie on both hosts. */
+export const imageBytesOf = ({
+  bytesSent,
+  imageBytes = bytesSent,
+}: Pick<DumpFigures, 'bytesSent' | 'imageBytes'>): number => imageBytes;
 
 /** A round of pre-copy: the files that changed since they were carried last, then memory. */
 export const RoundFigures = DumpFigures.extend({

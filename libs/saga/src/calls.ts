@@ -131,7 +131,11 @@ const route = (saga: Saga): Route => ({
   peer: saga.request.target,
   endpoint: known(saga.target, 'target').endpoint,
   ...ratesOf(saga),
+  ...compressed(saga),
 });
+
+const compressed = ({ request }: Saga): Pick<Route, 'compress'> =>
+  request.options.compress === 'none' ? {} : { compress: request.options.compress };
 
 /** Stages are entered only once their facts are there; anything else is a fault of the saga itself. */
 function known<T>(fact: T | null, name: string): T {

@@ -9,6 +9,7 @@
  */
 import {
   hasRounds,
+  imageBytesOf,
   type Failure,
   type HostFacts,
   type MigrationOptions,
@@ -97,8 +98,8 @@ function mustStop(measured: Measured, options: MigrationOptions): string | null 
   const without = predictBlackout({ ...measured, rounds: [{ ...first, dirtyBytes: null }] });
   if (withAnother > without.totalMs)
     return `another round would freeze it for longer than the rounds save (${sum(standing).toFixed(0)} ms so far)`;
-  const sent = sum(rounds.map(({ bytesSent }) => bytesSent));
-  return rounds.length > 1 && sent + last.bytesSent > ROOM_FOR_ROUNDS * memory
+  const there = sum(rounds.map(imageBytesOf));
+  return rounds.length > 1 && there + imageBytesOf(last) > ROOM_FOR_ROUNDS * memory
     ? 'the target has no room for another round'
     : null;
 }

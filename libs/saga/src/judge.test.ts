@@ -22,6 +22,12 @@ const unable = (name: string): Pick<HostFacts, 'features'> => ({
   features: { ...facts(name, true).features, lazyPages: false },
 });
 
+/** As a worker announces itself that knows nothing of it. */
+const older = (name: string): Pick<HostFacts, 'features'> => {
+  const { dirtyTracking, lazyPages } = facts(name, true).features;
+  return { features: { dirtyTracking, lazyPages } };
+};
+
 const cases: [code: string, severity: 'hard' | 'soft' | 'note', change: Change][] = [
   ['CRIU_MISSING', 'hard', { target: { criu: null } }],
   ['CRIU_MISSING', 'hard', { source: { criu: null } }],
@@ -36,6 +42,8 @@ const cases: [code: string, severity: 'hard' | 'soft' | 'note', change: Change][
   ['POST_COPY_RISK', 'note', { options: { onNoConvergence: 'post-copy' } }],
   ['POST_COPY_RISK', 'note', { options: { mode: 'hybrid' }, source: facts('alpha', true) }],
   ['NO_LAZY_PAGES', 'hard', { options: { onNoConvergence: 'post-copy' }, target: unable('beta') }],
+  ['NO_ZSTD', 'hard', { options: { compress: 'zstd' }, source: older('alpha') }],
+  ['NO_ZSTD', 'hard', { options: { compress: 'zstd' }, target: older('beta') }],
   ['ARCH_DIFFERS', 'hard', { target: { arch: 'arm64' } }],
   ['CRIU_VERSION_DIFFERS', 'soft', { target: { criu: '4.0' } }],
   ['RUNTIME_VERSION_DIFFERS', 'soft', { target: { runtimes: { runc: '1.1' } } }],
@@ -72,6 +80,10 @@ describe('judge', () => {
     expect(blocking(findings, true)).toMatchObject([
       { code: 'NO_DIRTY_TRACKING', remedy: expect.stringContaining('--mode post-copy') as string },
     ]);
+  });
+
+  it('has nothing against packed images where both hosts know of them', () => {
+    expect(judge(evidence({ options: { compress: 'zstd' } }))).toEqual([]);
   });
 
   it('forces exactly the soft ones', () => {

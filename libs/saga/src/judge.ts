@@ -20,6 +20,7 @@ export interface Evidence {
 export function judge(evidence: Evidence): Finding[] {
   return [
     ...tools(evidence),
+    ...compression(evidence),
     ...postCopyFindings(evidence.options, evidence.source, evidence.survey.facts),
     ...lazyFindings(evidence.options, evidence.inspection, evidence.survey.facts),
     ...versions(evidence),
@@ -103,6 +104,19 @@ const tools: Rule = ({ options, inspection, source, survey }) => {
     ),
   ];
 };
+
+/** A worker that knows nothing of it would not pack what it sends, or refuse what comes, and that in the blackout. */
+const compression: Rule = ({ options, source, survey }) =>
+  [source, survey.facts]
+    .filter(({ features }) => options.compress === 'zstd' && features.zstd !== true)
+    .map(({ name }) =>
+      hard(
+        'NO_ZSTD',
+        name,
+        `the cmt on ${name} is too old for --compress zstd`,
+        `Install this version of cmt on ${name}, or leave out --compress.`,
+      ),
+    );
 
 /** Whoever would rather not move than stand still for long wants to know how long that would be. */
 const needsRounds = ({ mode, onNoConvergence }: MigrationOptions): boolean =>

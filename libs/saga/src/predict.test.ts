@@ -86,6 +86,17 @@ describe('a predicted blackout', () => {
     expect(predictBlackout({ ...known, rounds }).remaining).toBe(50e6);
   });
 
+  it('is the same whether images were packed on their way or not: rates are those of images', () => {
+    const of = (packed: (bytes: number) => object) =>
+      predictBlackout({
+        ...known,
+        rounds: [round(10_000, 1000, packed(41e6)), round(0, 2000, packed(9e6)), round(0, 3000, packed(5e6))],
+      });
+    const plain = of((bytes) => ({ bytesSent: bytes }));
+    expect(of((bytes) => ({ bytesSent: bytes / 9, imageBytes: bytes }))).toEqual(plain);
+    expect(of((bytes) => ({ bytesSent: bytes / 9 }))).not.toEqual(plain);
+  });
+
   it('of post-copy has neither the dump nor the restore of what follows', () => {
     const following = predictBlackout({ ...known, postCopy: true });
     expect(following.remaining).toBe(0);

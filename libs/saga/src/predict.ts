@@ -2,7 +2,7 @@
  * What the blackout would be if the switch came now. Pure, from measured figures: those of this migration's rounds, and what
  * earlier hand-overs have cost the two hosts.
  */
-import type { Cost, HostCosts, Prediction, RoundFigures } from '@cmt/contracts';
+import { imageBytesOf, type Cost, type HostCosts, type Prediction, type RoundFigures } from '@cmt/contracts';
 import { costOf, fitted, type Line } from './fitted.ts';
 
 /** What is known when a prediction is made. */
@@ -78,9 +78,9 @@ function betweenDumps({ rounds }: Measured): number {
   return Math.max(0, last.startedAt - before.startedAt - before.ms - (last.filesMs ?? 0));
 }
 
-/** By what was sent where CRIU's figures could not be read (steps/dumping.ts). */
-const written = ({ pagesWritten, bytesSent }: RoundFigures): number =>
-  pagesWritten > 0 ? pagesWritten * PAGE : bytesSent;
+/** By its images where CRIU's figures could not be read (steps/dumping.ts). */
+const written = (round: RoundFigures): number =>
+  round.pagesWritten > 0 ? round.pagesWritten * PAGE : imageBytesOf(round);
 
 /** Whatever round it came in: CRIU fills a copy from parent images before it runs, those of a lazy restore too. */
 function memoryNow({ rounds, memory }: Measured): number {
@@ -89,12 +89,12 @@ function memoryNow({ rounds, memory }: Measured): number {
 }
 
 /**
- * The rate is that of this migration's rounds, over this link and now. What a dump costs beside its bytes is taken from whole
+ * The rate is that of this migration's rounds, over this link and now: bytes of images, however few of them the wire has seen. What a dump costs beside its bytes is taken from whole
  * dumps of this host where there were some: a round freezes in another way, and leaves out all that is not memory.
  */
 function dumpLine({ rounds, sourceCosts }: Measured): Line {
   const whole = fitted(sourceCosts.dump, ASSUMED_DUMP);
-  const ofRounds = rounds.map(({ bytesSent, ms }): Cost => ({ bytes: bytesSent, ms }));
+  const ofRounds = rounds.map((round): Cost => ({ bytes: imageBytesOf(round), ms: round.ms }));
   if (ofRounds.length === 0) return whole;
   const now = fitted(ofRounds, whole);
   return sourceCosts.dump.length === 0 ? now : { fixedMs: whole.fixedMs, rate: now.rate };

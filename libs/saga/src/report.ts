@@ -1,6 +1,6 @@
 /** How a migration stands, for people and programs: the saga as a `MigrationReport`. Pure. */
-import type { Blackout, HookName, MigrationReport, MigrationState } from '@cmt/contracts';
-import { messageOf, remedyOf } from '@cmt/contracts';
+import type { Blackout, DumpFigures, HookName, MigrationReport, MigrationState } from '@cmt/contracts';
+import { imageBytesOf, messageOf, remedyOf } from '@cmt/contracts';
 import { pagesFollow } from './restoring.ts';
 import { canTurnBack, isCommitted, type Saga, type SwitchOutcome } from './state.ts';
 
@@ -22,7 +22,8 @@ export function report(saga: Saga, now: number): MigrationReport {
     roundsNote: saga.roundsNote,
     blackoutMs: blackout?.totalMs ?? null,
     blackout,
-    bytesSent: bytesSent(saga),
+    bytesSent: ofDumps(({ bytesSent }) => bytesSent, saga),
+    imageBytes: ofDumps(imageBytesOf, saga),
     ...preCopyOf(saga),
     totalMs: Math.max(0, (saga.endedAt ?? now) - saga.startedAt),
     steps: [...saga.steps],
@@ -50,9 +51,11 @@ function preCopyOf({ rounds, predicted, outcome }: Saga): Pick<MigrationReport, 
   return { preCopy: { rounds: [...rounds], final: outcome.dump?.figures ?? null, predicted } };
 }
 
-/** Of all pre-dump rounds, and of the dump once it has come through. */
-const bytesSent = ({ rounds, outcome }: Saga): number =>
-  rounds.reduce((sum, round) => sum + round.bytesSent, outcome.dump?.figures.bytesSent ?? 0);
+/** Bytes of all pre-dump rounds, and of the dump once it has come through. */
+const ofDumps = (bytesOf: (dump: DumpFigures) => number, { rounds, outcome }: Saga): number =>
+  [...rounds, ...(outcome.dump === null ? [] : [outcome.dump.figures])]
+    .map(bytesOf)
+    .reduce((sum, bytes) => sum + bytes, 0);
 
 /** What a hook reads on standard input. */
 export const hookContext = (saga: Saga, hook: HookName): Record<string, unknown> => ({

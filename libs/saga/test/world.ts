@@ -42,7 +42,7 @@ export const facts = (name: string, dirtyTracking = false) => ({
   criu: '4.2.1',
   runtimes: { runc: '1.3.6' },
   criuProblem: null,
-  features: { dirtyTracking, lazyPages: true },
+  features: { dirtyTracking, lazyPages: true, zstd: true },
   cpus: 2,
   memoryTotal: 1e9,
   memoryAvailable: 1e9,

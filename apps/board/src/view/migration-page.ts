@@ -72,6 +72,7 @@ function factsOf(report: MigrationReport): Fact[] {
     ['aim', `at most ${options.maxDowntimeMs} ms of blackout`],
     ['connections', options.tcp],
     ['transport', options.transport],
+    ...when(options.compress === 'zstd' || undefined, (): Fact => ['images', 'packed by zstd on their way']),
     ['decision', `${report.decision ?? 'none yet'} (epoch ${report.epoch})`],
     ...when(report.fenced, (side): Fact => ['fenced', `${side}, by an operator’s word`]),
     ['pre-dump rounds', `${report.rounds}${report.roundsNote === null ? '' : `: ${report.roundsNote}`}`],

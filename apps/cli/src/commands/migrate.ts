@@ -48,6 +48,10 @@ export function addMigrate(program: Command): void {
         "cmt migrate redis --src host1 --dst host2 --hook-pre-restore '@target /opt/check --quick'",
         'with a hook',
       ],
+      [
+        'cmt migrate redis --src host1 --dst host2 --compress zstd --bandwidth 100Mbit/s',
+        'over a slow link, of which others need the rest',
+      ],
       ['cmt migrate redis --src host1 --dst host2 --id nightly-7 --detach', 'do not wait; safe to repeat'],
     ],
   });

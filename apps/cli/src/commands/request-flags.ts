@@ -52,6 +52,12 @@ export const withMeans = (command: Command): Command =>
         'how images travel; tcp only on a trusted network (default: ssh)',
       ).choices(['ssh', 'tcp']),
     )
+    .addOption(
+      new Option(
+        '--compress <codec>',
+        'how images are packed on their way: zstd for a link slower than about a gigabit per second (default: none)',
+      ).choices(['none', 'zstd']),
+    )
     .option('--ssh-config <file>', 'for machines reached over ssh: read this instead of ~/.ssh/config')
     .option('--shared-rootfs', 'both hosts see the same bundle: no files are carried')
     .option('--force', 'soft findings become warnings')

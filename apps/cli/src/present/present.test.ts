@@ -102,6 +102,12 @@ describe('a report', () => {
     `);
   });
 
+  it('tells what images took of the wire where they were packed, and nothing of it where they were not', () => {
+    const text = (imageBytes: number) => reportText({ ...report, bytesSent: 12_000_000, imageBytes }, plain);
+    expect(text(268_000_000)).toContain('  sent      12.0 MB for 268 MB of images (4 %)\n');
+    expect(text(12_000_000)).not.toContain('of images');
+  });
+
   it('tells the rounds, and how good the prediction was', () => {
     const round = { freezingMs: 4, frozenMs: 16, sendMs: 90, filesMs: null, pagesSkipped: 0 };
     const preCopy: MigrationReport['preCopy'] = {

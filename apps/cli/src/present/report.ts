@@ -12,7 +12,7 @@ import { failureText } from './failure.ts';
 import { findingsText } from './findings.ts';
 import { oneLine, type Paint } from './paint.ts';
 import { table } from './table.ts';
-import { share, time } from './units.ts';
+import { share, size, time } from './units.ts';
 
 export function reportText(report: MigrationReport, paint: Paint): string {
   const sections = [
@@ -98,6 +98,7 @@ function headText(report: MigrationReport, paint: Paint): string {
     ...(preCopy?.predicted
       ? [['predicted', predictionText(preCopy.predicted, blackout)] as [string, string]]
       : []),
+    ...packedLine(report),
     ['total', time(report.totalMs)],
     ...(report.rebuilt === undefined ? [] : [['rebuilt', oneLine(report.rebuilt)] as [string, string]]),
   ];
@@ -112,6 +113,12 @@ const placementLines = ({ placement }: MigrationReport): [string, string][] => [
   ),
   ...(placement && placement.why !== '' ? [['target', oneLine(placement.why)] as [string, string]] : []),
 ];
+
+/** Told where images were packed on their way. */
+const packedLine = ({ bytesSent = 0, imageBytes = 0 }: MigrationReport): [string, string][] =>
+  imageBytes > bytesSent
+    ? [['sent', `${size(bytesSent)} for ${size(imageBytes)} of images (${share(bytesSent, imageBytes)})`]]
+    : [];
 
 const blackoutTotal = (ms: number | null): string => (ms === null ? 'none' : time(ms));
 

@@ -31,6 +31,7 @@ export async function gatherFacts(
     kernel: os.release(),
     arch: os.arch(),
     ...criu,
+    features: { ...criu.features, zstd: true },
     runtimes: versions,
     cpus: os.availableParallelism(),
     ...(cpu === null ? {} : { cpu }),

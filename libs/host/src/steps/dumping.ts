@@ -9,7 +9,7 @@ import { makeImagesRoom } from './images-room.ts';
 import { imagesDir, logDir, notesDir, startGateDir } from '../places.ts';
 import { SERVE_FDS } from '../runtimes/serving.ts';
 import type { ArmedDumpPlan, DumpPlan } from '../runtimes/runtime.ts';
-import type { Link } from '../transports/transport.ts';
+import type { ImagesSent, Link } from '../transports/transport.ts';
 
 export interface DumpRound {
   /** `1`, `2`, … or `final`. */
@@ -69,11 +69,11 @@ export async function dumpAndSend(
     throw error;
   }
   const dumpMs = clock.elapsed() - started;
-  const [{ bytesSent, sendMs }, stats] = await Promise.all([sending.finish(), figuresOf(plan, context)]);
-  return { dumpMs, figures: { ...stats, bytesSent, sendMs, ms: clock.elapsed() - started } };
+  const [sent, stats] = await Promise.all([sending.finish(), figuresOf(plan, context)]);
+  return { dumpMs, figures: { ...stats, ...sent, ms: clock.elapsed() - started } };
 }
 
-type CriuFigures = Omit<DumpFigures, 'bytesSent' | 'sendMs' | 'ms'>;
+type CriuFigures = Omit<DumpFigures, keyof ImagesSent | 'ms'>;
 
 /** CRIU's own figures. A dump is none the worse for lacking them. */
 async function statsOf({ work }: DumpPlan, { machine, tell }: StepContext): Promise<CriuFigures> {

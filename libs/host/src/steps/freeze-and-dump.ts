@@ -92,10 +92,12 @@ async function openPages(link: Link, entry: JournalEntry, context: StepContext):
 }
 
 function tellOfSlowWay({ uncarried, way }: Link, { route }: Input, { tell }: StepContext): void {
-  if (uncarried === null || way === 'relayed') return;
+  const packed = route.compress !== undefined;
+  if (uncarried === null || (way === 'relayed' && !packed)) return;
+  const but = packed ? 'which is slower, and nothing is compressed' : 'which is slower';
   tell({
     kind: 'note',
-    text: `images to ${route.peer} have no connection of their own, which is slower: ${uncarried}`,
+    text: `images to ${route.peer} have no connection of their own, ${but}: ${uncarried}`,
   });
 }
 

@@ -3,7 +3,7 @@
  *
  * INVARIANT: nothing is destroyed here without COMMIT of this very epoch on record, or RETIRED in the journal, which says the same.
  */
-import { CmtError } from '@cmt/contracts';
+import { CmtError, imageBytesOf } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { noteCosts } from '../costs.ts';
 import type { JournalEntry } from '../journal.ts';
@@ -33,8 +33,9 @@ async function noteDump(context: StepContext): Promise<void> {
   const [dump, files] = [await recall(context, 'freeze-and-dump'), await recall(context, 'final-sync')];
   // What a dump without its memory cost says nothing about the next one.
   if (dump === null || dump.postCopy === true) return;
-  const { bytesSent, sendMs, ms = Math.max(dump.dumpMs, sendMs) } = dump.figures;
-  await noteCosts(context, { dump: { bytes: bytesSent, ms: dump.pauseMs + ms }, ...(files && { files }) });
+  const { sendMs, ms = Math.max(dump.dumpMs, sendMs) } = dump.figures;
+  const bytes = imageBytesOf(dump.figures);
+  await noteCosts(context, { dump: { bytes, ms: dump.pauseMs + ms }, ...(files && { files }) });
 }
 
 async function requireCommit(entry: JournalEntry, context: StepContext): Promise<void> {

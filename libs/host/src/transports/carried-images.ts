@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
-import { CmtError } from '@cmt/contracts';
+import { CmtError, type Codec } from '@cmt/contracts';
 import { ReceiverWord } from './carrier/messages.ts';
 import { Carrier } from './carrier/process.ts';
 import { KEY_BYTES } from './carrier/sealed.ts';
@@ -29,6 +29,8 @@ interface Offer {
   readonly host: string;
   /** Of the door where the connection is expected; undefined: that of the endpoint. */
   readonly port: number | undefined;
+  /** How the source said that it packs; packed in any other way nothing is taken. */
+  readonly compress: Codec | undefined;
 }
 
 /** Images that arrive at a carrier. The source may still choose the channel instead, as long as it has not been told `ready`. */
@@ -55,7 +57,7 @@ export class CarriedImages {
   }
 
   async #receive(key: string): Promise<{ files: number; bytes: number }> {
-    const { channel, session, port } = this.#offer;
+    const { channel, session, port, compress } = this.#offer;
     const arriving = session.carriages.expect(this.#name);
     channel.send({ type: 'carriage', port, key });
     const socket = await arriving;
@@ -64,7 +66,7 @@ export class CarriedImages {
         socket.destroy();
         return;
       }
-      const carrier = new Carrier('receive', socket, ReceiverWord, (word) => {
+      const carrier = new Carrier(['receive', compress], socket, ReceiverWord, (word) => {
         try {
           if (word.type === 'ready') channel.send({ type: 'ready' });
           else if (word.type === 'failed') reject(this.#failure(word));

@@ -6,6 +6,7 @@
  * can carry them as well.
  */
 import { connect, type Socket } from 'node:net';
+import type { Codec } from '@cmt/contracts';
 import { SenderWord } from './carrier/messages.ts';
 import { Carrier } from './carrier/process.ts';
 import { ChannelError } from './channel.ts';
@@ -38,7 +39,9 @@ export async function openCarriage(
   name: string,
   limit: Limit,
 ): Promise<Carriage> {
-  channel.send({ type: 'carry' });
+  const { compress } = asker.route;
+  channel.send({ type: 'carry', compress });
+  const takeOver = (socket: Socket, key: string): Carriage => startSender(socket, key, compress);
   const kill = ({ carrier }: Carriage): Promise<void> => carrier.kill();
   return await takeOffer(channel, asker, { name, limit, take: takeOver, drop: kill });
 }
@@ -101,10 +104,10 @@ async function authenticated(socket: Socket, asker: Asker, name: string, limit: 
   return socket;
 }
 
-function takeOver(socket: Socket, key: string): Carriage {
+function startSender(socket: Socket, key: string, compress: Codec | undefined): Carriage {
   const heard: SenderWord[] = [];
   let listener: ((word: SenderWord) => void) | null = null;
-  const carrier = new Carrier('send', socket, SenderWord, (word) => {
+  const carrier = new Carrier(['send', compress], socket, SenderWord, (word) => {
     if (listener === null) heard.push(word);
     else listener(word);
   });

@@ -1,5 +1,5 @@
 /** The messages of a channel, in the order of a conversation. Everything from the other side is checked against these. */
-import { Epoch, Failure, HostName, MigrationId } from '@cmt/contracts';
+import { Codec, Epoch, Failure, HostName, MigrationId } from '@cmt/contracts';
 import { z } from 'zod';
 import { CarriageName, ImageFileName, ImagesName } from './image-names.ts';
 
@@ -75,8 +75,8 @@ const FileIndex = z.int().min(0).max(0xffffffff);
 
 /** Images channel, source to target, between the bytes of the files. */
 export const ImagesToTarget = z.discriminatedUnion('type', [
-  /** First, if at all: the source would open a connection of its own for the bytes. A file that begins here takes it back. */
-  z.object({ type: z.literal('carry') }),
+  /** First, if at all: the source would open a connection of its own for the bytes, and pack them so. A file that begins here takes it back. */
+  z.object({ type: z.literal('carry'), compress: Codec.optional() }),
   /** A file begins. `key` is the key of its digest, fresh for every file. */
   z.object({ type: z.literal('file'), file: FileIndex, name: ImageFileName, key: z.base64().length(24) }),
   /** A file is complete. */

@@ -33,7 +33,7 @@ export interface PageStream {
 export async function startPageStream(connection: Socket, end: PageStreamEnd): Promise<PageStream> {
   let ready = (): void => undefined;
   const started = new Promise<void>((resolve) => (ready = resolve));
-  const carrier = new Carrier('pages', connection, PagesWord, () => ready());
+  const carrier = new Carrier(['pages'], connection, PagesWord, () => ready());
   carrier.order({ type: 'begin', ...end });
   await Promise.race([
     started,

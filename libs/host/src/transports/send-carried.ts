@@ -8,16 +8,11 @@ import { expectMessage } from './handshake.ts';
 import { abortFailure, within } from './limits.ts';
 import { ImagesToSource } from './messages.ts';
 import type { SendingOptions } from './send-images.ts';
-import type { ImageSending } from './transport.ts';
+import type { ImageSending, ImagesSent } from './transport.ts';
 
 /** The carrier speaks all the time unless the target takes nothing: `stallMs` is how long it may be silent. */
 export interface CarriedOptions extends SendingOptions {
   readonly carriage: Carriage;
-}
-
-interface Sent {
-  readonly bytesSent: number;
-  readonly sendMs: number;
 }
 
 /** Milliseconds for the target to say why the connection broke. */
@@ -60,7 +55,7 @@ class CarriedSending {
     this.#stop(error);
   }
 
-  async run(): Promise<Sent> {
+  async run(): Promise<ImagesSent> {
     const { channel, carriage, directory, bandwidth, signal } = this.#options;
     const stopped = new Promise<never>((_, reject) => (this.#stop = reject));
     stopped.catch(() => undefined);
@@ -92,7 +87,7 @@ class CarriedSending {
   }
 
   /** Resolves when the carrier has sent everything. */
-  #carried(): Promise<Sent> {
+  #carried(): Promise<ImagesSent> {
     const { carriage, stallMs } = this.#options;
     return new Promise((resolve, reject) => {
       const watch = (): void => {
@@ -104,7 +99,8 @@ class CarriedSending {
       carriage.listen((word) => {
         watch();
         if (word.type === 'sent' || word.type === 'done') this.#count(word);
-        if (word.type === 'done') resolve({ bytesSent: word.bytes, sendMs: word.sendMs });
+        if (word.type === 'done')
+          resolve({ bytesSent: word.bytes, imageBytes: word.imageBytes, sendMs: word.sendMs });
         if (word.type === 'failed') reject(new ChannelError(word.reason));
       });
       void carriage.carrier.ended.then((why) => reject(new ChannelError(why)));

@@ -21,7 +21,7 @@ import { growing, ImageFileName, parentRound } from './image-names.ts';
 import { ImagesToSource } from './messages.ts';
 import type { ImagesToTarget } from './messages.ts';
 import { Pacer } from './pacer.ts';
-import type { ImageSending } from './transport.ts';
+import type { ImageSending, ImagesSent } from './transport.ts';
 
 const CHUNK = 512 * 1024;
 const POOL = 3;
@@ -107,7 +107,7 @@ class ImageSender {
     this.#wake?.();
   }
 
-  async run(): Promise<{ bytesSent: number; sendMs: number }> {
+  async run(): Promise<ImagesSent> {
     const { channel } = this.#options;
     const reply = this.#reply(channel);
     reply.catch((error: unknown) => this.stop(error as Error));
@@ -124,7 +124,7 @@ class ImageSender {
       channel.destroy();
     }
     const sendMs = performance.now() - (this.#startedAt ?? performance.now()) - this.#idleMs;
-    return { bytesSent: this.bytesSent, sendMs: Math.max(0, sendMs) };
+    return { bytesSent: this.bytesSent, imageBytes: this.bytesSent, sendMs: Math.max(0, sendMs) };
   }
 
   /** A refusal by the target explains a broken channel; an abort explains everything. */

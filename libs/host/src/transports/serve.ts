@@ -1,7 +1,7 @@
 /** Target: what happens on a channel once it is admitted, one function per purpose. */
 import { dirname, join } from 'node:path';
 import { CmtError } from '@cmt/contracts';
-import type { HostName } from '@cmt/contracts';
+import type { Codec, HostName } from '@cmt/contracts';
 import { CarriedImages } from './carried-images.ts';
 import type { Channel } from './channel.ts';
 import { errnoOf } from './errno.ts';
@@ -82,12 +82,13 @@ async function receive(
   port: CarriagePort,
 ): Promise<{ files: number; bytes: number }> {
   const first = await channel.next();
-  if (!isCarry(first)) return receiveImages(channel, session, name, host, first);
+  const wish = carryIn(first);
+  if (wish === null) return receiveImages(channel, session, name, host, first);
   if (port === null) {
     channel.send({ type: 'carriage' });
     return receiveImages(channel, session, name, host, await channel.next());
   }
-  const carried = new CarriedImages({ channel, session, host, port }, name);
+  const carried = new CarriedImages({ channel, session, host, port, ...wish }, name);
   try {
     const outcome = await Promise.race([carried.received, channel.next().then((frame) => ({ frame }))]);
     if ('frame' in outcome) {
@@ -103,8 +104,12 @@ async function receive(
   }
 }
 
-const isCarry = (frame: Frame | null): boolean =>
-  frame?.kind === 'message' && ImagesToTarget.safeParse(frame.body).data?.type === 'carry';
+/** How bytes would be packed on a connection of their own; null when none is asked for. */
+function carryIn(frame: Frame | null): { readonly compress: Codec | undefined } | null {
+  if (frame?.kind !== 'message') return null;
+  const { data } = ImagesToTarget.safeParse(frame.body);
+  return data?.type === 'carry' ? { compress: data.compress } : null;
+}
 
 /** One pass of rsync into the session's bundle. @throws CmtError FILES_FAILED */
 export async function serveFiles(scene: Scene, socket: string, accept: () => void): Promise<void> {

@@ -59,11 +59,20 @@ export interface Link {
   close(): Promise<void>;
 }
 
+export interface ImagesSent {
+  /** Bytes of images as they were handed to the connection, packed or not. */
+  readonly bytesSent: number;
+  /** Bytes of the files that they were. */
+  readonly imageBytes: number;
+  /** Leaves out the time spent waiting for the writer. */
+  readonly sendMs: number;
+}
+
 export interface ImageSending {
   /** Bytes of images handed to the connection so far, for progress. */
   readonly bytesSent: number;
-  /** Call when the writer has written everything; again for the same answer. `sendMs` leaves out the time spent waiting for the writer. */
-  finish(): Promise<{ bytesSent: number; sendMs: number }>;
+  /** Call when the writer has written everything; again for the same answer. */
+  finish(): Promise<ImagesSent>;
   /** Call when the writer failed. */
   cancel(): void;
 }

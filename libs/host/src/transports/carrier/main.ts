@@ -5,7 +5,14 @@
 import { runPages } from './pages.ts';
 import { runReceiver } from './receive.ts';
 import { runSender } from './send.ts';
+import type { Zstd } from './zstd.ts';
 
 process.umask(0o077);
-const roles: Record<string, () => void> = { send: runSender, receive: runReceiver, pages: runPages };
-roles[process.argv[2] ?? '']?.();
+const [role = '', codec] = process.argv.slice(2);
+const roles: Record<string, (zstd: Zstd | null) => void> = {
+  send: runSender,
+  receive: runReceiver,
+  pages: runPages,
+};
+// Before anything is heard or said: a carrier that says `ready` can do what it was started for.
+roles[role]?.(codec === 'zstd' ? await (await import('./zstd.ts')).loadZstd() : null);

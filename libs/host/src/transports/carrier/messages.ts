@@ -20,9 +20,9 @@ export type SenderOrder = z.infer<typeof SenderOrder>;
 /** The carrier that sends, to its worker. */
 export const SenderWord = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready') }),
-  /** Bytes of images handed to the connection so far; also said when nothing was to be done. */
+  /** Bytes of images handed to the connection so far, packed or not; also said when nothing was to be done. */
   z.object({ type: z.literal('sent'), bytes: Bytes }),
-  z.object({ type: z.literal('done'), bytes: Bytes, sendMs: z.number() }),
+  z.object({ type: z.literal('done'), bytes: Bytes, imageBytes: Bytes, sendMs: z.number() }),
   z.object({ type: z.literal('failed'), reason: z.string() }),
 ]);
 export type SenderWord = z.infer<typeof SenderWord>;

@@ -9,6 +9,7 @@ import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { Codec } from '@cmt/contracts';
 import type { z } from 'zod';
 import { startOn } from '../../process.ts';
 
@@ -29,13 +30,14 @@ export class Carrier<Word> {
   readonly ended: Promise<string>;
 
   constructor(
-    role: 'send' | 'receive' | 'pages',
+    [role, codec]: readonly [role: 'send' | 'receive' | 'pages', codec?: Codec | undefined],
     socket: Socket,
     words: z.ZodType<Word>,
     onWord: (word: Word) => void,
   ) {
     const options = { env: MALLOC, detached: role === 'pages' };
-    this.#child = startOn(socket, process.execPath, [...NODE_FLAGS, PROGRAM, role], options);
+    const argv = [...NODE_FLAGS, PROGRAM, role, ...(codec === undefined ? [] : [codec])];
+    this.#child = startOn(socket, process.execPath, argv, options);
     socket.destroy();
     this.#orders = this.#child.stdio[3] as Writable;
     this.#orders.on('error', () => undefined);

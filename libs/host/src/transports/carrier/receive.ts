@@ -3,7 +3,8 @@
  *
  * INVARIANTS
  * - A file name is a plain name; the file is new, 0600, and opened without following links.
- * - Nothing is written that was not authenticated, and nothing beyond the quota.
+ * - Nothing is written that was not authenticated, and nothing beyond the quota, which counts what was unpacked.
+ * - A frame unpacks to no more than a frame may hold, and nothing is unpacked that was not agreed upon (zstd.ts).
  * - `received` is said only after every file had the size and the digest that the source named.
  */
 import { closeSync, constants, openSync, symlinkSync, writeSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { join } from 'node:path';
 import { hear, readAll, say } from './descriptors.ts';
 import { ReceiverOrder, Sealed, type ReceiverWord } from './messages.ts';
 import { HEADER_BYTES, MAX_SEALED, Opener, SealError, TagDigest, TAG_BYTES } from './sealed.ts';
+import type { Zstd } from './zstd.ts';
 
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
 const CREATE = APPEND | constants.O_CREAT | constants.O_EXCL;
@@ -37,12 +39,13 @@ interface Incoming {
   size: number;
 }
 
-export function runReceiver(): void {
+/** @param zstd null: nothing packed is taken */
+export function runReceiver(zstd: Zstd | null): void {
   hear((line) => {
     const order = ReceiverOrder.parse(line);
     say({ type: 'ready' });
     // What the worker could still say is "end", and it says that with a signal: from here on nothing is heard.
-    const reception = new Reception(order);
+    const reception = new Reception(order, zstd);
     try {
       reception.run();
     } catch (error) {
@@ -64,7 +67,10 @@ class Reception {
   /** Name of the file that bytes came for last. */
   current = '';
 
-  constructor(private readonly order: ReceiverOrder) {
+  constructor(
+    private readonly order: ReceiverOrder,
+    private readonly zstd: Zstd | null,
+  ) {
     this.#opener = new Opener(Buffer.from(order.key, 'base64'));
   }
 
@@ -73,13 +79,14 @@ class Reception {
     for (;;) {
       if (!readAll(this.#header)) throw new Refusal('broken', 'the images ended early');
       const { kind, file, length } = this.#opener.header(this.#header);
-      if (kind === 'bytes') this.current = this.#known(file).name;
+      if (kind !== 'message') this.current = this.#known(file).name;
       const sealed = this.#sealed.subarray(0, length + TAG_BYTES);
       if (!readAll(sealed)) throw new Refusal('broken', 'the images ended early');
-      const { plain, tag } = this.#opener.open(this.#header, sealed);
-      if (kind === 'bytes') this.#append(this.#known(file), plain, tag);
+      const { plain: opened, tag } = this.#opener.open(this.#header, sealed);
+      const plain = kind === 'zstd' ? this.#unpack(opened) : opened;
+      if (kind !== 'message') this.#append(this.#known(file), plain, tag);
       else if (this.#obey(Sealed.parse(JSON.parse(plain.toString('utf8'))))) return;
-      slice += length;
+      slice += plain.length;
       if (slice < SLICE_BYTES) continue;
       globalThis.gc?.({ type: 'minor' });
       slice = 0;
@@ -114,6 +121,13 @@ class Reception {
     if (now - this.#saidAt < WORD_MS) return;
     this.#saidAt = now;
     say({ type: 'arrived', bytes: this.#bytes });
+  }
+
+  #unpack(frame: Buffer): Buffer {
+    if (this.zstd === null) throw new Refusal('broken', 'packed bytes, which were not agreed upon');
+    const plain = this.zstd.unpack(frame);
+    if (plain === null) throw new SealError('a packed frame that no carrier made');
+    return plain;
   }
 
   #complete({ file, size, digest }: Extract<Sealed, { type: 'complete' }>): void {

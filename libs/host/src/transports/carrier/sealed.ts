@@ -1,9 +1,9 @@
 /**
  * Sealed frames: what a carrier writes to its connection. Each is encrypted and authenticated by itself, in its order.
  *
- *     byte 0     kind: 1 message, 2 bytes of a file
+ *     byte 0     kind: 1 message, 2 bytes of a file, 3 bytes of a file, packed (zstd.ts)
  *     byte 1-3   zero
- *     byte 4-7   index of the file (kind 2)
+ *     byte 4-7   index of the file (kinds 2 and 3)
  *     byte 8-11  length of what is sealed
  *     then       ciphertext, and 16 bytes of tag
  *
@@ -16,12 +16,12 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:cry
 export const HEADER_BYTES = 12;
 export const TAG_BYTES = 16;
 export const KEY_BYTES = 16;
-/** Most bytes in one frame. */
+/** Most bytes in one frame, compressed or not. */
 export const MAX_SEALED = 1024 * 1024;
 const NONCE_BYTES = 12;
 
-export type SealedKind = 'message' | 'bytes';
-const KINDS: Readonly<Record<SealedKind, number>> = { message: 1, bytes: 2 };
+export type SealedKind = 'message' | 'bytes' | 'zstd';
+const KINDS: readonly (SealedKind | null)[] = [null, 'message', 'bytes', 'zstd'];
 
 export interface SealedHeader {
   readonly kind: SealedKind;
@@ -56,7 +56,7 @@ export class Sealer {
   /** The pieces of one frame, to be written in this order; `plain` may be overwritten at once. */
   seal(kind: SealedKind, file: number, plain: Buffer): readonly [Buffer, Buffer, Buffer] {
     const header = Buffer.alloc(HEADER_BYTES);
-    header.writeUInt8(KINDS[kind], 0);
+    header.writeUInt8(KINDS.indexOf(kind), 0);
     header.writeUInt32BE(file, 4);
     header.writeUInt32BE(plain.length, 8);
     const cipher = createCipheriv('aes-128-gcm', this.key, this.#counter.next()).setAAD(header);
@@ -73,11 +73,10 @@ export class Opener {
 
   /** @throws SealError when this cannot be a header */
   header(bytes: Buffer): SealedHeader {
-    const kind = bytes.readUInt8(0);
+    const kind = KINDS[bytes.readUInt8(0)] ?? null;
     const [file, length] = [bytes.readUInt32BE(4), bytes.readUInt32BE(8)];
-    const known = kind === KINDS.message ? 'message' : kind === KINDS.bytes ? 'bytes' : null;
-    if (known === null || length > MAX_SEALED) throw new SealError('a frame that nobody sealed');
-    return { kind: known, file, length };
+    if (kind === null || length > MAX_SEALED) throw new SealError('a frame that nobody sealed');
+    return { kind, file, length };
   }
 
   /** @param sealed ciphertext and tag @throws SealError when it is not what was sealed */

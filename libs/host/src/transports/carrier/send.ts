@@ -13,7 +13,9 @@ import { growing, ImageFileName, parentRound } from '../image-names.ts';
 import { Pacer } from '../pacer.ts';
 import { hear, say, writeAll } from './descriptors.ts';
 import { SenderOrder, type Sealed } from './messages.ts';
+import { Packer } from './packer.ts';
 import { MAX_SEALED, Sealer, TagDigest } from './sealed.ts';
+import type { Zstd } from './zstd.ts';
 
 /** Milliseconds between two looks at files that were caught up with. */
 const POLL_MS = 2;
@@ -33,10 +35,12 @@ const GATHERED_FRAMES = 64;
 interface Outgoing {
   readonly file: number;
   readonly digest: TagDigest;
+  readonly packer: Packer | null;
   offset: number;
 }
 
-export function runSender(): void {
+/** @param zstd null: files go as they are */
+export function runSender(zstd: Zstd | null): void {
   let sending: Sending | null = null;
   hear((line) => {
     const order = SenderOrder.parse(line);
@@ -45,6 +49,7 @@ export function runSender(): void {
         order.directory,
         new Sealer(Buffer.from(order.key, 'base64')),
         new Pacer(order.rate),
+        zstd,
       );
       void sending.run();
     } else if (order.type === 'finish') sending?.finish();
@@ -61,6 +66,7 @@ class Sending {
   #gathered: (readonly Buffer[])[] = [];
   #gatheredBytes = 0;
   #bytes = 0;
+  #imageBytes = 0;
   #startedAt: number | null = null;
   #idleMs = 0;
   #saidAt = 0;
@@ -69,6 +75,7 @@ class Sending {
     private readonly directory: string,
     private readonly sealer: Sealer,
     readonly pacer: Pacer,
+    private readonly zstd: Zstd | null,
   ) {}
 
   finish(): void {
@@ -80,7 +87,7 @@ class Sending {
       await this.#follow();
       await this.#sendRest();
       const sendMs = performance.now() - (this.#startedAt ?? performance.now()) - this.#idleMs;
-      say({ type: 'done', bytes: this.#bytes, sendMs: Math.max(0, sendMs) });
+      say({ type: 'done', bytes: this.#bytes, imageBytes: this.#imageBytes, sendMs: Math.max(0, sendMs) });
     } catch (error) {
       say({ type: 'failed', reason: (error as Error).message });
     }
@@ -133,9 +140,12 @@ class Sending {
         const most = this.pacer.piece(FRAME_BYTES);
         const count = readSync(from, this.#buffer, 0, most, outgoing.offset);
         if (count === 0) return outgoing;
-        const wait = this.pacer.delay(count, performance.now());
+        this.#startedAt ??= performance.now();
+        const plain = this.#buffer.subarray(0, count);
+        const packed = outgoing.packer?.pack(plain) ?? null;
+        const wait = this.pacer.delay((packed ?? plain).length, performance.now());
         if (wait > 0) await this.#wait(wait);
-        this.#write(outgoing, this.#buffer.subarray(0, count));
+        this.#write(outgoing, plain, packed);
         this.#slice += count;
         if (this.#slice >= SLICE_BYTES) await this.#breathe();
       }
@@ -145,19 +155,21 @@ class Sending {
   }
 
   #begin(name: string): Outgoing {
-    const outgoing = { file: this.#files.size, digest: new TagDigest(), offset: 0 };
+    const packer = this.zstd === null ? null : new Packer(this.zstd);
+    const outgoing = { file: this.#files.size, digest: new TagDigest(), packer, offset: 0 };
     this.#files.set(name, outgoing);
     this.#tell({ type: 'file', file: outgoing.file, name });
     return outgoing;
   }
 
-  #write(outgoing: Outgoing, plain: Buffer): void {
-    this.#startedAt ??= performance.now();
-    const frame = this.sealer.seal('bytes', outgoing.file, plain);
+  #write(outgoing: Outgoing, plain: Buffer, packed: Buffer | null): void {
+    const bytes = packed ?? plain;
+    const frame = this.sealer.seal(packed === null ? 'bytes' : 'zstd', outgoing.file, bytes);
     this.#put(frame);
     outgoing.digest.update(frame[2]);
     outgoing.offset += plain.length;
-    this.#bytes += plain.length;
+    this.#bytes += bytes.length;
+    this.#imageBytes += plain.length;
     this.#progress();
   }
 
