@@ -59,6 +59,15 @@ describe('the bundle', () => {
     await run('cmp', [process.execPath, join(dir, 'cmt/runtime/node')], LIMIT);
   });
 
+  it('packs and unpacks images with what it brings', async () => {
+    const asked = `const { loadZstd } = await import(process.argv[1]);
+      const zstd = await loadZstd();
+      console.log(zstd.unpack(zstd.pack(Buffer.alloc(9999, 'page'))).length);`;
+    const args = ['--input-type=module', '-e', asked, join(dir, 'cmt/lib/zstd.js')];
+    const said = await alone(join(dir, 'cmt/runtime/node'), args);
+    expect([said.code, said.stdout]).toEqual([0, '9999']);
+  });
+
   it('holds no source, no map, and nobody’s name', async () => {
     const { stdout } = await run('tar', ['-tvzf', tarball], LIMIT);
     const lines = stdout.split('\n');

@@ -64,6 +64,7 @@ describe.each(['host1', 'host2'])('where the cmt of %s is older', (host) => {
       expect.objectContaining({ code: 'NO_ZSTD', severity: 'hard', host }),
     );
     await rewriter.expectRunsOn('host1');
+    await rewriter.mend();
     await expectNothingBehind(rewriter.fleet.lab, rewriter.before);
   });
 });
