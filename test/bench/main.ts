@@ -31,14 +31,9 @@ const tell = (text: string): void => void process.stderr.write(text);
 await buildCmt();
 const loads = loadsOf(numbers('size', 1), numbers('dirty', 0));
 const [runs = LEAST_RUNS] = numbers('runs', 1);
+// Between two moves: a `cmt` at work would start again what is taken down.
+const interrupted = interruption('interrupted; the lab is taken down');
 const fleet = await startFleet('bench');
-// Once, whoever asks: a measurement that is interrupted fails of it, and wants the same.
-let stopping: Promise<void> | undefined;
-const stop = (): Promise<void> => (stopping ??= fleet.stop());
-interruption('interrupted; the lab is taken down').addEventListener(
-  'abort',
-  () => void stop().finally(() => process.exit(130)),
-);
 try {
   const points: Point[] = [];
   for (const load of loads) {
@@ -49,7 +44,7 @@ try {
   const result = { at: new Date().toISOString(), machine, runs, points, peakRssMiB: await peakMemory(fleet) };
   process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : memoryText(result.peakRssMiB));
 } finally {
-  await stop();
+  await fleet.stop();
 }
 process.exit();
 
@@ -62,6 +57,7 @@ async function measurePoint(on: Fleet, load: Load): Promise<Point> {
   // The first round warms up caches on both hosts, and is thrown away.
   for (let round = 0; round <= runs; round += 1)
     for (const mode of chosen) {
+      interrupted.throwIfAborted();
       const measured = await stage.measure(mode);
       tellMove(load, mode, round, measured);
       if (round > 0) moves.get(mode.name)?.push(measured);
