@@ -22,8 +22,11 @@ export interface Operation {
 
 const STARTED_BY = 'CMT_STARTED_BY';
 
-/** A checkpoint of which nothing runs, or waits for a disk, for so long is hung. */
-const IDLE_MS = 5_000;
+/**
+ * A checkpoint of which nothing runs, or waits for a disk, for so long is hung: for longer than CRIU itself waits for a process that does
+ * not stop, 10 s, after which it lets go of the container in good order (DEFAULT_TIMEOUT of criu/include/cr_options.h).
+ */
+const IDLE_MS = 15_000;
 const IDLE_LOOK_MS = 100;
 /** Not even SIGKILL ends a process in uninterruptible sleep. */
 const KILL_LIMIT_MS = 15_000;
