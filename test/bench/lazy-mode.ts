@@ -1,11 +1,10 @@
 /** Post-copy by CRIU and runc alone: memory is asked for by its own page server, over a plain connection. */
-import { labExec } from '@cmt/lab';
-import { bundleOf, hostLinkOf, removeContainer } from '../../apps/lab/src/demo/container.ts';
-import { CONTAINER_BRIDGE } from '../../apps/lab/src/fabric.ts';
-import { REDIS_ID as ID, redisAddress } from '../../apps/lab/src/demo/redis-container.ts';
+import { removeContainer } from '../../apps/lab/src/demo/container.ts';
+import { REDIS_ID as ID } from '../../apps/lab/src/demo/redis-container.ts';
 import type { Mode } from './modes.ts';
-import { freshImages, HEAD, LIMIT_MS, MEMORY, prepareTarget } from './script-modes.ts';
+import { freshImages, HEAD, MEMORY, prepareTarget, runScript } from './script-modes.ts';
 
+const NAME = 'CRIU lazy pages';
 const PORT = 2727;
 
 /** Prints how many milliseconds the last page came after the restore. */
@@ -32,7 +31,7 @@ rm -f $images.ready
 `;
 
 export const lazyPages: Mode = {
-  name: 'CRIU lazy pages',
+  name: NAME,
   unavailable: () => Promise.resolve(null),
   async prepare(site, from, to) {
     for (const host of [from, to]) await freshImages(site, host, MEMORY);
@@ -41,12 +40,10 @@ export const lazyPages: Mode = {
   async move(site, from, to) {
     const { lab } = site.fleet;
     const source = lab.hosts.find(({ name }) => name === from)?.address ?? '';
-    const words = [ID, to, MEMORY, bundleOf(ID), hostLinkOf(ID), CONTAINER_BRIDGE, redisAddress(lab), source];
-    const argv = ['sh', '-c', SCRIPT, 'sh', ...words];
-    const { code, stdout, stderr } = await labExec(lab, from, argv, { timeoutMs: LIMIT_MS });
-    if (code !== 0) throw new Error(`CRIU lazy pages: ${stderr.trim().slice(-500)}`);
+    const script = { name: NAME, text: SCRIPT, from, to, images: MEMORY, more: [source] };
+    const printed = await runScript(site, script);
     for (const host of [from, to]) await freshImages(site, host, MEMORY);
     await removeContainer(lab, from, ID);
-    return { imageBytes: null, criuMs: null, ownMs: null, drainMs: Number(stdout) };
+    return { imageBytes: null, criuMs: null, ownMs: null, drainMs: Number(printed) };
   },
 };

@@ -13,7 +13,7 @@ import { copyNetns } from '../support/by-hand.ts';
 import type { Mode, Moved } from './modes.ts';
 import type { Site } from './site.ts';
 
-export const LIMIT_MS = 600_000;
+const LIMIT_MS = 600_000;
 /** In memory, as a good script has it; and where the original tool has it. */
 export const [MEMORY, DISK] = ['/run/bench', '/var/tmp/bench'];
 
@@ -70,17 +70,35 @@ const scripted = (name: string, text: string, images: string, stays?: true): Mod
   },
   async move(site, from, to) {
     const { lab } = site.fleet;
-    const words = [ID, to, images, bundleOf(ID), hostLinkOf(ID), CONTAINER_BRIDGE, redisAddress(lab)];
-    const { code, stderr } = await labExec(lab, from, ['sh', '-c', text, 'sh', ...words], {
-      timeoutMs: LIMIT_MS,
-    });
-    if (code !== 0) throw new Error(`${name}: ${stderr.trim().slice(-500)}`);
+    await runScript(site, { name, text, from, to, images });
     const moved = await figures(site, from, to, images);
     for (const host of new Set([from, to])) await rm(pathInHost(lab, host, images), { recursive: true });
     if (!stays) await removeContainer(lab, from, ID);
     return moved;
   },
 });
+
+interface Script {
+  readonly name: string;
+  /** Begins with HEAD; `more` are its words from the eighth on. */
+  readonly text: string;
+  readonly from: string;
+  readonly to: string;
+  readonly images: string;
+  readonly more?: readonly string[];
+}
+
+/** Runs it on the source. @returns what it printed */
+export async function runScript(
+  { fleet: { lab } }: Site,
+  { name, text, from, to, images, more = [] }: Script,
+): Promise<string> {
+  const words = [ID, to, images, bundleOf(ID), hostLinkOf(ID), CONTAINER_BRIDGE, redisAddress(lab), ...more];
+  const argv = ['sh', '-c', text, 'sh', ...words];
+  const { code, stdout, stderr } = await labExec(lab, from, argv, { timeoutMs: LIMIT_MS });
+  if (code !== 0) throw new Error(`${name}: ${stderr.trim().slice(-500)}`);
+  return stdout;
+}
 
 /** The floor ends where it began. */
 export const floor = scripted('CRIU alone', FLOOR, MEMORY, true);

@@ -22,7 +22,7 @@ import { ask, startWorkload } from '../support/workloads.ts';
 
 /** 4 KiB each, every one of which says what it must hold. */
 export const PAGES = 4096;
-const PAGE = 4096;
+export const PAGE = 4096;
 const HOST = 'host1';
 /** Between ticks: one each millisecond is more than an emulated processor has time for. */
 export const TICK_MS = 10;
@@ -44,6 +44,16 @@ export interface Forecast {
 interface Costs {
   readonly dump: { bytes: number; ms: number }[];
   readonly restore: { bytes: number; ms: number }[];
+}
+
+/** Every page of that container holds what was written to it last, and it is written on. */
+export async function expectPages(lab: Lab, host: string, id: string): Promise<void> {
+  const asked = (word: string) =>
+    ask<{ rewritten: number; pages: number; bad: number }>(lab, host, id, word, LIMIT_MS);
+  const { rewritten } = await asked('state');
+  const { pages, bad, rewritten: later } = await asked('verify');
+  assert.deepEqual({ pages, bad }, { pages: PAGES, bad: 0 });
+  assert.ok(later >= rewritten);
 }
 
 export class PreCopied {
@@ -143,10 +153,7 @@ export class PreCopied {
 
   /** It runs, has run once only, every page holds what was written to it last, and it is written on. */
   async expectRight(): Promise<void> {
-    const { rewritten } = await this.#ask('state');
-    const { pages, bad, rewritten: later } = await this.#ask('verify');
-    assert.deepEqual({ pages, bad }, { pages: PAGES, bad: 0 });
-    assert.ok(later >= rewritten);
+    await expectPages(this.lab, HOST, this.id);
     await this.#untilTickAfter((await readTicks(this.lab, HOST, this.id)).length);
     assert.ok(isUnbroken(await readTicks(this.lab, HOST, this.id)));
   }
@@ -173,8 +180,6 @@ export class PreCopied {
 
   #work = (name: string): string => join(this.#directory, `work-${name}`);
   #statsOf = (name: string): Promise<DumpStats> => readDumpStats(this.#work(name));
-  #ask = (word: string) =>
-    ask<{ rewritten: number; pages: number; bad: number }>(this.lab, HOST, this.id, word, LIMIT_MS);
 
   async #plan(name: string, gated: CriuConfig = {}) {
     const [images, work] = [join(this.#images, name), this.#work(name)];

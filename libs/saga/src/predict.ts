@@ -89,8 +89,9 @@ function memoryNow({ rounds, memory }: Measured): number {
 }
 
 /**
- * The rate is that of this migration's rounds, over this link and now: bytes of images, however few of them the wire has seen. What a dump costs beside its bytes is taken from whole
- * dumps of this host where there were some: a round freezes in another way, and leaves out all that is not memory.
+ * The rate is that of this migration's rounds, over this link and now: bytes of images, however few of them the wire has seen. What a
+ * dump costs beside its bytes is taken from whole dumps of this host where there were some: a round freezes in another way, and leaves
+ * out all that is not memory.
  */
 function dumpLine({ rounds, sourceCosts }: Measured): Line {
   const whole = fitted(sourceCosts.dump, ASSUMED_DUMP);

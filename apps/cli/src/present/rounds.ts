@@ -1,14 +1,13 @@
 /** The rounds of pre-copy, and the dump inside the blackout, as a table. */
-import type { DumpFigures, PreCopy } from '@cmt/contracts';
+import type { DumpFigures, PreCopy, RoundFigures } from '@cmt/contracts';
 import type { Paint } from './paint.ts';
 import { table } from './table.ts';
 import { size, time } from './units.ts';
 
 const PAGE = 4096;
 
-interface RoundRow extends DumpFigures {
+interface RoundRow extends DumpFigures, Pick<RoundFigures, 'dirtyBytes'> {
   readonly name: string;
-  readonly dirtyBytes?: number | null | undefined;
 }
 
 export function roundsText({ rounds, final }: PreCopy, paint: Paint): string {

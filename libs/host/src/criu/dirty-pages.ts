@@ -5,6 +5,7 @@
  */
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { pidsBelow } from '../preflight/container-processes.ts';
+import { parseMaps } from '../preflight/proc-text.ts';
 
 const PAGE = 4096;
 const ENTRY_BYTES = 8;
@@ -56,15 +57,13 @@ export async function dirtyBytes(cgroup: string): Promise<number | null> {
  * nothing may be read or written. Pure.
  */
 export function dumpedRanges(maps: string): DumpedRange[] {
-  return maps.split('\n').flatMap((line): DumpedRange[] => {
-    const [, from, to, mode = '', device = '', inode = '', name = ''] =
-      /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ (\S+) (\S+)\s*(.*)$/.exec(line) ?? [];
-    if (from === undefined || to === undefined || mode.startsWith('---') || name.startsWith('[v')) return [];
-    const isShared = mode.endsWith('s');
-    if (isShared && !/^(\/dev\/zero|\/SYSV|\/memfd:)/.test(name)) return [];
-    const [begin, end] = [from, to].map((address) => Number.parseInt(address, 16)) as [number, number];
-    return [{ from: begin, to: end, shared: isShared ? `${device} ${inode}` : null }];
-  });
+  return parseMaps(maps)
+    .filter(({ mode, name }) => !mode.startsWith('---') && !name.startsWith('[v'))
+    .filter(({ mode, name }) => !mode.endsWith('s') || /^(\/dev\/zero|\/SYSV|\/memfd:)/.test(name))
+    .map(({ range, mode, device, inode }) => {
+      const [from = 0, to = 0] = range.split('-').map((address) => Number.parseInt(address, 16));
+      return { from, to, shared: mode.endsWith('s') ? `${device} ${inode}` : null };
+    });
 }
 
 async function dirtyPages(pagemap: FileHandle, { from, to, shared }: DumpedRange): Promise<number> {

@@ -4,6 +4,7 @@
  */
 import { readFile, utimes } from 'node:fs/promises';
 import { containerPids } from './container-processes.ts';
+import { parseMaps } from './proc-text.ts';
 import type { ContainerState } from '../runtimes/runtime.ts';
 
 /** Sets the modification time of every such file of a container's processes. */
@@ -16,11 +17,9 @@ export async function touchMappedFiles(state: ContainerState): Promise<void> {
 
 /** Address ranges of shared writable mappings of files, in the lines of /proc/PID/maps (proc_pid_maps(5)). Pure. */
 export function sharedRanges(maps: string): string[] {
-  return maps
-    .split('\n')
-    .map((line) => line.split(/\s+/))
-    .filter(([, mode, , , inode]) => mode?.[1] === 'w' && mode[3] === 's' && inode !== '0')
-    .map(([range]) => range ?? '');
+  return parseMaps(maps)
+    .filter(({ mode, inode }) => mode[1] === 'w' && mode[3] === 's' && inode !== '0')
+    .map(({ range }) => range);
 }
 
 async function mappedBy(pid: number): Promise<string[]> {

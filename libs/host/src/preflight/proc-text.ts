@@ -28,17 +28,38 @@ export function mountIdOf(fdinfo: string): number | null {
   return id === undefined ? null : Number(id);
 }
 
+/** A line of /proc/PID/maps (proc_pid_maps(5)). */
+export interface Mapping {
+  /** Addresses as they stand there, in hexadecimal: `from-to`. */
+  readonly range: string;
+  /** What may be done with it, and `p` for private or `s` for shared: `rw-p`. */
+  readonly mode: string;
+  readonly device: string;
+  /** `0` where there is no file. */
+  readonly inode: string;
+  readonly name: string;
+}
+
+export function parseMaps(maps: string): Mapping[] {
+  return lines(maps).flatMap((line) => {
+    const [, range, mode, device, inode, name] =
+      /^([0-9a-f]+-[0-9a-f]+) (\S+) \S+ (\S+) (\d+)\s*(.*)$/.exec(line) ?? [];
+    if (range === undefined || mode === undefined || device === undefined) return [];
+    return [{ range, mode, device, inode: inode ?? '0', name: name ?? '' }];
+  });
+}
+
 /**
  * Mapped names of /proc/PID/maps that are no plain file: what lies under /dev, kernel objects, System V segments.
  * A path under /dev may still be a file of a tmpfs; the reader looks at it. Range as it stands in /proc/PID/map_files.
  */
 export function parseSpecialMappings(maps: string): { range: string; name: string }[] {
-  return lines(maps).flatMap((line) => {
-    const [, range, name] =
-      /^([0-9a-f]+-[0-9a-f]+) \S+ \S+ \S+ \d+\s+(\/dev\/.*|anon_inode:.*|\/SYSV.*)$/.exec(line) ?? [];
-    // Shared anonymous memory looks like a deleted /dev/zero.
-    return range === undefined || name === undefined || name.startsWith('/dev/zero') ? [] : [{ range, name }];
-  });
+  return (
+    parseMaps(maps)
+      // Shared anonymous memory looks like a deleted /dev/zero.
+      .filter(({ name }) => /^(\/dev\/|anon_inode:|\/SYSV)/.test(name) && !name.startsWith('/dev/zero'))
+      .map(({ range, name }) => ({ range, name }))
+  );
 }
 
 const TCP_STATES = { closed: '07', listening: '0A' } as const;
