@@ -24,7 +24,7 @@ import {
   type Usage,
 } from './measure.ts';
 import { HostsSaw, JOBS_OF_A_MIGRATION, sidesOf, type BareOrder, type HostsOrder } from './orders.ts';
-import { profiled, startProgram, type Program } from './program.ts';
+import { bundled, profiled, startProgram, type Program } from './program.ts';
 
 export interface Wanted {
   readonly hosts: number;
@@ -84,9 +84,10 @@ async function measureCmt(wanted: Wanted, redis: TestRedis, look: RedisConnectio
   const coordinators = await startCoordinators(wanted.coordinators, redis, trusted);
   const names = namesOf(wanted.hosts);
   const order = { url: redis.url, dir: redis.dir, trusted, containers: wanted.containers };
+  const program = await bundled('hosts-program', redis.dir);
   const hosts = await Promise.all(
     shares(names, wanted.processes).map((own) =>
-      startProgram('./hosts-program.ts', { ...order, hosts: own } satisfies HostsOrder),
+      startProgram(program, { ...order, hosts: own } satisfies HostsOrder),
     ),
   );
   const client = await CmtClient.connect({ redis: redis.url, stateDir: redis.dir });
@@ -269,8 +270,9 @@ async function measureBare(
     parents: shape === 'flow' ? { atOnce: MIGRATIONS_AT_ONCE } : null,
   }));
   const working: BareOrder[] = shares(all, processes).map((own) => ({ ...common, hosts: own }));
+  const program = await bundled('bare-program', redis.dir);
   const programs: Program[] = await Promise.all(
-    [...asking, ...working].map((order) => startProgram('./bare-program.ts', order)),
+    [...asking, ...working].map((order) => startProgram(program, order)),
   );
   try {
     const idle = await idleRate(look, { programs });
