@@ -155,6 +155,30 @@ describe('a coordinator', () => {
     expect(ports.log.at(-1)).toBe('save end');
   });
 
+  it('stores what came of two legs that are under way at once when both have ended', async () => {
+    const ports = new TestPorts();
+    await runMigration(initial(request, 0), ports, new AbortController().signal);
+    const saves = ports.log.filter((line) => line.startsWith('save'));
+    expect(saves.filter((line) => line === 'save switch')).toHaveLength(1);
+    expect(saves.filter((line) => line === 'save clean')).toHaveLength(1);
+  });
+
+  it('that takes over between the ends of two legs asks for both, and misses nothing', async () => {
+    const first = new TestPorts();
+    let stored = initial(request, 0);
+    first.save = (saga) => ((stored = JSON.parse(JSON.stringify(saga)) as Saga), Promise.resolve());
+    const dying = new AbortController();
+    first.answers.set('restore-and-hold', (_, signal) => {
+      setImmediate(() => dying.abort(new Error('killed')));
+      return never(signal);
+    });
+    await expect(runMigration(stored, first, dying.signal)).rejects.toThrow('killed');
+    const second = new TestPorts();
+    const saga = await runMigration(stored, second, new AbortController().signal);
+    expect(second.orders.map(({ task }) => task)).toContain('freeze-and-dump.1.1');
+    expect(saga).toMatchObject({ end: 'done', outcome: { dump: { pauseMs: 1 }, files: { bytes: 0 } } });
+  });
+
   it('gives what was changed meanwhile to every step that follows, and leaves the request as it was', async () => {
     const ports = new TestPorts();
     ports.answers.set('validate', (order) => {

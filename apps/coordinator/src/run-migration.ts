@@ -2,7 +2,7 @@
  * One migration from its first to its last event: load -> decide -> dispatch -> record -> repeat.
  *
  * INVARIANTS
- * - A state is stored before anything is done because of it.
+ * - A state is stored before anything is done because of it; one because of which nothing is done may be stored with the next.
  * - Commands are started once per task id; a coordinator that takes over joins what is under way.
  * - A leg that the saga no longer asks for is stopped only after ABORT is on record: until then it may have committed.
  */
@@ -68,9 +68,16 @@ export async function runMigration(
 async function happen(saga: Saga, event: SagaEvent, ports: Ports): Promise<Saga> {
   const next = evolve(saga, event);
   if (next === saga) return saga;
-  await ports.save(next, report(next, ports.now()));
+  if (!isHalfAnAnswer(event, saga, next)) await ports.save(next, report(next, ports.now()));
   announce(saga, next, ports);
   return next;
+}
+
+/** One of two legs has ended, and the other is waited for. Who takes over asks for both, and finds what came of the first in its job. */
+function isHalfAnAnswer(event: SagaEvent, before: Saga, after: Saga): boolean {
+  if (event.kind !== 'leg-ended' || after.stage !== before.stage) return false;
+  const asked = new Set(decide(before).map((command) => idOf(command, before)));
+  return decide(after).every((command) => asked.has(idOf(command, after)));
 }
 
 /** Starts what the saga asks for and is not under way. */

@@ -2,7 +2,8 @@
  * A BullMQ worker whose jobs are worked on by one process at a time.
  *
  * INVARIANTS
- * - A job is handled only while its lock is ours; `Ownership` gives it up before the lock can expire.
+ * - A job is handled only while its lock is ours, and Redis was asked so after it was taken; `Ownership` gives it up before the lock can
+ *   expire.
  * - Within this process, a second start of a job waits for the end of the first.
  * - Stalls never fail a job: who gives up is decided by the saga, not by BullMQ.
  * - A job that was not finished goes back to its queue; it is never marked failed.
@@ -40,8 +41,14 @@ export type Handle<C = true> = (
   claimed: C,
 ) => Promise<unknown>;
 
-/** Renews the lock of a job that was just taken, and may look at more in the same step; null when the lock is lost. */
-export type Claim<C> = (jobId: string, token: string, lockMs: number) => Promise<C | null>;
+/** A lock that is held, the milliseconds that it lives from the asking on, and what was seen in the same step. */
+export interface Claimed<C> {
+  readonly livesMs: number;
+  readonly seen: C;
+}
+
+/** Makes sure of the lock of a job that was just taken, and may look at more in the same step; null when the lock is lost. */
+export type Claim<C> = (jobId: string, token: string, lockMs: number) => Promise<Claimed<C> | null>;
 
 /** Jobs that a shutdown had better let come to their end. */
 export interface Spared {
@@ -138,12 +145,13 @@ export class FencedWorker<C = true> {
   async #process(job: Job<unknown>, token: string): Promise<unknown> {
     const id = job.id ?? '';
     const { lockMs } = this.#timing;
-    const renew = async () => (await job.extendLock(token, lockMs)) === 1;
-    const claim = async () => this.#claim?.(id, token, lockMs) ?? ((await renew()) ? (true as C) : null);
-    let claimed: C | null = null;
+    const renew = async () => ((await job.extendLock(token, lockMs)) === 1 ? lockMs : 0);
+    const renewed = async () => ((await renew()) > 0 ? { livesMs: lockMs, seen: true as C } : null);
+    const claim = () => this.#claim?.(id, token, lockMs) ?? renewed();
+    let claimed: Claimed<C> | null = null;
     const ownership = await Ownership.claim(renew, this.#timing, async () => {
       claimed = await claim();
-      return claimed !== null;
+      return claimed?.livesMs ?? 0;
     });
     const before = this.#running.get(id)?.ended;
     const result = this.#work({ job, token, ownership }, before?.then(claim) ?? Promise.resolve(claimed));
@@ -162,11 +170,11 @@ export class FencedWorker<C = true> {
     }
   }
 
-  async #work({ job, token, ownership }: Taken, claim: Promise<C | null>): Promise<unknown> {
+  async #work({ job, token, ownership }: Taken, claim: Promise<Claimed<C> | null>): Promise<unknown> {
     const claimed = await claim;
     ownership.assertOwned();
     if (claimed === null) throw new Error('Redis has not answered to its claim');
-    return await this.#handle(job, ownership, token, claimed);
+    return await this.#handle(job, ownership, token, claimed.seen);
   }
 
   /** Back to the queue, for whoever wants it in a while. */

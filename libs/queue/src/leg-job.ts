@@ -14,6 +14,7 @@ import type { JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { obeying, pause } from './bounded.ts';
+import type { Claimed } from './fenced-worker.ts';
 import { jsonText } from './json-text.ts';
 import { openQueue } from './open-queue.ts';
 import { runScript } from './script.ts';
@@ -110,30 +111,43 @@ export interface LegClaim {
   readonly stop: string | null;
 }
 
-/** Keys of others stand in ARGV: a host's user may read and not write them, and Redis takes every one of KEYS for both. */
+/**
+ * A lock that has only just been taken is not renewed: Redis waits for its disk with every write. Keys of others stand in ARGV: a host's user
+ * may read and not write them, and Redis takes every one of KEYS for both.
+ */
 const CLAIM = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('SREM', KEYS[2], ARGV[3])
-return { redis.call('HGET', ARGV[4], 'lease'), redis.call('HGET', KEYS[3], 'adopted'), redis.call('GET', ARGV[5]) }
+local lives = redis.call('PTTL', KEYS[1])
+if lives < tonumber(ARGV[6]) then
+  lives = tonumber(ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], lives)
+  redis.call('SREM', KEYS[2], ARGV[3])
+end
+return { lives, redis.call('HGET', ARGV[4], 'lease'), redis.call('HGET', KEYS[3], 'adopted'), redis.call('GET', ARGV[5]) }
 `;
 
-/** Renews the lock of a leg that was just taken, as BullMQ's extendLock does, and looks at it in the same step; null when the lock is lost. */
+/** Share of its life that a lock must have left, or it is renewed. */
+const NEW_ENOUGH = 0.9;
+
+/**
+ * Makes sure of the lock of a leg that was just taken, and renews it, as BullMQ's extendLock does, unless it is new; looks at the leg in the
+ * same step. Null when the lock is lost.
+ */
 export async function claimLeg(
   redis: Redis,
   host: HostName,
   { id, token, lockMs }: { readonly id: string; readonly token: string; readonly lockMs: number },
-): Promise<LegClaim | null> {
+): Promise<Claimed<LegClaim> | null> {
   const base = `${PREFIX}:${hostQueue(host)}`;
   const answer = await runScript(
     redis,
     CLAIM,
     [`${base}:${id}:lock`, `${base}:stalled`, `${base}:${id}`],
-    [token, lockMs, id, keys.saga(migrationOfLeg(id)), keys.stop(host, id)],
+    [token, lockMs, id, keys.saga(migrationOfLeg(id)), keys.stop(host, id), lockMs * NEW_ENOUGH],
   );
   if (answer === null) return null;
-  const [current = null, adopted = null, stop = null] = answer as (string | null)[];
-  return { current, adopted, stop };
+  const [livesMs, current = null, adopted = null, stop = null] = answer as [number, ...(string | null)[]];
+  return { livesMs, seen: { current, adopted, stop } };
 }
 
 /** The migration of a leg, by the id of its job. */

@@ -2,8 +2,8 @@
  * The right to work on a job: held while its lock is renewed, given up before anybody else can have it.
  *
  * INVARIANTS
- * - The lock lives `lockMs` from the moment Redis renewed it, which is not before the renewal was sent. So what is
- *   counted from is the sending: `fenceMs` (< `lockMs`) after it, without a newer answer, `signal` aborts.
+ * - The lock lives so long as Redis says from the moment it says so, which is not before it was asked. So what is counted from is
+ *   the asking: `lockMs - fenceMs` before the end of that time, without a newer answer, `signal` aborts.
  * - Aborted is for ever; a late answer does not bring the right back.
  * - `assertOwned` reads the clock itself: after a SIGSTOP it is right before any timer has fired.
  * - A lock that belongs to somebody else ends the right at once.
@@ -55,25 +55,29 @@ export class Postponed extends Error {
   }
 }
 
+/** Milliseconds that the lock lives from the moment of asking on; 0 when it is lost. */
+export type LockLife = () => Promise<number>;
+
 export class Ownership {
   readonly #controller = new AbortController();
-  readonly #renew: () => Promise<boolean>;
+  readonly #renew: LockLife;
   readonly #timing: LockTiming;
   #fenceAt = 0;
   #watchdog: NodeJS.Timeout | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #ended = false;
 
-  private constructor(renew: () => Promise<boolean>, timing: LockTiming) {
+  private constructor(renew: LockLife, timing: LockTiming) {
     this.#renew = renew;
     this.#timing = timing;
   }
 
   /**
-   * Confirms the lock and keeps it. `renew` extends it and says whether it was still held; `first` does that the first time.
-   * @throws {Fenced} when it was not
+   * Confirms the lock and keeps it. `renew` extends it and says how long it lives; the first time `first` is asked, which need not extend
+   * a lock that is new.
+   * @throws {Fenced} when it is lost
    */
-  static async claim(renew: () => Promise<boolean>, timing: LockTiming, first = renew): Promise<Ownership> {
+  static async claim(renew: LockLife, timing: LockTiming, first = renew): Promise<Ownership> {
     const ownership = new Ownership(renew, timing);
     try {
       await obeying(ownership.#extend(first), ownership.signal);
@@ -110,10 +114,11 @@ export class Ownership {
 
   async #extend(renew = this.#renew): Promise<void> {
     const sentAt = performance.now();
-    const { fenceMs, renewMs } = this.#timing;
+    const { lockMs, fenceMs, renewMs } = this.#timing;
     if (this.#fenceAt === 0) this.#expectUntil(sentAt + fenceMs);
     try {
-      if (await renew()) this.#expectUntil(sentAt + fenceMs);
+      const lives = await renew();
+      if (lives > 0) this.#expectUntil(sentAt + lives - (lockMs - fenceMs));
       else this.abort(new Fenced('its lock is gone'));
     } catch {
       // Redis is away: the watchdog decides how long that may last.
