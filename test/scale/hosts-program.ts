@@ -3,6 +3,7 @@ import {
   announce,
   consumeLegs,
   DecisionRecord,
+  LegEvents,
   loadKeyPair,
   openConnection,
   parseRedisUrl,
@@ -38,12 +39,11 @@ for (const name of order.hosts) {
     saw.legs += 1;
     if (saw.hopMs.length < SAMPLES) saw.hopMs.push(at - leg.issuedAt);
     if (leg.migration.startsWith('probe')) saw.firstMs[leg.migration] ??= at;
-    for (const { step } of leg.calls)
-      for (const kind of ['step-started', 'step-ended'] as const)
-        void tell(producer, { v: 1, migration: leg.migration, at, host: name, kind, step, text: step }).catch(
-          () => undefined,
-        );
-    return await simulate(leg, decisions, lease.signal);
+    const events = new LegEvents((...told) => void tell(producer, ...told).catch(() => undefined));
+    lease.onOver(() => events.flush());
+    return await simulate(leg, decisions, lease.signal, (kind, step) =>
+      events.tell({ v: 1, migration: leg.migration, at: Date.now(), host: name, kind, step, text: step }),
+    );
   });
 }
 process.stdout.write('ready\n');

@@ -1,14 +1,22 @@
 /** What a simulated host answers: every step ends at once and well. Only the decision is made for real, in Redis. */
-import type { Leg, LegResult, StepCall, StepResult } from '@cmt/contracts';
+import type { Leg, LegResult, StepCall, StepName, StepResult } from '@cmt/contracts';
 import type { DecisionRecord } from '@cmt/queue';
 import { facts, figures, inspection, survey } from '../../libs/saga/test/world.ts';
 import { hostRecord } from '../support/host-record.ts';
 
-/** Runs the steps of a leg. */
-export async function simulate(leg: Leg, decisions: DecisionRecord, signal: AbortSignal): Promise<LegResult> {
+/** Runs the steps of a leg. @param tell that one has begun, or ended */
+export async function simulate(
+  leg: Leg,
+  decisions: DecisionRecord,
+  signal: AbortSignal,
+  tell: (kind: 'step-started' | 'step-ended', step: StepName) => void,
+): Promise<LegResult> {
   const results: StepResult[] = [];
-  for (const call of leg.calls)
+  for (const call of leg.calls) {
+    tell('step-started', call.step);
     results.push({ ok: true, step: call.step, output: await answer(call, leg, decisions, signal), ms: 1 });
+    tell('step-ended', call.step);
+  }
   return { v: 1, results };
 }
 

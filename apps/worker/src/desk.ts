@@ -18,7 +18,7 @@ import {
   PeerSettler,
   withdrawFrom,
 } from '@cmt/host';
-import { span, type LegLease } from '@cmt/queue';
+import { LegEvents, span, type LegLease } from '@cmt/queue';
 import type { Logger } from 'pino';
 import { CLOSED_TOLD_MS } from './host-record.ts';
 import type { Host } from './host.ts';
@@ -28,11 +28,13 @@ export interface DeskParts {
   readonly host: Host;
   readonly decisions: Decisions;
   readonly logger: Logger;
-  /** Sends an event to those who watch; never waits, never fails. */
-  readonly send: (event: MigrationEvent) => void;
+  /** Sends events of one migration to those who watch; never waits, never fails. */
+  readonly send: (...events: [MigrationEvent, ...MigrationEvent[]]) => void;
   /** Tells what must not be and is; never waits, never fails. */
   readonly raiseAlarm: (migration: MigrationId, text: string) => void;
 }
+
+type ToldOfStep = Omit<Told, 'kind'> & Pick<MigrationEvent, 'kind' | 'step'>;
 
 /** Closed entries of the journal are kept this long, for whoever asks what happened. Milliseconds. */
 const KEEP_CLOSED_MS = 30 * 24 * 3600 * 1000;
@@ -68,8 +70,11 @@ export class Desk {
 
   /** Runs one leg to its end. */
   async run(leg: Leg, lease: LegLease): Promise<LegResult> {
-    const { host, logger } = this.#parts;
+    const { host, logger, send } = this.#parts;
     const log = forMigration(logger, leg.migration).child({ leg: lease.legId, epoch: leg.epoch });
+    const events = new LegEvents(send);
+    lease.onOver(() => events.flush());
+    const tell = (told: ToldOfStep) => events.tell(this.#event(leg.migration, told));
     const names = leg.calls.map(({ step }) => step);
     this.#underWay.set(lease.legId, names);
     log.info({ steps: names }, 'takes the leg');
@@ -80,11 +85,11 @@ export class Desk {
         signal: lease.signal,
         steps: this.#spanned(leg.migration),
         clock: host.machine.clock,
-        contextFor: ({ step }, signal) => this.#context({ ...leg, step, signal, log }),
-        onStarted: (step) => this.#event(leg.migration, { kind: 'step-started', step, text: step }),
+        contextFor: ({ step }, signal) => this.#context({ ...leg, step, signal, log, tell }),
+        onStarted: (step) => tell({ kind: 'step-started', step, text: step }),
         onEnded: (result, sentence) => {
           log.info({ step: result.step, ok: result.ok, ms: Math.round(result.ms) }, sentence);
-          this.#event(leg.migration, { kind: 'step-ended', step: result.step, text: sentence });
+          tell({ kind: 'step-ended', step: result.step, text: sentence });
         },
         onBroken: (step, error) => log.error({ step, err: error }, 'a step broke'),
       });
@@ -194,7 +199,8 @@ export class Desk {
   #settling = (entry: JournalEntry): StepContext => {
     const log = forMigration(this.#parts.logger, entry.migration);
     const signal = AbortSignal.timeout(SETTLE_LIMIT_MS);
-    return this.#context({ ...entry, step: 'settle', signal, log });
+    const tell = (told: ToldOfStep) => this.#parts.send(this.#event(entry.migration, told));
+    return this.#context({ ...entry, step: 'settle', signal, log, tell });
   };
 
   #tellSettled({ migration, text, ...facts }: Settlement): void {
@@ -204,10 +210,14 @@ export class Desk {
   }
 
   #context(
-    own: Pick<StepContext, 'migration' | 'epoch' | 'signal'> & { step: string; log: Logger },
+    own: Pick<StepContext, 'migration' | 'epoch' | 'signal'> & {
+      step: string;
+      log: Logger;
+      tell: (told: ToldOfStep) => void;
+    },
   ): StepContext {
     const { host, decisions } = this.#parts;
-    const { migration, epoch, signal, step, log } = own;
+    const { migration, epoch, signal, step, log, tell } = own;
     const { config, endpoint, machine, journal, runtimes, network, links, receiver } = host;
     return {
       ...{ config, endpoint, machine, journal, runtimes, network, links, receiver, decisions },
@@ -217,14 +227,14 @@ export class Desk {
           { step, done: told.done, total: told.total },
           told.text,
         );
-        this.#event(migration, { ...told, step });
+        tell({ ...told, step });
       },
     };
   }
 
-  #event(migration: MigrationId, told: Omit<Told, 'kind'> & Pick<MigrationEvent, 'kind' | 'step'>): void {
-    const { host, send } = this.#parts;
+  #event(migration: MigrationId, told: ToldOfStep): MigrationEvent {
+    const { config } = this.#parts.host;
     const text = told.text.slice(0, 4096);
-    send({ ...told, v: 1, migration, at: Date.now(), host: host.config.name, text });
+    return { ...told, v: 1, migration, at: Date.now(), host: config.name, text };
   }
 }

@@ -50,7 +50,7 @@ export async function serveQueue({ config, address, host, logger }: QueueParts):
     ...{ host, decisions, logger },
     raiseAlarm: (migration, text) =>
       void raiseAlarm(producer, migration, config.name, text).catch(() => undefined),
-    send: (event) => void tell(producer, event).catch(() => undefined),
+    send: (...events) => void tell(producer, ...events).catch(() => undefined),
   });
 
   await desk.settleJournal();

@@ -77,6 +77,8 @@ export interface LegLease {
   readonly signal: AbortSignal;
   /** @throws the signal's reason. To be called before every effect. */
   assertOwned(): void;
+  /** Calls back when the run is over and its result on disk: what is sent now goes on its way with what the queue is told. */
+  onOver(listener: () => void): void;
 }
 
 export type LegRunner = (leg: Leg, lease: LegLease) => Promise<LegResult>;
@@ -179,6 +181,7 @@ export class LegConsumer {
 
   async #process(job: Job<unknown>, ownership: Ownership, claimed: LegClaim): Promise<LegResult> {
     const id = job.id ?? '';
+    let over: () => void = () => undefined;
     try {
       const leg = await this.#open(job);
       if (this.#isUrgent !== null && !(await this.#isUrgent(leg))) throw new Postponed();
@@ -187,13 +190,17 @@ export class LegConsumer {
       if (earlier !== null) return earlier;
       const { stop } = claimed;
       const result =
-        stop === null ? await this.#runOnce(leg, ownership) : failed(firstStep(leg), cancelled(stop));
+        stop === null
+          ? await this.#runOnce(leg, ownership, (listener) => (over = listener))
+          : failed(firstStep(leg), cancelled(stop));
       await this.#ended.record(id, result);
       return result;
     } catch (error) {
       if (!(error instanceof CmtError)) throw error;
       this.#options.logger.warn({ leg: id, migration: migrationOfLeg(id), err: error }, 'a leg is refused');
       return failed(StepName.safeParse(job.name.split('+')[0]).data ?? 'inspect', error);
+    } finally {
+      over();
     }
   }
 
@@ -220,11 +227,12 @@ export class LegConsumer {
     throw new CmtError('INTERNAL', { host, step: leg.task, reason });
   }
 
-  async #runOnce(leg: Leg, ownership: Ownership): Promise<LegResult> {
+  async #runOnce(leg: Leg, ownership: Ownership, onOver: LegLease['onOver']): Promise<LegResult> {
     const id = legId(leg);
     const { host } = this.#options;
     try {
-      const lease = { legId: id, signal: ownership.signal, assertOwned: () => ownership.assertOwned() };
+      const { signal } = ownership;
+      const lease = { legId: id, signal, assertOwned: () => ownership.assertOwned(), onOver };
       const result = await this.#run(leg, lease);
       return this.#worthKeeping(leg, result, ownership);
     } catch (error) {

@@ -13,17 +13,47 @@ const LIFETIME_MS = 7 * 24 * 3600 * 1000;
 const BLOCK_MS = 1000;
 
 const TELL = `
-redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+for at = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[at]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `;
 
-/** Tells those who watch. A state is told by who stores it, in the same step (store.ts). */
-export async function tell(redis: Redis, event: MigrationEvent): Promise<void> {
-  const stream = keys.events(event.migration);
-  const text = JSON.stringify(event);
+/**
+ * Tells those who watch. A state is told by who stores it, in the same step (store.ts).
+ * @param events of one migration, in their order
+ */
+export async function tell(redis: Redis, ...events: [MigrationEvent, ...MigrationEvent[]]): Promise<void> {
+  const stream = keys.events(events[0].migration);
+  const texts = events.map((event) => JSON.stringify(event));
   // Every step begins with one: what else is told finds the stream's life long enough.
-  if (event.kind === 'step-started') await runScript(redis, TELL, [stream], [EVENTS_KEPT, text, LIFETIME_MS]);
-  else await redis.xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', text);
+  if (events.some(({ kind }) => kind === 'step-started'))
+    await runScript(redis, TELL, [stream], [EVENTS_KEPT, LIFETIME_MS, ...texts]);
+  else for (const text of texts) await redis.xadd(stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', text);
+}
+
+/**
+ * The events of one leg. That a step has ended is told with what comes next, the begin of another or the result of the leg: each write
+ * of Redis waits for its disk.
+ */
+export class LegEvents {
+  readonly #send: (...events: [MigrationEvent, ...MigrationEvent[]]) => void;
+  #held: MigrationEvent[] = [];
+
+  /** @param send never waits, never fails */
+  constructor(send: (...events: [MigrationEvent, ...MigrationEvent[]]) => void) {
+    this.#send = send;
+  }
+
+  tell(event: MigrationEvent): void {
+    this.#held.push(event);
+    if (event.kind !== 'step-ended') this.flush();
+  }
+
+  /** To be called when the leg is over. */
+  flush(): void {
+    const [first, ...rest] = this.#held;
+    this.#held = [];
+    if (first !== undefined) this.#send(first, ...rest);
+  }
 }
 
 /** The newest event of a migration, for `follow`. */

@@ -62,7 +62,7 @@ export { drainedHosts, isDrained, storedLimits, storeLimits } from './settings.t
 export type { Unreadable } from './json-text.ts';
 export { journalsOf, type JournalsOfMigration } from './recovery.ts';
 export { DecisionRecord } from './decisions.ts';
-export { eventsOf, follow, newestEvent, tell, type EventId } from './events.ts';
+export { eventsOf, follow, LegEvents, newestEvent, tell, type EventId } from './events.ts';
 export {
   depthOf,
   eventsAfter,
