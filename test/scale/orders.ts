@@ -13,6 +13,16 @@ export const HostsOrder = z.object({
 });
 export type HostsOrder = z.infer<typeof HostsOrder>;
 
+/** Who asks for migrations. */
+export const AskingOrder = z.object({
+  url: z.string(),
+  /** State directory with its keys. */
+  dir: z.string(),
+  all: z.array(z.string()),
+  migrations: z.number(),
+});
+export type AskingOrder = z.infer<typeof AskingOrder>;
+
 export const HostsSaw = z.object({
   legs: z.number(),
   /** From the signing of a leg to its begin, milliseconds. */
@@ -54,3 +64,9 @@ export const BareOrder = z.object({
   parents: z.object({ atOnce: z.number() }).nullable(),
 });
 export type BareOrder = z.infer<typeof BareOrder>;
+
+/** What the migration of that number asks for. */
+export function wishOf(at: number, names: readonly string[]) {
+  const sides = sidesOf(at, names);
+  return { ...sides, container: `${sides.source}-c${at}` };
+}

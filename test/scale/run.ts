@@ -23,7 +23,14 @@ import {
   workOf,
   type Usage,
 } from './measure.ts';
-import { HostsSaw, JOBS_OF_A_MIGRATION, sidesOf, type BareOrder, type HostsOrder } from './orders.ts';
+import {
+  HostsSaw,
+  JOBS_OF_A_MIGRATION,
+  wishOf,
+  type AskingOrder,
+  type BareOrder,
+  type HostsOrder,
+} from './orders.ts';
 import { bundled, profiled, startProgram, type Program } from './program.ts';
 
 export interface Wanted {
@@ -37,8 +44,6 @@ export interface Wanted {
 }
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
-/** Requests under way at the same time while they are asked for. */
-const ASKING = 32;
 /** Migrations that are measured alone before the others. */
 export const PROBES = 20;
 /** What a coordinator works on at the same time, unless it is told otherwise. */
@@ -91,14 +96,19 @@ async function measureCmt(wanted: Wanted, redis: TestRedis, look: RedisConnectio
     ),
   );
   const client = await CmtClient.connect({ redis: redis.url, stateDir: redis.dir });
+  const asked: Program[] = [];
   try {
     await until(async () => (await look.zcard(keys.hosts)) === wanted.hosts);
     tell(`${wanted.hosts} hosts announce themselves`);
     const idle = await idleRate(look, { coordinators, hosts });
     const probes = await probe(client, names);
     tell('the first steps were measured');
-    const spent = await cpuSince({ coordinators, hosts, asking: [process] });
-    const load = await carry(client, wanted, names, look);
+    const asking = await startProgram(await bundled('asking-program', redis.dir), {
+      ...{ url: redis.url, dir: redis.dir, all: names, migrations: wanted.migrations },
+    } satisfies AskingOrder);
+    asked.push(asking);
+    const spent = await cpuSince({ coordinators, hosts, asking: [asking] });
+    const load = await carry(client, wanted, asking, look);
     const cpu = perMigration(await spent(), wanted.migrations);
     tell(`${wanted.migrations} migrations have ended`);
     const parts = await Promise.all(
@@ -114,7 +124,7 @@ async function measureCmt(wanted: Wanted, redis: TestRedis, look: RedisConnectio
     };
   } finally {
     client.close();
-    await Promise.all(hosts.map((program) => program.stop()));
+    await Promise.all([...hosts, ...asked].map((program) => program.stop()));
     await Promise.all(coordinators.map((each) => each.stop()));
   }
 }
@@ -164,46 +174,28 @@ async function probe(client: CmtClient, names: readonly string[]): Promise<Map<s
   for (let at = 0; at < PROBES; at += 1) {
     const id = `probe-${at}`;
     asked.set(id, Date.now());
-    await client.enqueue({ ...wish(at, names), id });
+    await client.enqueue({ ...wishOf(at, names), id });
     await client.ended(id);
   }
   return asked;
 }
 
-const wish = (at: number, names: readonly string[]) => {
-  const sides = sidesOf(at, names);
-  return { ...sides, container: `${sides.source}-c${at}` };
-};
-
-async function carry(
-  client: CmtClient,
-  { migrations }: Wanted,
-  names: readonly string[],
-  look: RedisConnection,
-) {
+async function carry(client: CmtClient, { migrations }: Wanted, asking: Program, look: RedisConnection) {
   const before = await countsOf(look);
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    while (next < migrations) {
-      const at = next;
-      next += 1;
-      await client.enqueue({ ...wish(at, names), id: `m-${at}` });
-    }
-  };
-  await Promise.all(Array.from({ length: ASKING }, lane));
-  const askedS = (performance.now() - before.at) / 1000;
-  await until(async () => (await open(look)) === 0);
+  asking.begin();
+  await until(async () => (await look.zcard(keys.sagas)) === PROBES + migrations && (await open(look)) === 0);
   const after = await countsOf(look);
   const last = await client.migrations(migrations);
   const wrong = last.find(({ state }) => state !== 'done');
   if (wrong) throw new Error(`${wrong.id} is ${wrong.state}: ${wrong.message ?? ''}`);
-  return { before, after, askedS, seconds: (after.at - before.at) / 1000 };
+  return { before, after, seconds: (after.at - before.at) / 1000 };
 }
 
 /** Migrations that wait or are under way. */
 async function open(look: RedisConnection): Promise<number> {
   const base = `${PREFIX}:${MIGRATIONS_QUEUE}`;
   const counts = await Promise.all([
+    look.scard(keys.open),
     look.llen(`${base}:wait`),
     look.llen(`${base}:active`),
     look.zcard(`${base}:delayed`),
