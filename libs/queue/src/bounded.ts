@@ -4,9 +4,13 @@
 export function obeying<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason as Error);
+    const done = () => signal.removeEventListener('abort', stop);
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    promise.then(
+      (value) => (done(), resolve(value)),
+      (error: unknown) => (done(), reject(error as Error)),
+    );
   });
 }
 

@@ -20,8 +20,10 @@ export const Control = z.discriminatedUnion('kind', [
 export type Control = z.infer<typeof Control>;
 
 /** A leg has ended: its result is in its job. */
-const Wake = z.object({ host: HostName, leg: z.string() });
-type Wake = z.infer<typeof Wake>;
+interface Wake {
+  readonly host: HostName;
+  readonly leg: string;
+}
 
 /** A subscriber has no commands under way whose silence could be noticed, so it asks. Milliseconds. */
 const PING_MS = 5_000;
@@ -31,7 +33,7 @@ export const sendControl = async (redis: Redis, control: Control): Promise<void>
 };
 
 export const sendWake = async (redis: Redis, wake: Wake): Promise<void> => {
-  await redis.publish(keys.wake, JSON.stringify(wake));
+  await redis.publish(keys.wake, wakeText(wake));
 };
 
 export class Bus {
@@ -67,7 +69,7 @@ export class Bus {
 
   /** Calls back whenever that leg is said to have ended. */
   onWake(host: HostName, leg: string, listener: () => void): () => void {
-    const event = wakeEvent({ host, leg });
+    const event = wakeEvent(wakeText({ host, leg }));
     this.#heard.on(event, listener);
     return () => this.#heard.off(event, listener);
   }
@@ -78,14 +80,16 @@ export class Bus {
   }
 
   #receive(channel: string, text: string): void {
+    // Every coordinator hears of every leg, and nearly all are nobody's here: not even read.
+    if (channel === keys.wake) return void this.#heard.emit(wakeEvent(text));
     try {
-      const message: unknown = JSON.parse(text);
-      if (channel === keys.control) this.#heard.emit('control', Control.parse(message));
-      else this.#heard.emit(wakeEvent(Wake.parse(message)));
+      this.#heard.emit('control', Control.parse(JSON.parse(text)));
     } catch (error) {
       this.#logger.warn({ err: error, channel }, 'a message that nobody understands');
     }
   }
 }
 
-const wakeEvent = ({ host, leg }: Wake): string => `wake ${host} ${leg}`;
+/** One text for one leg: who waits for it knows it by that. */
+const wakeText = ({ host, leg }: Wake): string => JSON.stringify({ host, leg });
+const wakeEvent = (text: string): string => `wake ${text}`;

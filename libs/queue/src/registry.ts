@@ -177,20 +177,23 @@ async function readAnnounced(redis: Redis): Promise<Announcements> {
   };
 }
 
+/** The time, and the announcements of some hosts and when each was made. */
+const NAMED = `
+local scores = {}
+for at = 1, #ARGV do scores[at] = redis.call('ZSCORE', KEYS[1], ARGV[at]) end
+return { redis.call('TIME'), redis.call('MGET', unpack(KEYS, 2)), scores }
+`;
+
 /** These hosts, in that order, read alone: what is asked for every migration must not grow with the fleet. @throws {CmtError} HOST_UNKNOWN, HOST_UNREADABLE */
 export async function hostsNamed<Names extends readonly HostName[]>(
   redis: Redis,
   ...names: Names
 ): Promise<{ [At in keyof Names]: SeenHost }> {
-  const asked = Promise.all([
-    redis.time(),
-    Promise.all(names.map((name) => redis.zscore(keys.hosts, name))),
-    redis.mget(names.map((name) => keys.host(name))),
-  ]);
-  const [time, scores, texts] = await reaching(redis, asked);
+  const asked = runScript(redis, NAMED, [keys.hosts, ...names.map((name) => keys.host(name))], names);
+  const [time, texts, scores] = (await reaching(redis, asked)) as [string[], ...(string | null)[][]];
   const found = names.map((name, at) => {
-    const score = scores[at] ?? null;
-    const announced = { name, text: texts[at] ?? null, at: Number(score) };
+    const score = scores?.[at] ?? null;
+    const announced = { name, text: texts?.[at] ?? null, at: Number(score) };
     return score === null ? null : seenHost(announced, millisOf(time), refuseUnreadable);
   });
   const missing = names[found.indexOf(null)];
