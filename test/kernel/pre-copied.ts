@@ -43,6 +43,7 @@ export interface Forecast {
 /** What handing over has cost so far, as a worker keeps it. */
 interface Costs {
   readonly dump: { bytes: number; ms: number }[];
+  readonly readying: { bytes: number; ms: number }[];
   readonly restore: { bytes: number; ms: number }[];
 }
 
@@ -59,7 +60,7 @@ export async function expectPages(lab: Lab, host: string, id: string): Promise<v
 export class PreCopied {
   readonly forecasts: Forecast[] = [];
   readonly #runtime = createRuntimes({ host: HOST }).get('runc');
-  readonly #costs: Costs = { dump: [], restore: [] };
+  readonly #costs: Costs = { dump: [], readying: [], restore: [] };
   #rounds: RoundFigures[] = [];
 
   private constructor(
@@ -108,6 +109,9 @@ export class PreCopied {
     const startGate = join(this.#directory, 'start-gate');
     const plan = await this.#plan('final', { actionScript: startScriptIn(startGate) });
     const armed = await this.#runtime.armDump(this.id, { ...plan, startGate }, limit());
+    const last = this.#rounds.at(-1);
+    if (last !== undefined)
+      this.#costs.readying.push({ bytes: 0, ms: Date.now() - last.startedAt - last.ms });
     await this.#runtime.pause(this.id, limit());
     await armed.dump(limit());
     return await this.#statsOf('final');
@@ -220,7 +224,7 @@ export class PreCopied {
   }
 
   #predict(): Prediction {
-    const { dump, restore } = this.#costs;
+    const { dump, readying, restore } = this.#costs;
     return predictBlackout({
       ...{
         rounds: this.#rounds,
@@ -229,7 +233,7 @@ export class PreCopied {
         postCopy: false,
         lazyRestore: false,
       },
-      ...{ sourceCosts: { dump, files: [] }, targetCosts: { restore } },
+      ...{ sourceCosts: { dump, readying, files: [] }, targetCosts: { restore } },
     });
   }
 

@@ -81,6 +81,10 @@ describe('a container of 256 MiB that rewrites its memory all along', () => {
     expect(outcomeOf(migration)).toEqual(['done', null]);
     expect(migration.bytesSent ?? 0).toBeLessThan(64 << 20);
     await expectMoved();
+    // What it cost beside its memory is known of the next one.
+    const costs = (host: string) => inHost(host, 'cat /var/lib/cmt/costs.json');
+    expect(JSON.parse(await costs('host1'))).toMatchObject({ dump: [{}] });
+    expect(JSON.parse(await costs('host2'))).toMatchObject({ restore: [{ bytes: 0 }] });
   });
 
   test('does not depend on the workers', LIMIT, async () => {

@@ -19,7 +19,9 @@ export const HostCosts = z.object({
   dump: costs,
   /** As the source: the last look at the files, by the bytes carried. */
   files: costs,
-  /** As the target: from the last byte to the opened gate, by the bytes of memory. */
+  /** As the source, after rounds: from the end of the last one to the order to freeze. Not told by older workers. */
+  readying: costs.optional(),
+  /** As the target: from the last byte to the opened gate, by the bytes of memory that were there before it ran. */
   restore: costs,
 });
 export type HostCosts = z.infer<typeof HostCosts>;

@@ -132,6 +132,8 @@ export const steps = {
     {
       /** Milliseconds since 1970 on the source's clock at which the freeze was ordered. */
       frozenAt: z.number(),
+      /** From the end of the last round to that order; not told without rounds, nor by older workers. */
+      readyMs: ms.optional(),
       /** Target's clock minus source's clock, estimated on the data connection. */
       clockOffsetMs: z.number(),
       pauseMs: ms,
@@ -185,8 +187,10 @@ export const steps = {
     {
       subject: Subject,
       confirmForMs: z.int().min(0),
-      /** Bytes of memory that were restored: what this restore cost is kept for the next prediction. */
+      /** Bytes of its memory: what this restore cost is kept for the next prediction. */
       memory: z.number().min(0).optional(),
+      /** Those of them that follow it where it is restored lazily. */
+      following: z.number().min(0).optional(),
     },
     { pid: z.int(), ranMs: ms },
   ),

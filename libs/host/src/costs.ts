@@ -7,7 +7,7 @@ import { HostCosts, KEPT_COSTS, type Cost } from '@cmt/contracts';
 import type { StepContext } from './context.ts';
 import type { Files } from './machine.ts';
 
-const NONE: HostCosts = { dump: [], files: [], restore: [] };
+const NONE: HostCosts = { dump: [], files: [], readying: [], restore: [] };
 
 /** What was measured here before; null when nothing was, or it cannot be read. */
 export async function readCosts(stateDir: string, files: Pick<Files, 'readText'>): Promise<HostCosts | null> {
@@ -24,8 +24,11 @@ export async function noteCosts(
 ): Promise<void> {
   const before = (await readCosts(config.stateDir, machine.files)) ?? NONE;
   const added = (kind: keyof HostCosts): Cost[] =>
-    [...before[kind], ...(measured[kind] === undefined ? [] : [measured[kind]])].slice(-KEPT_COSTS);
-  const costs: HostCosts = { dump: added('dump'), files: added('files'), restore: added('restore') };
+    [...(before[kind] ?? []), ...(measured[kind] === undefined ? [] : [measured[kind]])].slice(-KEPT_COSTS);
+  const costs: HostCosts = {
+    ...{ dump: added('dump'), files: added('files') },
+    ...{ readying: added('readying'), restore: added('restore') },
+  };
   await machine.files.writeText(costsFile(config.stateDir), JSON.stringify(costs)).catch((error: unknown) => {
     tell({ kind: 'warning', text: `what this move has cost cannot be kept: ${String(error)}` });
   });

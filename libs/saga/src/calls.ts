@@ -12,7 +12,7 @@ import type {
 import { timeLimit } from './limits.ts';
 import { ratesOf } from './rates.ts';
 import { hookContext } from './report.ts';
-import { isLazy, isPostCopy } from './restoring.ts';
+import { following, isLazy, isPostCopy } from './restoring.ts';
 import type { Saga } from './state.ts';
 
 type PlainStep = Exclude<StepName, 'hook' | 'clean' | 'doctor'>;
@@ -80,6 +80,7 @@ const inputs: Inputs = {
     subject: onTarget(saga),
     confirmForMs: saga.request.options.confirmForMs,
     ...(saga.inspection === null ? {} : { memory: saga.inspection.memory }),
+    ...followingOf(saga),
   }),
   retire: (saga) => ({ subject: onSource(saga), network: network(saga) }),
   discard: (saga) => ({ subject: onTarget(saga), network: network(saga) }),
@@ -133,6 +134,11 @@ const route = (saga: Saga): Route => ({
   ...ratesOf(saga),
   ...compressed(saga),
 });
+
+function followingOf(saga: Saga): Pick<StepInput<'confirm'>, 'following'> {
+  const bytes = following(saga);
+  return bytes === null ? {} : { following: bytes };
+}
 
 const compressed = ({ request }: Saga): Pick<Route, 'compress'> =>
   request.options.compress === 'none' ? {} : { compress: request.options.compress };

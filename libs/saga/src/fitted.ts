@@ -14,19 +14,38 @@ export const costOf = ({ fixedMs, rate }: Line, bytes: number): number => fixedM
 const SMOOTHING = 0.4;
 /** Sizes nearer to each other than this share say nothing about the rate. */
 const SPREAD = 0.1;
+/** Share of how much the times differ that a rate must account for: what differs for other reasons says nothing about it either. */
+const EXPLAINED = 0.5;
 
 /** The line that comes nearest to these (oldest first), the newest counting most. What they cannot tell is assumed. */
 export function fitted(costs: readonly Cost[], assumed: Line): Line {
   if (costs.length === 0) return assumed;
+  const mean = meanOf(costs);
+  const centre = centreOf(costs);
+  const { bytes, ms } = centre;
+  const [sizes, times] = [mean((cost) => (cost.bytes - bytes) ** 2), mean((cost) => (cost.ms - ms) ** 2)];
+  const together = mean((cost) => (cost.bytes - bytes) * (cost.ms - ms));
+  const tellsRate =
+    sizes > (SPREAD * bytes) ** 2 && together > 0 && together ** 2 >= EXPLAINED * sizes * times;
+  return through(centre, tellsRate ? sizes / together : assumed.rate);
+}
+
+/** The line of a known rate that comes nearest to these, of which there is one at least. */
+export const beside = (costs: readonly Cost[], rate: number): Line => through(centreOf(costs), rate);
+
+/** Milliseconds of such a cost, of which there is one at least, whatever its bytes. */
+export const usualMs = (costs: readonly Cost[]): number => centreOf(costs).ms;
+
+const centreOf = (costs: readonly Cost[]): Cost => ({
+  bytes: meanOf(costs)((cost) => cost.bytes),
+  ms: meanOf(costs)((cost) => cost.ms),
+});
+
+/** Weighted means over costs, the newest counting most. */
+function meanOf(costs: readonly Cost[]): (of: (cost: Cost) => number) => number {
   const weights = costs.map((_, n) => (1 - SMOOTHING) ** (costs.length - 1 - n));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const mean = (of: (cost: Cost) => number): number =>
-    costs.reduce((sum, cost, n) => sum + (weights[n] ?? 0) * of(cost), 0) / total;
-  const [bytes, ms] = [mean((cost) => cost.bytes), mean((cost) => cost.ms)];
-  const variance = mean((cost) => (cost.bytes - bytes) ** 2);
-  const slope = mean((cost) => (cost.bytes - bytes) * (cost.ms - ms)) / variance;
-  const tellsRate = variance > (SPREAD * bytes) ** 2 && slope > 0;
-  return through({ bytes, ms }, tellsRate ? 1 / slope : assumed.rate);
+  return (of) => costs.reduce((sum, cost, n) => sum + (weights[n] ?? 0) * of(cost), 0) / total;
 }
 
 /** The line of that rate through a point; steeper where it would begin below nothing. */

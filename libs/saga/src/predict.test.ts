@@ -24,6 +24,12 @@ describe('a line through costs', () => {
     expect([line.fixedMs, line.rate].map(Math.round)).toEqual([40, 50]);
   });
 
+  it('takes for a rate only what explains most of the difference', () => {
+    const noisy = [1000, 1100, 3000, 3100].map((bytes, n) => ({ bytes, ms: [40, 400, 60, 420][n] ?? 0 }));
+    expect(fitted(noisy, assumed).rate).toBe(assumed.rate);
+    expect(fitted(noisy, assumed).fixedMs).toBeGreaterThan(200);
+  });
+
   it('follows the newest most', () => {
     const costs = [100, 100, 10, 10, 10].map((rate) => ({ bytes: 1000, ms: 1000 / rate }));
     expect(costOf(fitted(costs, { fixedMs: 0, rate: 1e9 }), 1000)).toBeGreaterThan(80);
@@ -79,6 +85,26 @@ describe('a predicted blackout', () => {
     expect(predictBlackout({ ...known, rounds }).remaining).toBeCloseTo(11e6, 0);
     const wild = [round(24_000, 1000), round(24_000, 9000, { dirtyBytes: 60e6 })];
     expect(predictBlackout({ ...known, memory: 90e6, rounds: wild }).remaining).toBe(24_000 * 4096);
+  });
+
+  it('adds what is written until the container is frozen, as long as that took before', () => {
+    const sourceCosts = { ...known.sourceCosts, readying: [{ bytes: 0, ms: 130 }] };
+    // 260 ms: in half as much again half as much is written again.
+    const rounds = [round(24_000, 1000, { dirtyBytes: 3e6 })];
+    expect(predictBlackout({ ...known, sourceCosts, rounds }).remaining).toBeCloseTo(4.5e6, 0);
+  });
+
+  it('takes what a dump costs beside its bytes from earlier ones, at the rate of the rounds', () => {
+    // 4e6 and 8e6 bytes at 100,000 a millisecond, which differ for another reason.
+    const dump = [
+      { bytes: 4e6, ms: 1900 },
+      { bytes: 8e6, ms: 4900 },
+    ];
+    const sourceCosts = { ...known.sourceCosts, dump };
+    const rounds = [round(10_000, 1000), round(500, 2000)];
+    const { dumpMs } = predictBlackout({ ...known, sourceCosts, rounds });
+    expect(dumpMs).toBeGreaterThan(1900);
+    expect(dumpMs).toBeLessThan(4900);
   });
 
   it('goes by the bytes sent where CRIU’s figures could not be read', () => {

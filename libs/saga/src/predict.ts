@@ -3,7 +3,7 @@
  * earlier hand-overs have cost the two hosts.
  */
 import { imageBytesOf, type Cost, type HostCosts, type Prediction, type RoundFigures } from '@cmt/contracts';
-import { costOf, fitted, type Line } from './fitted.ts';
+import { beside, costOf, fitted, usualMs, type Line } from './fitted.ts';
 
 /** What is known when a prediction is made. */
 export interface Measured {
@@ -16,7 +16,7 @@ export interface Measured {
   readonly lazyRestore: boolean;
   /** Nothing is carried but memory. */
   readonly sharedFiles: boolean;
-  readonly sourceCosts: Pick<HostCosts, 'dump' | 'files'>;
+  readonly sourceCosts: Pick<HostCosts, 'dump' | 'files' | 'readying'>;
   readonly targetCosts: Pick<HostCosts, 'restore'>;
 }
 
@@ -53,7 +53,7 @@ function bytesFollowing({ rounds, postCopy, lazyRestore, memory }: Measured, lef
 function remainingBytes(measured: Measured): number {
   const last = measured.rounds.at(-1);
   if (last?.dirtyBytes == null) return remainingUnseen(measured);
-  const growth = 1 + betweenDumps(measured) / Math.max(1, last.ms);
+  const growth = 1 + untilDump(measured) / Math.max(1, last.ms);
   return Math.min(last.dirtyBytes * growth, memoryNow(measured));
 }
 
@@ -67,12 +67,17 @@ function remainingUnseen(measured: Measured): number {
   if (before === undefined) return memory;
   if (last === undefined) return Math.max(memory, written(before));
   const had = last.startedAt - before.startedAt;
-  const gets = last.ms + betweenDumps(measured);
+  const gets = last.ms + untilDump(measured);
   return written(last) * (had > 0 ? Math.min(1, gets / had) : 1);
 }
 
-/** Milliseconds from the end of a round to the next dump: files aside, as it was between the last two; none that anybody knows of before. */
-function betweenDumps({ rounds }: Measured): number {
+/**
+ * Milliseconds from the end of a round to the next dump. To make ready for the last one takes longer than for another round: as long as it
+ * took this host before. Until that is known, files aside, as between the last two rounds; none that anybody knows of before.
+ */
+function untilDump({ rounds, sourceCosts }: Measured): number {
+  const { readying = [] } = sourceCosts;
+  if (readying.length > 0) return usualMs(readying);
   const [before, last] = rounds.slice(-2);
   if (before === undefined || last === undefined) return 0;
   return Math.max(0, last.startedAt - before.startedAt - before.ms - (last.filesMs ?? 0));
@@ -90,15 +95,15 @@ function memoryNow({ rounds, memory }: Measured): number {
 
 /**
  * The rate is that of this migration's rounds, over this link and now: bytes of images, however few of them the wire has seen. What a
- * dump costs beside its bytes is taken from whole dumps of this host where there were some: a round freezes in another way, and leaves
- * out all that is not memory.
+ * dump costs beside its bytes, at that rate, is taken from the last dumps of this host where there were some: a round freezes in another
+ * way, and leaves out all that is not memory.
  */
 function dumpLine({ rounds, sourceCosts }: Measured): Line {
-  const whole = fitted(sourceCosts.dump, ASSUMED_DUMP);
+  const earlier = fitted(sourceCosts.dump, ASSUMED_DUMP);
   const ofRounds = rounds.map((round): Cost => ({ bytes: imageBytesOf(round), ms: round.ms }));
-  if (ofRounds.length === 0) return whole;
-  const now = fitted(ofRounds, whole);
-  return sourceCosts.dump.length === 0 ? now : { fixedMs: whole.fixedMs, rate: now.rate };
+  if (ofRounds.length === 0) return earlier;
+  const now = fitted(ofRounds, earlier);
+  return sourceCosts.dump.length === 0 ? now : beside(sourceCosts.dump, now.rate);
 }
 
 /**

@@ -27,6 +27,12 @@ export const pagesFollow = (saga: Saga): boolean =>
 export const isLazy = (saga: Saga): boolean =>
   isPostCopy(saga) ? canBeLazy(saga) : saga.rounds.length === 0 && isLazyWithoutRounds(saga);
 
+/** Bytes of memory that follow the copy where it is restored lazily; null where nobody knows: after rounds, if nothing was seen of what they left. */
+export function following({ inspection, rounds }: Saga): number | null {
+  const last = rounds.at(-1);
+  return last === undefined ? (inspection?.memory ?? null) : (last.dirtyBytes ?? null);
+}
+
 /** Whether it would be, if the switch came before any round. */
 export const isLazyWithoutRounds = (saga: Saga): boolean =>
   canBeLazy(saga) && saga.inspection !== null && wantsLazy(saga.request.options, saga.inspection);

@@ -1,5 +1,5 @@
 /** Step `confirm`: the released container runs, is the same living process after `confirmForMs`, and all its memory is there. */
-import { CmtError, type Subject } from '@cmt/contracts';
+import { CmtError, type StepInput, type Subject } from '@cmt/contracts';
 import type { StepContext } from '../context.ts';
 import { noteCosts } from '../costs.ts';
 import { requireEntry } from './entry.ts';
@@ -10,7 +10,8 @@ import type { Step } from './step.ts';
 /** Milliseconds between two looks at /proc: outside the blackout, so cheap rather than quick. */
 const LOOK_EVERY_MS = 50;
 
-export const confirm: Step<'confirm'> = async ({ subject, confirmForMs, memory }, context) => {
+export const confirm: Step<'confirm'> = async (input, context) => {
+  const { subject, confirmForMs } = input;
   const { clock, processes } = context.machine;
   const entry = await requireEntry('confirm', context, ['RUNNING']);
   const releasedAt = entry.updatedAt;
@@ -34,15 +35,17 @@ export const confirm: Step<'confirm'> = async ({ subject, confirmForMs, memory }
   }
   await pages;
   if (!(await processes.isAlive(init))) return await gone();
-  if (memory !== undefined) await noteRestore(memory, context);
+  await noteRestore(input, context);
   return { pid: init.pid, ranMs: Math.max(0, clock.now() - releasedAt) };
 };
 
-/** From the last byte to the opened gate. */
-async function noteRestore(bytes: number, context: StepContext): Promise<void> {
+/** From the last byte to the opened gate, by what was restored before that. */
+async function noteRestore({ memory, following }: StepInput<'confirm'>, context: StepContext): Promise<void> {
   const [held, released] = [await recall(context, 'restore-and-hold'), await recall(context, 'release')];
-  // A lazy restore says nothing about what the memory of the next one will cost.
-  if (held === null || released === null || held.lazy) return;
+  if (held === null || released === null || memory === undefined) return;
+  // Nothing is known by an older coordinator of how much followed.
+  if (held.lazy && following === undefined) return;
+  const bytes = held.lazy ? Math.max(0, memory - (following ?? 0)) : memory;
   const ms = held.waitMs + held.restoreMs + released.decideMs + released.openMs;
   await noteCosts(context, { restore: { bytes, ms } });
 }

@@ -58,30 +58,37 @@ async function makeReady(
   entry: JournalEntry,
   link: Link,
   context: StepContext,
-): Promise<Way & Pick<Ready, 'plan' | 'state'>> {
+): Promise<Way & Pick<Ready, 'plan' | 'state' | 'roundEnd'>> {
   const pages = input.postCopy === true ? await openPages(link, entry, context) : null;
   try {
-    const [plan, state] = await Promise.all([
+    const [plan, state, roundEnd] = await Promise.all([
       planDump(context, {
         ...{ name: 'final', parent: input.rounds, tcp: input.tcp },
         ...{ fenced: input.network.kind !== 'host', way: pages === null ? 'armed' : 'serving' },
         memory: input.memory,
       }),
       requireThere(input, entry, context),
+      endOfRounds(input, context),
       warmUp(link, context),
       input.awaitRestorer ? restorerArmed(link, input, context) : undefined,
     ]);
     context.signal.throwIfAborted();
     tellOfSlowWay(link, input, context);
-    if (pages !== null) return { plan, state, pages, armed: null };
+    if (pages !== null) return { plan, state, roundEnd, pages, armed: null };
     const { runtime, container } = input.subject;
     // The last of all: what is wrong elsewhere leaves none behind.
     const armed = await context.runtimes.get(runtime).armDump(container, plan, context.signal);
-    return { plan, state, pages, armed };
+    return { plan, state, roundEnd, pages, armed };
   } catch (error) {
     await pages?.close();
     throw error;
   }
+}
+
+/** Milliseconds since 1970; null without rounds. */
+async function endOfRounds({ rounds }: Input, context: StepContext): Promise<number | null> {
+  const last = rounds === 0 ? null : await recall(context, 'pre-dump', rounds);
+  return last === null ? null : last.figures.startedAt + last.figures.ms;
 }
 
 /** The way on which pages follow; what an earlier start of this very step served ends. */
@@ -144,10 +151,11 @@ type Ready = Way & {
   readonly link: Link;
   readonly plan: DumpPlan;
   readonly state: ContainerState;
+  readonly roundEnd: number | null;
 };
 
 async function blackout(
-  { input, entry, link, plan, state, pages, armed }: Ready,
+  { input, entry, link, plan, state, roundEnd, pages, armed }: Ready,
   context: StepContext,
 ): Promise<StepOutput<'freeze-and-dump'>> {
   const { subject, network } = input;
@@ -174,6 +182,9 @@ async function blackout(
     ? dumpAndSend(context, link, plan, (signal, onWritten) => armed.dump(signal, onWritten))
     : dumpAndServe(context, { link, plan, pages, peer: input.route.peer }, subject));
   await touched;
-  const postCopy = pages !== null;
-  return { frozenAt, clockOffsetMs: link.clockOffsetMs, pauseMs, dumpMs, figures, postCopy };
+  return {
+    ...{ frozenAt, clockOffsetMs: link.clockOffsetMs },
+    ...(roundEnd === null ? {} : { readyMs: Math.max(0, frozenAt - roundEnd) }),
+    ...{ pauseMs, dumpMs, figures, postCopy: pages !== null },
+  };
 }

@@ -31,11 +31,14 @@ export const retire: Step<'retire'> = async ({ subject, network }, context) => {
 
 async function noteDump(context: StepContext): Promise<void> {
   const [dump, files] = [await recall(context, 'freeze-and-dump'), await recall(context, 'final-sync')];
-  // What a dump without its memory cost says nothing about the next one.
-  if (dump === null || dump.postCopy === true) return;
+  if (dump === null) return;
   const { sendMs, ms = Math.max(dump.dumpMs, sendMs) } = dump.figures;
   const bytes = imageBytesOf(dump.figures);
-  await noteCosts(context, { dump: { bytes, ms: dump.pauseMs + ms }, ...(files && { files }) });
+  await noteCosts(context, {
+    dump: { bytes, ms: dump.pauseMs + ms },
+    ...(files && { files }),
+    ...(dump.readyMs === undefined ? {} : { readying: { bytes: 0, ms: dump.readyMs } }),
+  });
 }
 
 async function requireCommit(entry: JournalEntry, context: StepContext): Promise<void> {
