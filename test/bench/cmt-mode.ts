@@ -1,23 +1,15 @@
 /** cmt itself, by its command line. */
 import { answerOf } from '../support/fleet.ts';
 import { REDIS_ID } from '../../apps/lab/src/demo/redis-container.ts';
-import type { HostFacts, MigrationReport } from '@cmt/contracts';
+import type { MigrationReport } from '@cmt/contracts';
+import { runc } from './engine.ts';
+import { whatLacks, type Feature } from './features.ts';
 import type { Mode } from './modes.ts';
-
-type Feature = keyof HostFacts['features'];
-type Announced = { readonly hosts: readonly { readonly record: { readonly facts: HostFacts } }[] };
 
 /** @param needs what both hosts must be able to do */
 export const cmtMode = (name: string, flags: readonly string[], needs?: Feature): Mode => ({
-  name,
-  async unavailable({ fleet }) {
-    if (needs === undefined) return null;
-    const { hosts } = await answerOf<Announced>(fleet, ['hosts']);
-    const unable = hosts.filter(({ record }) => !record.facts.features[needs]);
-    return unable.length === 0
-      ? null
-      : `${unable.map(({ record }) => record.facts.name).join(' and ')} lack ${needs}`;
-  },
+  ...{ name, engine: runc },
+  unavailable: ({ fleet }) => (needs === undefined ? Promise.resolve(null) : whatLacks(fleet.lab, needs)),
   async move({ fleet }, from, to) {
     const answer = await answerOf<{ migration?: MigrationReport; error?: { message: string } }>(fleet, [
       ...['migrate', REDIS_ID, '--src', from, '--dst', to, ...flags],

@@ -2,11 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { start } from '@cmt/host';
 import { fabricExec, fabricExecArgv, labExec, type Lab } from '@cmt/lab';
-import { bundleOf, pathInHost, removeContainer, startContainer } from '../../apps/lab/src/demo/container.ts';
-import { startCountingClient, type Observer } from '../../apps/lab/src/demo/observer.ts';
+import { nodeArgv, startCountingClient, type Observer } from '../../apps/lab/src/demo/observer.ts';
 import {
   REDIS_ID,
   REDIS_PORT,
@@ -14,11 +12,20 @@ import {
   redisContainer,
 } from '../../apps/lab/src/demo/redis-container.ts';
 import type { CountReport } from '../../apps/lab/src/demo/count.ts';
+import type { Engine } from './engine.ts';
+import { patient } from '../support/patience.ts';
 
 /** One point of the benchmark: how large the container is, and how fast it is written to. */
 export interface Load {
   readonly sizeMiB: number;
   readonly dirtyMiBps: number;
+}
+
+/** The container, as one engine holds it. */
+export interface Held {
+  readonly lab: Lab;
+  readonly engine: Engine;
+  readonly load: Load;
 }
 
 export interface Clients {
@@ -31,21 +38,23 @@ const MIB = 1024 * 1024;
 /** Values of 64 KiB that the writer goes round over: a quarter of the data. */
 const dirtyKeys = ({ sizeMiB }: Load): number => Math.max(16, sizeMiB * 4);
 const PIECE_MIB = 32;
-const IDLE_LIMIT_MS = 60_000;
+const IDLE_LIMIT_MS = patient(60_000);
+/** Between two ticks, and between two questions of the client: an emulated processor has no time for one each millisecond. */
+const TICK_MS = patient(1);
 
 /** Starts the container with its data on a host; resolves when the ticker knows what idle is. @returns the data's checksum */
-export async function startLoaded(lab: Lab, host: string, load: Load): Promise<string> {
-  for (const { name } of lab.hosts) await removeContainer(lab, name, REDIS_ID);
+export async function startLoaded({ lab, engine, load }: Held, host: string): Promise<string> {
+  for (const { name } of lab.hosts) await engine.remove(lab, name, REDIS_ID);
   const spec = redisContainer(lab);
   const trees = await labExec(lab, host, ['sh', '-c', 'ls -d /usr/lib/*/perl-base']);
-  await startContainer(lab, host, {
+  await engine.start(lab, host, {
     ...spec,
-    argv: ['perl', '/ticker.pl', ...spec.argv],
+    argv: ['perl', '/ticker.pl', `${TICK_MS}`, ...spec.argv],
     programs: [...spec.programs, '/usr/bin/perl'],
     trees: trees.stdout.split('\n'),
     files: { '/ticker.pl': await readFile(join(import.meta.dirname, 'ticker.pl'), 'utf8') },
   });
-  await idleP99(lab, host);
+  await idleP99({ lab, engine }, host);
   const fixed = fixedMiB(load);
   for (let from = 0; from < fixed; from += PIECE_MIB)
     await fill(lab, from, Math.min(fixed, from + PIECE_MIB));
@@ -74,7 +83,7 @@ export async function checksum(lab: Lab, load: Load): Promise<string> {
 }
 
 export async function startClients(lab: Lab, load: Load): Promise<Clients> {
-  const server = { address: redisAddress(lab), port: REDIS_PORT, key: 'count', pauseMs: 1 };
+  const server = { address: redisAddress(lab), port: REDIS_PORT, key: 'count', pauseMs: TICK_MS };
   const probe = await startCountingClient(lab, server);
   const writer = load.dirtyMiBps > 0 ? startWriter(lab, load) : null;
   return {
@@ -87,20 +96,18 @@ export async function startClients(lab: Lab, load: Load): Promise<Clients> {
 }
 
 function startWriter(lab: Lab, load: Load) {
-  const file = fileURLToPath(new URL('writer.ts', import.meta.url));
   const where = [redisAddress(lab), `${REDIS_PORT}`, `${dirtyKeys(load)}`, `${load.dirtyMiBps * MIB}`];
-  const node = [process.execPath, '--import', import.meta.resolve('tsx'), file, ...where];
-  const [program = '', ...args] = fabricExecArgv(lab, node);
+  const [program = '', ...args] = fabricExecArgv(lab, [...nodeArgv('writer', import.meta.url), ...where]);
   const child = start(program, args, { stdio: 'ignore' });
   child.catch(() => undefined);
   return child;
 }
 
 /** Milliseconds between two ticks that 99 of 100 did not exceed while nothing was moved. */
-export async function idleP99(lab: Lab, host: string): Promise<number> {
+export async function idleP99(held: Pick<Held, 'lab' | 'engine'>, host: string): Promise<number> {
   const limit = Date.now() + IDLE_LIMIT_MS;
   for (;;) {
-    const idle = Number(await readFile(dataFile(lab, host, 'idle'), 'utf8').catch(() => ''));
+    const idle = Number(await read(held, host, 'idle'));
     if (idle > 0) return idle;
     if (Date.now() > limit) throw new Error('the ticker does not tick');
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -108,18 +115,27 @@ export async function idleP99(lab: Lab, host: string): Promise<number> {
 }
 
 /** The longest time since `from` (milliseconds since 1970) in which the container did not run, by its own ticker. */
-export async function longestStandstill(lab: Lab, host: string, from: number): Promise<number> {
-  const text = await readFile(dataFile(lab, host, 'gaps'), 'utf8').catch(() => '');
+export async function longestStandstill(
+  held: Pick<Held, 'lab' | 'engine'>,
+  host: string,
+  from: number,
+): Promise<number> {
+  const text = await read(held, host, 'gaps');
   const gaps = text.split('\n').map((line) => line.split(' ').map(Number));
   return Math.max(0, ...gaps.flatMap(([at = 0, ms = 0]) => (at + ms >= from ? [ms] : [])));
 }
 
-const dataFile = (lab: Lab, host: string, name: string): string =>
-  pathInHost(lab, host, join(bundleOf(REDIS_ID), 'rootfs/data', name));
+/** What the ticker has written; empty where it has not. */
+const read = async (
+  { lab, engine }: Pick<Held, 'lab' | 'engine'>,
+  host: string,
+  name: string,
+): Promise<string> =>
+  readFile(await engine.seen(lab, host, REDIS_ID, join('/data', name)), 'utf8').catch(() => '');
 
 async function redisCli(lab: Lab, args: readonly string[], input?: Buffer): Promise<string> {
   const argv = ['redis-cli', '-e', '-h', redisAddress(lab), '-p', `${REDIS_PORT}`, ...args];
-  const limit = { timeoutMs: 120_000, ...(input === undefined ? {} : { input }) };
+  const limit = { timeoutMs: patient(120_000), ...(input === undefined ? {} : { input }) };
   const { code, stdout, stderr } = await fabricExec(lab, argv, limit);
   if (code === 0) return stdout;
   throw new Error(`redis-cli ${args[0] ?? ''}: ${stderr}${stdout}`);

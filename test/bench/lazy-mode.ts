@@ -1,6 +1,7 @@
 /** Post-copy by CRIU and runc alone: memory is asked for by its own page server, over a plain connection. */
 import { removeContainer } from '../../apps/lab/src/demo/container.ts';
 import { REDIS_ID as ID } from '../../apps/lab/src/demo/redis-container.ts';
+import { runc } from './engine.ts';
 import type { Mode } from './modes.ts';
 import { freshImages, HEAD, MEMORY, prepareTarget, runScript } from './script-modes.ts';
 
@@ -31,7 +32,7 @@ rm -f $images.ready
 `;
 
 export const lazyPages: Mode = {
-  name: NAME,
+  ...{ name: NAME, engine: runc },
   unavailable: () => Promise.resolve(null),
   async prepare(site, from, to) {
     for (const host of [from, to]) await freshImages(site, host, MEMORY);

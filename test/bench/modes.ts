@@ -4,7 +4,9 @@
  * To add a mode of cmt it takes its flags; a way of another tool implements `Mode`.
  */
 import { cmtMode } from './cmt-mode.ts';
+import type { Engine } from './engine.ts';
 import { lazyPages } from './lazy-mode.ts';
+import { podmanExport, podmanPreCheckpoint } from './podman-modes.ts';
 import { floor, original, script } from './script-modes.ts';
 import type { Site } from './site.ts';
 
@@ -21,8 +23,10 @@ export interface Moved {
 
 export interface Mode {
   readonly name: string;
+  /** Which holds what it moves. */
+  readonly engine: Engine;
   /** Null, or why it is not measured here. */
-  unavailable(site: Site): Promise<string | null>;
+  unavailable(site: Pick<Site, 'fleet'>): Promise<string | null>;
   /** What can be done before: not measured. */
   prepare?(site: Site, from: string, to: string): Promise<void>;
   /** Moves the container, and leaves nothing at its old place that stands in the way of coming back. */
@@ -34,10 +38,15 @@ export interface Mode {
 export const modes: readonly Mode[] = [
   cmtMode('cmt', []),
   cmtMode('cmt complete', ['--restore', 'complete']),
-  cmtMode('cmt post-copy', ['--mode', 'post-copy'], 'lazyPages'),
-  cmtMode('cmt hybrid', ['--mode', 'hybrid'], 'dirtyTracking'),
+  // Elsewhere that is what `cmt` does by itself.
+  cmtMode('cmt stop-and-copy', ['--mode', 'stop-and-copy'], 'mem_dirty_track'),
+  cmtMode('cmt pre-copy', ['--mode', 'pre-copy'], 'mem_dirty_track'),
+  cmtMode('cmt post-copy', ['--mode', 'post-copy'], 'uffd-noncoop'),
+  cmtMode('cmt hybrid', ['--mode', 'hybrid'], 'mem_dirty_track'),
   script,
   lazyPages,
   original,
+  podmanExport,
+  podmanPreCheckpoint,
   floor,
 ];

@@ -10,6 +10,7 @@ import { CONTAINER_BRIDGE } from '../../apps/lab/src/fabric.ts';
 import { REDIS_ID as ID, redisAddress } from '../../apps/lab/src/demo/redis-container.ts';
 import { readDumpStats, readRestoreStats } from '../../libs/host/src/criu/stats.ts';
 import { copyNetns } from '../support/by-hand.ts';
+import { runc } from './engine.ts';
 import type { Mode, Moved } from './modes.ts';
 import type { Site } from './site.ts';
 
@@ -17,11 +18,14 @@ const LIMIT_MS = 600_000;
 /** In memory, as a good script has it; and where the original tool has it. */
 export const [MEMORY, DISK] = ['/run/bench', '/var/tmp/bench'];
 
-/** `link`: the container's end on this host, whoever made it. */
-export const HEAD = `set -eu
+/** What scripts are told; `link` is the container's end on this host, whoever made it. */
+export const LINK = `set -eu
 id=$1 to=$2 images=$3 bundle=$4 there=$5 bridge=$6 address=$7
 number=$(ip netns exec $id cat /sys/class/net/eth0/iflink)
 link=$(ip -o link | sed -n "s/^$number: \\([^@:]*\\).*/\\1/p")
+`;
+
+export const HEAD = `${LINK}
 dirs="--image-path $images --work-path $images"
 flags="--tcp-established --file-locks $dirs"
 `;
@@ -61,7 +65,7 @@ ip netns exec $id arping -q -A -c 1 -I eth0 $address
 `;
 
 const scripted = (name: string, text: string, images: string, stays?: true): Mode => ({
-  name,
+  ...{ name, engine: runc },
   ...(stays ? { stays } : {}),
   unavailable: () => Promise.resolve(null),
   async prepare(site, from, to) {
@@ -80,7 +84,7 @@ const scripted = (name: string, text: string, images: string, stays?: true): Mod
 
 interface Script {
   readonly name: string;
-  /** Begins with HEAD; `more` are its words from the eighth on. */
+  /** Begins with LINK; `more` are its words from the eighth on. */
   readonly text: string;
   readonly from: string;
   readonly to: string;

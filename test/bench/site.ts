@@ -1,7 +1,6 @@
 /** Two lab hosts with cmt on them, and the one container that every way moves in turn. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { run } from '@cmt/host';
 import { listDaemons } from '@cmt/lab';
 import type { Fleet } from '../support/fleet.ts';
@@ -12,20 +11,24 @@ import {
   startClients,
   startLoaded,
   type Clients,
+  type Held,
   type Load,
 } from './container.ts';
+import { REDIS_ID } from '../../apps/lab/src/demo/redis-container.ts';
+import type { Engine } from './engine.ts';
+import { patient } from '../support/patience.ts';
 import type { Mode, Moved } from './modes.ts';
 
-export const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const [HOST1, HOST2] = ['host1', 'host2'] as const;
 /** Undisturbed before and after each move: long enough for a retransmission that comes late. */
 const CALM_MS = 1500;
-const ANSWER_LIMIT_MS = 60_000;
+const ANSWER_LIMIT_MS = patient(60_000);
 /** Larger ones are looked at only at the end of a point: that takes a second a gibibyte. */
 const CHECKED_EACH_TIME_MIB = 64;
 
 export interface Site {
   readonly fleet: Fleet;
+  readonly engine: Engine;
   readonly load: Load;
 }
 
@@ -48,18 +51,16 @@ export class Stage {
   constructor(private readonly site: Site) {}
 
   async set(): Promise<void> {
-    const { fleet, load } = this.site;
     this.#clients?.stop();
     this.#at = HOST1;
-    this.#sum = await startLoaded(fleet.lab, HOST1, load);
-    this.idleMs = await idleP99(fleet.lab, HOST1);
-    this.#clients = await startClients(fleet.lab, load);
+    this.#sum = await startLoaded(this.#held, HOST1);
+    this.idleMs = await idleP99(this.#held, HOST1);
+    this.#clients = await startClients(this.#held.lab, this.#held.load);
   }
 
   /** Makes one move. What it lost is named, and everything is set anew. */
   async measure(mode: Mode): Promise<Measured> {
     await pause(CALM_MS);
-    const { lab } = this.site.fleet;
     const to = mode.stays ? this.#at : this.#at === HOST1 ? HOST2 : HOST1;
     const from = this.#at;
     const begun = Date.now();
@@ -71,7 +72,7 @@ export class Stage {
       this.#at = to;
       await this.#answeredAgain();
       await pause(CALM_MS);
-      const standstill = await longestStandstill(lab, to, begun);
+      const standstill = await longestStandstill(this.#held, to, begun);
       const { gapMs, lost } = await this.#clientSaw(begun);
       const result = { ...moved, wireBytes, lost };
       if (lost === null) return { ...result, blackoutMs: Math.max(0, standstill - this.idleMs), gapMs };
@@ -109,10 +110,17 @@ export class Stage {
     return { gapMs, lost: isIntact ? null : 'data in memory' };
   }
 
-  /** @returns whether the data is what was put in; ends the clients */
+  /** @returns whether the data is what was put in; ends clients and container */
   async strike(): Promise<boolean> {
     this.#clients?.stop();
-    return (await checksum(this.site.fleet.lab, this.site.load)) === this.#sum;
+    const { lab, engine, load } = this.#held;
+    const isIntact = (await checksum(lab, load)) === this.#sum;
+    for (const { name } of lab.hosts) await engine.remove(lab, name, REDIS_ID);
+    return isIntact;
+  }
+
+  get #held(): Held {
+    return { ...this.site, lab: this.site.fleet.lab };
   }
 }
 

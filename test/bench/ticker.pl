@@ -1,4 +1,4 @@
-# A tick a millisecond beside redis-server in one container: what the container itself knows of the time in which it did not run.
+# `ticker.pl MS PROGRAM…`: a tick each MS milliseconds beside a program in one container: what the container itself knows of the time in which it did not run.
 #
 # By CLOCK_REALTIME, which all lab hosts share: CRIU restores into a time namespace in which CLOCK_MONOTONIC leaves out most of a
 # blackout (time_namespaces(7)). Only gaps are written, when they are over, so no file changes inside a blackout on its account.
@@ -16,11 +16,12 @@ sub now {
 
 sub append { my ($path, $line) = @_; open(my $file, '>>', $path) or die; syswrite($file, "$line\n") }
 
+my $tick = shift @ARGV;
 if (fork) { exec(@ARGV) or die }
 
 my ($last, @idle) = (now());
 while (1) {
-    select(undef, undef, undef, 0.001);
+    select(undef, undef, undef, $tick / 1e3);
     my $now = now();
     my $gap = $now - $last;
     if (@idle < IDLE_TICKS && push(@idle, $gap) == IDLE_TICKS) {

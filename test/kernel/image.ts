@@ -1,6 +1,6 @@
 /**
  * The disks of the virtual machine. The first is the lab's own root filesystem with the modules of Debian's kernel: made once, kept
- * outside the checkout beside the lab's, and made anew when either changes. The second is made for each run: Node, this build, and the cases.
+ * outside the checkout beside the lab's, and made anew when either changes. The second is made for each run: Node, this build, and what is run.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -75,8 +75,19 @@ async function removeOthers(disk: string): Promise<void> {
       await rm(join(DEFAULT_CACHE_DIR, name), { recursive: true });
 }
 
-/** The second disk: Node, the programs as they were built, and the cases with all they need in one file. */
-export async function makeProgramDisk(directory: string): Promise<string> {
+/** What a machine runs: bundled into `dist/program.js`, with all it needs. */
+export interface Program {
+  readonly entry: string;
+  /** Programs that it starts itself, as files of their names beside it. */
+  readonly starts?: Readonly<Record<string, string>>;
+  /** Files that lie beside it. */
+  readonly reads?: readonly string[];
+  /** What it finds in `/cmt/request.json`. */
+  readonly request?: unknown;
+}
+
+/** The second disk: Node, the programs as they were built, and that of the machine. */
+export async function makeProgramDisk(directory: string, program: Program): Promise<string> {
   const tree = join(directory, 'program');
   await mkdir(join(tree, 'bin'), { recursive: true });
   await copyFile(process.execPath, join(tree, 'bin/node'));
@@ -88,8 +99,10 @@ export async function makeProgramDisk(directory: string): Promise<string> {
   });
   await copyFile(join(import.meta.dirname, 'init.sh'), join(tree, 'init.sh'));
   await cp(join(import.meta.dirname, '../workloads'), join(tree, 'workloads'), { recursive: true });
+  for (const file of program.reads ?? []) await copyFile(file, join(tree, 'dist', basename(file)));
+  await writeFile(join(tree, 'request.json'), JSON.stringify(program.request ?? null));
   await build({
-    ...{ entryPoints: [join(import.meta.dirname, 'inside.ts')], outfile: join(tree, 'dist/kernel.mjs') },
+    ...{ entryPoints: { program: program.entry, ...program.starts }, outdir: join(tree, 'dist') },
     ...{ bundle: true, platform: 'node', target: 'node20', format: 'esm', logLevel: 'error' },
     banner: {
       js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url); globalThis.__dirname ??= import.meta.dirname;`,

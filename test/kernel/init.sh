@@ -24,7 +24,7 @@ mkdir -p "/var/cache/cmt/$CMT_ROOTFS"
 mount --bind / "/var/cache/cmt/$CMT_ROOTFS"
 since_boot 'the program begins'
 export PATH="/cmt/bin:$PATH" CMT_TEST_SLOWNESS=10
-node /cmt/dist/kernel.mjs /dev/ttyS1 < /dev/null
+node /cmt/dist/program.js /dev/ttyS1 < /dev/null
 since_boot "the program has ended with $?"
 echo o > /proc/sysrq-trigger
 sleep infinity

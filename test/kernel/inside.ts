@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { startTimeOf } from '../../libs/host/src/proc.ts';
 import type { Lab } from '@cmt/lab';
 import { cases, Site } from './cases.ts';
-import type { Told } from './machine.ts';
+import type { Forecast } from './pre-copied.ts';
+
+/** What it says. `error` is the text of what went wrong. */
+export type Told =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'case'; readonly name: string; readonly ms: number; readonly error: string | null }
+  | { readonly kind: 'forecasts'; readonly of: string; readonly forecasts: readonly Forecast[] }
+  | { readonly kind: 'end'; readonly error: string | null };
 
 /** The port that the machine outside listens to. */
 const PORT = process.argv[2] ?? '/dev/stdout';

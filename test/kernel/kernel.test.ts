@@ -1,12 +1,19 @@
 /** Pre-copy on a kernel that tracks dirty pages: each case of cases.ts, as the virtual machine reports it. */
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cases } from './cases.ts';
-import { LIMIT_MS, startMachine, type Running, type Told } from './machine.ts';
+import { EVERY_MOVE } from './fleet-cases.ts';
+import type { Told } from './inside.ts';
+import { startMachine, type Running } from './machine.ts';
+
+const LIMIT_MS = (EVERY_MOVE ? 60 : 20) * 60_000;
+const PROGRAM = { entry: join(import.meta.dirname, 'inside.ts') };
+const MEMORY_MIB = 3072;
 
 type Outcome = Extract<Told, { kind: 'case' }>;
 
-let machine: Running | undefined;
+let machine: Running<Told> | undefined;
 let listening: Promise<void> | undefined;
 const outcomes = new Map<string, (outcome: Outcome | null) => void>();
 /** What becomes of each case; null when the machine ended before it. */
@@ -17,7 +24,12 @@ let lastWords = '';
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 beforeAll(async () => {
-  machine = await startMachine(say);
+  machine = await startMachine({
+    program: PROGRAM,
+    memoryMiB: MEMORY_MIB,
+    limitMs: LIMIT_MS,
+    onProgress: say,
+  });
   listening = listen(machine);
 }, LIMIT_MS);
 afterAll(async () => {
@@ -26,7 +38,7 @@ afterAll(async () => {
   await machine?.stop();
 }, 120_000);
 
-async function listen({ told, lastLines }: Running): Promise<void> {
+async function listen({ told, lastLines }: Running<Told>): Promise<void> {
   for await (const said of told) {
     say(JSON.stringify(said));
     if (said.kind === 'forecasts') tellErrors(said);

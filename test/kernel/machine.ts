@@ -2,7 +2,7 @@
  * A virtual machine under qemu's software emulation that runs one program and goes off.
  *
  * INVARIANTS
- * - It ends with this process, however that ends, and after `LIMIT_MS` in any case.
+ * - It ends with this process, however that ends, and after its limit in any case.
  * - Nothing of it is left: what it writes to its disks is in files that have no name any more.
  */
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
@@ -11,22 +11,20 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { start } from '@cmt/host';
 import { lives } from '../support/lives.ts';
-import type { Forecast } from './pre-copied.ts';
 import { EVERY_MOVE } from './fleet-cases.ts';
-import { ensureMachine, makeProgramDisk, type Machine } from './image.ts';
+import { ensureMachine, makeProgramDisk, type Machine, type Program } from './image.ts';
 
-/** What the program says, one line of JSON each. `error` is the text of what went wrong. */
-export type Told =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'case'; readonly name: string; readonly ms: number; readonly error: string | null }
-  | { readonly kind: 'forecasts'; readonly of: string; readonly forecasts: readonly Forecast[] }
-  | { readonly kind: 'end'; readonly error: string | null };
-
-export const LIMIT_MS = (EVERY_MOVE ? 50 : 20) * 60_000;
 const PREFIX = 'cmt-kernel-';
 
-export interface Running {
-  /** In the order in which it was said; ends with the machine. */
+export interface Order {
+  readonly program: Program;
+  readonly memoryMiB: number;
+  readonly limitMs: number;
+  readonly onProgress: (line: string) => void;
+}
+
+export interface Running<Told> {
+  /** What the program says, one line of JSON each, in the order in which it was said; ends with the machine. */
   readonly told: AsyncIterable<Told>;
   /** The last lines of its console. */
   readonly lastLines: () => Promise<string>;
@@ -34,19 +32,25 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export async function startMachine(onProgress: (line: string) => void): Promise<Running> {
+/** @typeParam Told what the program is known to say: the build is the same on both sides */
+export async function startMachine<Told>(order: Order): Promise<Running<Told>> {
   await removeStale();
-  const machine = await ensureMachine(onProgress);
+  const machine = await ensureMachine(order.onProgress);
   const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
   const consoleFile = join(directory, 'console.log');
-  const disks = [machine.disk, await makeProgramDisk(directory)];
-  const argv = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemuArgs(machine, disks, consoleFile)];
+  const disks = [machine.disk, await makeProgramDisk(directory, order.program)];
+  const argv = [
+    '--pdeathsig',
+    'KILL',
+    'qemu-system-x86_64',
+    ...qemuArgs(machine, disks, { ...order, consoleFile }),
+  ];
   const child = start('setpriv', argv, {
-    ...{ stdio: ['ignore', 'pipe', 'ignore'], buffer: false, signal: AbortSignal.timeout(LIMIT_MS) },
+    ...{ stdio: ['ignore', 'pipe', 'ignore'], buffer: false, signal: AbortSignal.timeout(order.limitMs) },
   });
   const ended = child.catch(() => undefined);
   return {
-    told: linesOf(child.stdout),
+    told: linesOf<Told>(child.stdout),
     lastLines: async () =>
       (await readFile(consoleFile, 'utf8').catch(() => '')).trim().split('\n').slice(-20).join('\n'),
     stop: async () => {
@@ -57,12 +61,16 @@ export async function startMachine(onProgress: (line: string) => void): Promise<
   };
 }
 
-function qemuArgs({ kernel, rootfs }: Machine, disks: readonly string[], consoleFile: string): string[] {
+function qemuArgs(
+  { kernel, rootfs }: Machine,
+  disks: readonly string[],
+  { memoryMiB, consoleFile }: { readonly memoryMiB: number; readonly consoleFile: string },
+): string[] {
   // What has a `=` and means nothing to the kernel is in the environment of init.
   const every = EVERY_MOVE ? ' CMT_TEST_EVERY_MOVE=1' : '';
   const words = `root=/dev/nvme0n1 rw init=/init console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off CMT_ROOTFS=${rootfs}${every}`;
   return [
-    ...['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-smp', '2', '-m', '3072'],
+    ...['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-smp', '2', '-m', `${memoryMiB}`],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-kernel', kernel, '-append', words],
     ...['-serial', `file:${consoleFile}`, '-chardev', 'stdio,id=told,signal=off', '-serial', 'chardev:told'],
@@ -73,7 +81,7 @@ function qemuArgs({ kernel, rootfs }: Machine, disks: readonly string[], console
   ];
 }
 
-async function* linesOf(stream: NodeJS.ReadableStream | null): AsyncIterable<Told> {
+async function* linesOf<Told>(stream: NodeJS.ReadableStream | null): AsyncIterable<Told> {
   if (stream === null) return;
   for await (const line of createInterface({ input: stream }))
     if (line.startsWith('{')) yield JSON.parse(line) as Told;

@@ -7,7 +7,7 @@ import { isAlive, labDown, labLs, labUp, listDaemons, signalDaemon, type Lab } f
 import { tryRun } from '@cmt/host';
 import { connectProducer, follow, parseRedisUrl, readSaga, type RedisConnection } from '@cmt/queue';
 import { pino } from 'pino';
-import { cmtOf, type Answer, type Cmt } from '../../apps/lab/src/demo/cmt.ts';
+import { cliFile, cmtOf, type Answer, type Cmt } from '../../apps/lab/src/demo/cmt.ts';
 import { patient } from './patience.ts';
 
 export interface Fleet {
@@ -109,13 +109,7 @@ export async function migrateAnd(
 
 /** What a verb prints with `--json`, and its exit code. */
 export async function answerOf<T>(fleet: Fleet, args: readonly string[]): Promise<T> {
-  const argv = [
-    join(import.meta.dirname, '../../dist/cli.js'),
-    ...args,
-    '--json',
-    '--state-dir',
-    fleet.stateDir,
-  ];
+  const argv = [cliFile(), ...args, '--json', '--state-dir', fleet.stateDir];
   const { stdout, stderr, code } = await tryRun(process.execPath, argv, { timeoutMs: MIGRATE_MS });
   if (stdout === '') throw new Error(`cmt ${args.join(' ')} said nothing: ${stderr}`);
   return { ...(JSON.parse(stdout) as object), code } as T;

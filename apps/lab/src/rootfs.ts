@@ -17,7 +17,7 @@ const recipe = {
   packages: [
     ...['criu', 'runc', 'crun', 'iptables', 'nftables', 'iproute2', 'iputils-arping', 'iputils-ping'],
     ...['openssh-server', 'openssh-client', 'rsync', 'redis-server', 'socat', 'netcat-openbsd'],
-    ...['procps', 'kmod', 'zstd', 'jq', 'python3-minimal', 'ca-certificates'],
+    ...['procps', 'kmod', 'zstd', 'jq', 'python3-minimal', 'ca-certificates', 'podman', 'netavark'],
   ],
   /** Directories whose files (that begin so) go: what no host needs, and keys every host must make for itself. */
   emptied: [

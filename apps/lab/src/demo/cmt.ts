@@ -44,8 +44,8 @@ function parse(args: readonly string[], stdout: string, stderr: string): z.infer
   }
 }
 
-/** Beside this bundle; or, run from source, in the checkout's `dist`. */
-function cliFile(): string {
+/** The program itself: beside this bundle; or, run from source, in the checkout's `dist`. */
+export function cliFile(): string {
   const beside = join(import.meta.dirname, 'cli.js');
   return existsSync(beside) ? beside : join(import.meta.dirname, '../../../../dist/cli.js');
 }

@@ -90,7 +90,8 @@ export async function removeContainer(lab: Lab, host: string, id: string): Promi
   await must(lab, host, ['rm', '-rf', '--one-file-system', bundleOf(id)]);
 }
 
-async function makeNetns(lab: Lab, host: string, id: string, address: string): Promise<void> {
+/** A network namespace of the container's name, with an address on the segment of all hosts. */
+export async function makeNetns(lab: Lab, host: string, id: string, address: string): Promise<void> {
   const last = Number(address.split('.')[3]);
   const mac = `02:77:01:00:${hex(lab.index)}:${hex(last)}`;
   const link = hostLinkOf(id);

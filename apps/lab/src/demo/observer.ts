@@ -90,9 +90,8 @@ export function startObserver<Report>(argv: readonly string[]): Observer<Report>
   };
 }
 
-/** The argv that runs a program of this folder, from source or from the bundle beside this one. */
-export function nodeArgv(program: string): string[] {
-  const here = import.meta.url;
+/** The argv that runs a program of a folder, from source or from the bundle beside that of whoever asks. @param here the URL of a file there */
+export function nodeArgv(program: string, here = import.meta.url): string[] {
   if (here.endsWith('.ts')) {
     return [
       process.execPath,
