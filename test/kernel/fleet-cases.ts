@@ -4,9 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { PreCopy } from '@cmt/contracts';
-import { refuseTransfers, untilSent, type Mend } from '../support/broken-tools.ts';
-import { atStartOf, migrateAnd } from '../support/fleet.ts';
-import { lookAtHosts } from '../support/left-behind.ts';
+import { brokenCases } from './broken-cases.ts';
 import type { Case } from './cases.ts';
 import { Moved, preCopyOf } from './moved.ts';
 import { PAGES } from './pre-copied.ts';
@@ -15,9 +13,6 @@ import { PAGES } from './pre-copied.ts';
 const RATE = 64;
 /** No hand-over is that fast, so that every round is run that is allowed. */
 const hopeless = (rounds: number): string[] => ['--max-downtime', '1ms', '--max-rounds', `${rounds}`];
-/** At which a round of all pages takes 8 s, and its middle is met. */
-const SLOWLY = ['--bandwidth', '2MiB/s'];
-const MIDDLE = 4 << 20;
 
 /** Each round but the first, and the last dump, carry what the one before has not. */
 function expectChained({ rounds: [first, ...later], final }: PreCopy): void {
@@ -66,30 +61,12 @@ export const fleetCases: readonly Case[] = EVERY_MOVE
         },
       },
       {
-        name: 'when the link breaks in the middle of a round the container runs on where it was, and nothing is left',
-        run: async ({ moved }) => {
-          const { lab } = moved.fleet;
-          const before = await lookAtHosts(lab);
-          const move = moved.next(['--mode', 'pre-copy', ...hopeless(2), ...SLOWLY]);
-          let mend: Mend | undefined;
-          const report = await migrateAnd(moved.fleet, move, atStartOf('pre-dump'), async () => {
-            await untilSent(lab, move.from, MIDDLE);
-            mend = await refuseTransfers(lab, move.to);
-          });
-          await mend?.();
-          assert.deepEqual([report.state, report.blackoutMs, report.rounds], ['rolled-back', null, 0]);
-          const broken = ['TRANSFER_BROKEN', 'PEER_UNREACHABLE', 'SESSION_LOST'];
-          assert.ok(broken.includes(report.failure?.code ?? ''), JSON.stringify(report.failure));
-          await moved.expectRight();
-          await moved.expectNothingBehind(before);
-        },
-      },
-      {
         name: 'five moves with rounds, there and back',
         run: async ({ moved }) => {
           for (const rounds of [1, 2, 3, 2, 1]) await movesInRounds(moved, rounds);
         },
       },
+      ...brokenCases,
       {
         name: 'of all that nothing is left on either host',
         run: ({ moved }) => moved.expectOnlyMoved(),

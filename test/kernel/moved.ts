@@ -2,12 +2,21 @@
 import assert from 'node:assert/strict';
 import type { MigrationReport, PreCopy } from '@cmt/contracts';
 import { leftAfterMoves, leftOnHosts, lookAtHosts, type Before } from '../support/left-behind.ts';
-import { migrate, newId, startFleet, type Fleet, type Move } from '../support/fleet.ts';
+import type { Mend } from '../support/broken-tools.ts';
+import {
+  atStartOf,
+  migrate,
+  migrateAnd,
+  newId,
+  startFleet,
+  type Fleet,
+  type Move,
+} from '../support/fleet.ts';
 import { isUnbroken, readTicks, strayTicks } from '../support/ticks.ts';
 import { startWorkload } from '../support/workloads.ts';
 import { expectPages, PAGE, PAGES, TICK_MS, type Forecast } from './pre-copied.ts';
 
-const ID = 'moved';
+export const ID = 'moved';
 
 export class Moved {
   /** Of moves that froze it. */
@@ -48,6 +57,29 @@ export class Moved {
     return migration;
   }
 
+  /**
+   * Asks for a move, and does something when a row of the plan begins. Whatever becomes of it: the container is the same to the last page, on
+   * one host, and the hosts hold what they held before.
+   */
+  async moveAnd(
+    flags: readonly string[],
+    row: string,
+    act: (move: Move) => Promise<Mend | undefined>,
+  ): Promise<MigrationReport> {
+    const move = this.next(flags);
+    const before = await lookAtHosts(this.fleet.lab);
+    let mend: Mend | undefined;
+    const report = await migrateAnd(this.fleet, move, atStartOf(row), async () => {
+      mend = await act(move);
+    });
+    await mend?.();
+    if (report.state === 'done') this.#on = move.to;
+    await this.expectRight();
+    if (report.state === 'done') await this.expectOnlyMoved();
+    else assert.deepEqual(await leftOnHosts(this.fleet.lab, before), []);
+    return report;
+  }
+
   /** It runs where it is expected, and never ran elsewhere meanwhile; every page holds what was written to it last, and it is written on. */
   async expectRight(): Promise<void> {
     const { lab } = this.fleet;
@@ -62,11 +94,6 @@ export class Moved {
   /** Both hosts together hold what they held before the first move. */
   async expectOnlyMoved(): Promise<void> {
     assert.deepEqual(await leftAfterMoves(this.fleet.lab, this.before), []);
-  }
-
-  /** Each host is as it was before. */
-  async expectNothingBehind(before: Before): Promise<void> {
-    assert.deepEqual(await leftOnHosts(this.fleet.lab, before), []);
   }
 }
 
