@@ -10,7 +10,7 @@ import { Moved, preCopyOf } from './moved.ts';
 import { PAGES } from './pre-copied.ts';
 
 /** Pages that are written each second: far fewer than the link carries. */
-const RATE = 64;
+const RATE = 16;
 /** No hand-over is that fast, so that every round is run that is allowed. */
 const hopeless = (rounds: number): string[] => ['--max-downtime', '1ms', '--max-rounds', `${rounds}`];
 
