@@ -14,9 +14,11 @@ import {
 } from '../support/fleet.ts';
 import { isUnbroken, readTicks, strayTicks } from '../support/ticks.ts';
 import { startWorkload } from '../support/workloads.ts';
-import { expectPages, PAGE, PAGES, TICK_MS, type Forecast } from './pre-copied.ts';
+import { expectPages, PAGE, PAGES, type Forecast } from './pre-copied.ts';
 
 export const ID = 'moved';
+/** Between ticks. All that it ever wrote is read after each move, and there are many. */
+const TICK_MS = 50;
 
 export class Moved {
   /** Of moves that froze it. */

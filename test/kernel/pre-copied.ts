@@ -25,7 +25,7 @@ export const PAGES = 4096;
 export const PAGE = 4096;
 const HOST = 'host1';
 /** Between ticks: one each millisecond is more than an emulated processor has time for. */
-export const TICK_MS = 10;
+const TICK_MS = 10;
 const LIMIT_MS = 10 * 60_000;
 const limit = (): AbortSignal => AbortSignal.timeout(LIMIT_MS);
 
