@@ -63,6 +63,7 @@ function tellHowNear(
   what: string,
   all: readonly { readonly predicted: number; readonly measured: number }[],
 ): void {
+  if (all.length === 0) return;
   const errors = all.map(({ predicted, measured }) => (predicted - measured) / measured);
   const within = errors.filter((error) => Math.abs(error) <= 0.3).length;
   const each = errors.map((error) => `${Math.round(100 * error)} %`).join(', ');
