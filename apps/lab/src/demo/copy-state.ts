@@ -37,13 +37,15 @@ function stateOfTasks(cgroup: string): CopyState {
 
 /**
  * What seems to run may have taken its SIGKILL already and not yet let go of its memory: then its flags say so. Or it is a fork
- * of CRIU in its first moments, before it blocks its signals and becomes what it restores.
+ * of CRIU in its first moments, before it blocks its signals and becomes what it restores: if it has become that since the first look
+ * (we may have had to wait for the processor), a second one finds them blocked.
  */
 function stateOfProcess(pid: string): CopyState {
-  const state = stateOfTask(read(`/proc/${pid}/status`));
+  const look = (): CopyState => stateOfTask(read(`/proc/${pid}/status`));
+  const state = look();
   if (state !== 'running') return state;
   if (isDying(read(`/proc/${pid}/stat`))) return 'absent';
-  return basename(programOf(pid)) === 'criu' ? 'held' : 'running';
+  return basename(programOf(pid)) === 'criu' ? 'held' : look();
 }
 
 /** Bits of field 9 of /proc/PID/stat: being shut down, killed by a signal (linux/sched.h). */
