@@ -190,10 +190,14 @@ export async function hostsNamed<Names extends readonly HostName[]>(
   ...names: Names
 ): Promise<{ [At in keyof Names]: SeenHost }> {
   const asked = runScript(redis, NAMED, [keys.hosts, ...names.map((name) => keys.host(name))], names);
-  const [time, texts, scores] = (await reaching(redis, asked)) as [string[], ...(string | null)[][]];
+  const [time, texts, scores] = (await reaching(redis, asked)) as [
+    string[],
+    (string | null)[],
+    (string | null)[],
+  ];
   const found = names.map((name, at) => {
-    const score = scores?.[at] ?? null;
-    const announced = { name, text: texts?.[at] ?? null, at: Number(score) };
+    const score = scores[at] ?? null;
+    const announced = { name, text: texts[at] ?? null, at: Number(score) };
     return score === null ? null : seenHost(announced, millisOf(time), refuseUnreadable);
   });
   const missing = names[found.indexOf(null)];

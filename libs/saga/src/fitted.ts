@@ -36,10 +36,10 @@ export const beside = (costs: readonly Cost[], rate: number): Line => through(ce
 /** Milliseconds of such a cost, of which there is one at least, whatever its bytes. */
 export const usualMs = (costs: readonly Cost[]): number => centreOf(costs).ms;
 
-const centreOf = (costs: readonly Cost[]): Cost => ({
-  bytes: meanOf(costs)((cost) => cost.bytes),
-  ms: meanOf(costs)((cost) => cost.ms),
-});
+function centreOf(costs: readonly Cost[]): Cost {
+  const mean = meanOf(costs);
+  return { bytes: mean((cost) => cost.bytes), ms: mean((cost) => cost.ms) };
+}
 
 /** Weighted means over costs, the newest counting most. */
 function meanOf(costs: readonly Cost[]): (of: (cost: Cost) => number) => number {
