@@ -25,7 +25,6 @@ export interface Load {
 export interface Held {
   readonly lab: Lab;
   readonly engine: Engine;
-  readonly load: Load;
 }
 
 export interface Clients {
@@ -43,7 +42,7 @@ const IDLE_LIMIT_MS = patient(60_000);
 const TICK_MS = patient(1);
 
 /** Starts the container with its data on a host; resolves when the ticker knows what idle is. @returns the data's checksum */
-export async function startLoaded({ lab, engine, load }: Held, host: string): Promise<string> {
+export async function startLoaded({ lab, engine }: Held, host: string, load: Load): Promise<string> {
   for (const { name } of lab.hosts) await engine.remove(lab, name, REDIS_ID);
   const spec = redisContainer(lab);
   const trees = await labExec(lab, host, ['sh', '-c', 'ls -d /usr/lib/*/perl-base']);
@@ -104,7 +103,7 @@ function startWriter(lab: Lab, load: Load) {
 }
 
 /** Milliseconds between two ticks that 99 of 100 did not exceed while nothing was moved. */
-export async function idleP99(held: Pick<Held, 'lab' | 'engine'>, host: string): Promise<number> {
+export async function idleP99(held: Held, host: string): Promise<number> {
   const limit = Date.now() + IDLE_LIMIT_MS;
   for (;;) {
     const idle = Number(await read(held, host, 'idle'));
@@ -115,22 +114,14 @@ export async function idleP99(held: Pick<Held, 'lab' | 'engine'>, host: string):
 }
 
 /** The longest time since `from` (milliseconds since 1970) in which the container did not run, by its own ticker. */
-export async function longestStandstill(
-  held: Pick<Held, 'lab' | 'engine'>,
-  host: string,
-  from: number,
-): Promise<number> {
+export async function longestStandstill(held: Held, host: string, from: number): Promise<number> {
   const text = await read(held, host, 'gaps');
   const gaps = text.split('\n').map((line) => line.split(' ').map(Number));
   return Math.max(0, ...gaps.flatMap(([at = 0, ms = 0]) => (at + ms >= from ? [ms] : [])));
 }
 
 /** What the ticker has written; empty where it has not. */
-const read = async (
-  { lab, engine }: Pick<Held, 'lab' | 'engine'>,
-  host: string,
-  name: string,
-): Promise<string> =>
+const read = async ({ lab, engine }: Held, host: string, name: string): Promise<string> =>
   readFile(await engine.seen(lab, host, REDIS_ID, join('/data', name)), 'utf8').catch(() => '');
 
 async function redisCli(lab: Lab, args: readonly string[], input?: Buffer): Promise<string> {

@@ -53,9 +53,9 @@ export class Stage {
   async set(): Promise<void> {
     this.#clients?.stop();
     this.#at = HOST1;
-    this.#sum = await startLoaded(this.#held, HOST1);
+    this.#sum = await startLoaded(this.#held, HOST1, this.site.load);
     this.idleMs = await idleP99(this.#held, HOST1);
-    this.#clients = await startClients(this.#held.lab, this.#held.load);
+    this.#clients = await startClients(this.#held.lab, this.site.load);
   }
 
   /** Makes one move. What it lost is named, and everything is set anew. */
@@ -113,14 +113,14 @@ export class Stage {
   /** @returns whether the data is what was put in; ends clients and container */
   async strike(): Promise<boolean> {
     this.#clients?.stop();
-    const { lab, engine, load } = this.#held;
-    const isIntact = (await checksum(lab, load)) === this.#sum;
+    const { lab, engine } = this.#held;
+    const isIntact = (await checksum(lab, this.site.load)) === this.#sum;
     for (const { name } of lab.hosts) await engine.remove(lab, name, REDIS_ID);
     return isIntact;
   }
 
   get #held(): Held {
-    return { ...this.site, lab: this.site.fleet.lab };
+    return { lab: this.site.fleet.lab, engine: this.site.engine };
   }
 }
 

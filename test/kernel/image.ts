@@ -8,8 +8,8 @@ import { chmod, copyFile, cp, mkdir, readdir, rename, rm, writeFile } from 'node
 import { basename, join } from 'node:path';
 import { DEFAULT_CACHE_DIR, ensureRootfs } from '@cmt/lab';
 import { run } from '@cmt/host';
-import { build } from 'esbuild';
 import { withMachineLock } from '../../apps/lab/src/machine-lock.ts';
+import { bundle } from '../support/bundle.ts';
 
 export interface Machine {
   readonly kernel: string;
@@ -101,14 +101,8 @@ export async function makeProgramDisk(directory: string, program: Program): Prom
   await cp(join(import.meta.dirname, '../workloads'), join(tree, 'workloads'), { recursive: true });
   for (const file of program.reads ?? []) await copyFile(file, join(tree, 'dist', basename(file)));
   await writeFile(join(tree, 'request.json'), JSON.stringify(program.request ?? null));
-  await build({
-    ...{ entryPoints: { program: program.entry, ...program.starts }, outdir: join(tree, 'dist') },
-    ...{ bundle: true, platform: 'node', target: 'node20', format: 'esm', logLevel: 'error' },
-    banner: {
-      js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url); globalThis.__dirname ??= import.meta.dirname;`,
-    },
-    external: ['cpu-features', '*.node', 'msgpackr-extract', 'pino-pretty'],
-  });
+  for (const [name, entry] of Object.entries({ ...program.starts, program: program.entry }))
+    await bundle(entry, join(tree, `dist/${name}.js`));
   const disk = join(directory, 'program.ext4');
   await makeExt4(disk, tree, '512M');
   return disk;

@@ -1,9 +1,10 @@
 /** The program of the virtual machine: the cases one after the other, a line of JSON on each. The machine itself is their host. */
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startTimeOf } from '../../libs/host/src/proc.ts';
 import type { Lab } from '@cmt/lab';
 import { cases, Site } from './cases.ts';
+import { say, textOf } from './port.ts';
 import type { Forecast } from './pre-copied.ts';
 
 /** What it says. `error` is the text of what went wrong. */
@@ -13,11 +14,7 @@ export type Told =
   | { readonly kind: 'forecasts'; readonly of: string; readonly forecasts: readonly Forecast[] }
   | { readonly kind: 'end'; readonly error: string | null };
 
-/** The port that the machine outside listens to. */
-const PORT = process.argv[2] ?? '/dev/stdout';
-const tell = (told: Told): void => appendFileSync(PORT, `${JSON.stringify(told)}\n`);
-const textOf = (error: unknown): string =>
-  error instanceof Error ? (error.stack ?? error.message) : String(error);
+const tell = (told: Told): void => say(told);
 
 /** The words of the live tests speak of a lab's hosts: this one has no namespaces of its own. */
 async function thisMachine(): Promise<Lab> {

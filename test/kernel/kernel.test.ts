@@ -26,6 +26,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 beforeAll(async () => {
   machine = await startMachine({
     program: PROGRAM,
+    env: EVERY_MOVE ? { CMT_TEST_EVERY_MOVE: '1' } : {},
     memoryMiB: MEMORY_MIB,
     limitMs: LIMIT_MS,
     onProgress: say,

@@ -11,13 +11,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { start } from '@cmt/host';
 import { lives } from '../support/lives.ts';
-import { EVERY_MOVE } from './fleet-cases.ts';
 import { ensureMachine, makeProgramDisk, type Machine, type Program } from './image.ts';
 
 const PREFIX = 'cmt-kernel-';
 
 export interface Order {
   readonly program: Program;
+  /** Of the program, beside what init gives it. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly memoryMiB: number;
   readonly limitMs: number;
   readonly onProgress: (line: string) => void;
@@ -64,11 +65,11 @@ export async function startMachine<Told>(order: Order): Promise<Running<Told>> {
 function qemuArgs(
   { kernel, rootfs }: Machine,
   disks: readonly string[],
-  { memoryMiB, consoleFile }: { readonly memoryMiB: number; readonly consoleFile: string },
+  { memoryMiB, env = {}, consoleFile }: Pick<Order, 'memoryMiB' | 'env'> & { readonly consoleFile: string },
 ): string[] {
   // What has a `=` and means nothing to the kernel is in the environment of init.
-  const every = EVERY_MOVE ? ' CMT_TEST_EVERY_MOVE=1' : '';
-  const words = `root=/dev/nvme0n1 rw init=/init console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off CMT_ROOTFS=${rootfs}${every}`;
+  const named = Object.entries({ CMT_ROOTFS: rootfs, ...env }).map(([name, value]) => `${name}=${value}`);
+  const words = `root=/dev/nvme0n1 rw init=/init console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off ${named.join(' ')}`;
   return [
     ...['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-smp', '2', '-m', `${memoryMiB}`],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],

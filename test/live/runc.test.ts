@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { start } from '@cmt/host';
 import { labDown, labExec, labExecArgv, labUp, type Lab } from '@cmt/lab';
-import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { bundle } from '../support/bundle.ts';
 import { bundleOf, pathInHost, startContainer } from '../../apps/lab/src/demo/container.ts';
 
 const id = 'counted';
@@ -51,18 +51,7 @@ n=0; while :; do n=$((n + 1)); echo $n >> /data/parent; sleep 0.01; done`;
 
 beforeAll(async () => {
   lab = await labUp({ name, hosts: 1 });
-  await build({
-    entryPoints: [join(import.meta.dirname, '../support/runc-in-host.ts')],
-    outfile: pathInHost(lab, 'host1', DRIVER),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    // What is bundled of CommonJS calls `require`, which an ES module does not have.
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
-    logLevel: 'error',
-  });
+  await bundle(join(import.meta.dirname, '../support/runc-in-host.ts'), pathInHost(lab, 'host1', DRIVER));
 }, 300_000);
 afterAll(() => labDown({ name }));
 

@@ -3,9 +3,9 @@
  * one is made, which was half of what small ones cost.
  */
 import { start } from '@cmt/host';
-import { build } from 'esbuild';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { bundle } from '../support/bundle.ts';
 
 export interface Program {
   readonly pid: number;
@@ -25,24 +25,7 @@ export const profiled = (): string[] =>
  */
 export async function bundled(name: string, dir: string): Promise<string> {
   const outfile = join(dir, `${name}.mjs`);
-  await build({
-    entryPoints: [join(import.meta.dirname, `${name}.ts`)],
-    outfile,
-    ...{
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      sourcemap: true,
-      logLevel: 'error',
-    },
-    // Optional, and looked for: as in scripts/build.mjs.
-    external: ['cpu-features', '*.node', 'msgpackr-extract', 'pg', 'redis', 'pino-pretty'],
-    // What is bundled of CommonJS calls `require`, which an ES module does not have.
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
-  });
+  await bundle(join(import.meta.dirname, `${name}.ts`), outfile);
   return outfile;
 }
 

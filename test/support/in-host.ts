@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { start } from '@cmt/host';
 import { labExecArgv, type Lab } from '@cmt/lab';
-import { build } from 'esbuild';
+import { bundle } from './bundle.ts';
 import { pathInHost } from '../../apps/lab/src/demo/container.ts';
 
 export interface Answer<T> {
@@ -41,15 +41,7 @@ export class InHost {
   /** @param entry file name in test/support */
   static async start(lab: Lab, host: string, entry: string): Promise<InHost> {
     const file = `/run/${entry.replace(/\.ts$/, '.mjs')}`;
-    await build({
-      entryPoints: [join(import.meta.dirname, entry)],
-      outfile: pathInHost(lab, host, file),
-      ...{ bundle: true, platform: 'node', format: 'esm', logLevel: 'error' },
-      // What is bundled of CommonJS calls `require`, which an ES module does not have.
-      banner: {
-        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-      },
-    });
+    await bundle(join(import.meta.dirname, entry), pathInHost(lab, host, file));
     return new InHost(labExecArgv(lab, host, ['node', file]), pathInHost(lab, host, file));
   }
 
