@@ -1,6 +1,6 @@
 /** Who holds the container that is moved. The container is the same; each engine starts and removes it in its own way. */
 import { join } from 'node:path';
-import { labExec, type Lab } from '@cmt/lab';
+import { labRun, type Lab } from '@cmt/lab';
 import {
   bundleOf,
   makeBundle,
@@ -28,7 +28,7 @@ export const runc: Engine = {
   seen: (lab, host, id, path) => Promise.resolve(pathInHost(lab, host, join(bundleOf(id), 'rootfs', path))),
 };
 
-const LIMIT_MS = 600_000;
+const LIMIT = { timeoutMs: 600_000 };
 const IMAGE = 'localhost/moved';
 /** podman mounts an overlay, which cannot lie upon the overlay that a lab host is; and Debian's crun comes without the library that it calls CRIU by. */
 const SET_UP = `storage=/var/lib/containers
@@ -53,23 +53,17 @@ export const podman: Engine = {
     for (const { name } of lab.hosts.filter((other) => other.name !== host))
       await sh(lab, host, `podman save ${IMAGE} 2>/dev/null | ssh ${name} podman load -q`);
     const flags = ['-d', '--log-driver', 'none', '--network', `ns:${netnsPath(spec.id)}`, '--name', spec.id];
-    await must(lab, host, ['podman', 'run', ...flags, IMAGE, ...spec.argv]);
+    await labRun(lab, host, ['podman', 'run', ...flags, IMAGE, ...spec.argv], LIMIT);
   },
   async remove(lab, host, id) {
     await sh(lab, host, `podman rm --force --time 0 ${id}`);
     await removeContainer(lab, host, id);
   },
   async seen(lab, host, id, path) {
-    const pid = await must(lab, host, ['podman', 'inspect', '--format', '{{.State.Pid}}', id]);
+    const pid = await labRun(lab, host, ['podman', 'inspect', '--format', '{{.State.Pid}}', id], LIMIT);
     return pathInHost(lab, host, join('/proc', pid.trim(), 'root', path));
   },
 };
 
 const sh = (lab: Lab, host: string, script: string): Promise<string> =>
-  must(lab, host, ['bash', '-euo', 'pipefail', '-c', SET_UP + script]);
-
-async function must(lab: Lab, host: string, argv: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await labExec(lab, host, argv, { timeoutMs: LIMIT_MS });
-  if (code === 0) return stdout;
-  throw new Error(`${argv.slice(0, 2).join(' ')} on ${host}: ${stderr.trim().slice(-500)}`);
-}
+  labRun(lab, host, ['bash', '-euo', 'pipefail', '-c', SET_UP + script], LIMIT);

@@ -16,9 +16,10 @@ archive="--compress none --export $images/last.tar"
 carry() { ssh $to "cat >$images/$1.tar" <$images/$1.tar; }
 `;
 
+/** The bridge comes last: what the client sends again before the sockets are back would be answered with a reset, and podman takes its time. */
 const TAIL = `carry last
-ssh $to "ip link set $there master $bridge && podman container restore $flags $previous --import $images/last.tar >/dev/null &&
-  ip netns exec $id arping -q -A -c 1 -I eth0 $address"
+ssh $to "podman container restore $flags $previous --import $images/last.tar >/dev/null &&
+  ip link set $there master $bridge && ip netns exec $id arping -q -A -c 1 -I eth0 $address"
 podman rm --force $id >/dev/null
 `;
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { labExec } from '@cmt/lab';
+import { labScript } from '@cmt/lab';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bundleOf, pathInHost } from '../../apps/lab/src/demo/container.ts';
 import { startWitness } from '../../apps/lab/src/demo/observer.ts';
@@ -36,8 +36,7 @@ afterAll(async () => {
 }, 120_000);
 
 async function inHost(host: string, script: string): Promise<void> {
-  const { code, stderr } = await labExec(fleet.lab, host, ['sh', '-euc', script], { timeoutMs: 10_000 });
-  if (code !== 0) throw new Error(`${script} on ${host}: ${stderr}`);
+  await labScript(fleet.lab, host, script, { timeoutMs: 10_000 });
 }
 
 /** A container that counts, on host1; its bundle is at `place`, to which the usual one leads. */

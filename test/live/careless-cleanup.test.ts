@@ -4,7 +4,7 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { labExec } from '@cmt/lab';
+import { labExec, labScript } from '@cmt/lab';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { bundleOf, pathInHost, removeContainer } from '../../apps/lab/src/demo/container.ts';
 import { shadow, type Mend } from '../support/broken-tools.ts';
@@ -45,8 +45,7 @@ afterEach(async () => {
 });
 
 async function onTarget(script: string): Promise<void> {
-  const { code, stderr } = await labExec(fleet.lab, 'host2', ['sh', '-euc', script], { timeoutMs: 10_000 });
-  if (code !== 0) throw new Error(`${script}: ${stderr}`);
+  await labScript(fleet.lab, 'host2', script, { timeoutMs: 10_000 });
 }
 
 /** Binds a directory of the target below another; the mend takes the mount away, whatever became of the place. */

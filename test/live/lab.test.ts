@@ -11,6 +11,7 @@ import {
   labDown,
   labExec,
   labLs,
+  labRun,
   labUp,
   listDaemons,
   rebootHost,
@@ -24,12 +25,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 const unique = (what: string): string => `t${what}${process.pid}`;
 const stateDirOf = (name: string): string => `/var/lib/cmt/lab/${name}`;
 
-/** Standard output of a script run inside a host. @throws with what it said when the script fails */
-async function inHost(lab: Lab, host: string, script: string): Promise<string> {
-  const { code, stdout, stderr } = await labExec(lab, host, ['bash', '-euc', script]);
-  if (code !== 0) throw new Error(`${script} in ${host}: ${stderr}`);
-  return stdout;
-}
+const inHost = (lab: Lab, host: string, script: string): Promise<string> =>
+  labRun(lab, host, ['bash', '-euc', script]);
 
 const pings = async (lab: Lab, host: string, address: string): Promise<boolean> =>
   (await labExec(lab, host, ['ping', '-c1', '-W1', address])).code === 0;

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { MigrationReport } from '@cmt/contracts';
 import { run, stopDaemon, stopRedis, tryRun } from '@cmt/host';
-import { fabricExecArgv, labDown, labExec, labUp, type Lab } from '@cmt/lab';
+import { fabricExecArgv, labDown, labRun, labUp, type Lab } from '@cmt/lab';
 import { z } from 'zod';
 import { startAgent } from './sshd.ts';
 
@@ -119,8 +119,7 @@ async function newKey(dir: string, name: string): Promise<string> {
 export async function acceptKey(lab: Lab, host: string, home: string, publicKey: string): Promise<void> {
   const script = 'mkdir -p "$0/.ssh" && cat >>"$0/.ssh/authorized_keys"';
   const input = await readFile(publicKey, 'utf8');
-  const { code, stderr } = await labExec(lab, host, ['sh', '-c', script, home], { timeoutMs: 10_000, input });
-  if (code !== 0) throw new Error(stderr);
+  await labRun(lab, host, ['sh', '-c', script, home], { timeoutMs: 10_000, input });
 }
 
 export const placesOf = async (stateDir: string): Promise<string[]> =>

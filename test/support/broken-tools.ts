@@ -1,7 +1,7 @@
 /** Tools and connections of a lab host that fail on purpose, and are whole again afterwards. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { hostOf, labExec, type Lab } from '@cmt/lab';
+import { hostOf, labScript, type Lab } from '@cmt/lab';
 import { patient } from './patience.ts';
 
 export type Mend = () => Promise<void>;
@@ -38,8 +38,7 @@ export async function takeAway(lab: Lab, host: string, path: string): Promise<Me
 
 async function inHost(lab: Lab, host: string, script: string, input?: string): Promise<void> {
   const limit = { timeoutMs: patient(10_000), ...(input === undefined ? {} : { input }) };
-  const { code, stderr } = await labExec(lab, host, ['sh', '-euc', script], limit);
-  if (code !== 0) throw new Error(`${script} on ${host}: ${stderr}`);
+  await labScript(lab, host, script, limit);
 }
 
 /** Resets every connection for images and files that a host gets from now on, and those it has, at the next packet. */

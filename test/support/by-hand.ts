@@ -3,7 +3,7 @@
  * The order is that of the plan: files, freeze, dump, files again, restore behind a gate, release, retire.
  */
 import { writeFile } from 'node:fs/promises';
-import { CONTAINER_BRIDGE, hostOf, labExec, type Lab } from '../../apps/lab/src/main.ts';
+import { CONTAINER_BRIDGE, labExec, labRun, type Lab } from '../../apps/lab/src/main.ts';
 import { bundleOf, hostLinkOf, pathInHost } from '../../apps/lab/src/demo/container.ts';
 
 export interface HandMove {
@@ -31,7 +31,7 @@ done`;
 /** Moves a container; whatever fails is thrown with the tool's own log. */
 export async function moveByHand(lab: Lab, move: HandMove): Promise<void> {
   const { id, from, to, bridge } = move;
-  const at = (host: string, ...argv: string[]): Promise<string> => must(lab, host, argv);
+  const at = (host: string, ...argv: string[]): Promise<string> => labRun(lab, host, argv);
   for (const host of [from, to]) {
     await at(host, 'rm', '-rf', '/run/by-hand');
     await at(host, 'mkdir', '-p', '-m', '700', images(id));
@@ -143,8 +143,8 @@ async function restore(lab: Lab, host: string, id: string): Promise<void> {
 /** The same namespace, address and neighbours on the target, joined to no bridge yet. */
 export async function copyNetns(lab: Lab, { id, from, to }: HandMove): Promise<void> {
   const address = await addressOf(lab, from, id);
-  const mac = await must(lab, from, ['ip', 'netns', 'exec', id, 'cat', '/sys/class/net/eth0/address']);
-  await must(lab, to, [
+  const mac = await labRun(lab, from, ['ip', 'netns', 'exec', id, 'cat', '/sys/class/net/eth0/address']);
+  await labRun(lab, to, [
     'sh',
     '-ec',
     `ip netns add ${id}
@@ -155,7 +155,7 @@ export async function copyNetns(lab: Lab, { id, from, to }: HandMove): Promise<v
      ip -n ${id} link set eth0 up
      ip -n ${id} route add default via ${lab.fabric.gateway}`,
   ]);
-  const peers = await must(lab, from, [
+  const peers = await labRun(lab, from, [
     'ip',
     '-n',
     id,
@@ -170,7 +170,7 @@ export async function copyNetns(lab: Lab, { id, from, to }: HandMove): Promise<v
   ]);
   for (const line of peers.split('\n').filter(Boolean)) {
     const [peer = '', , , , lladdr = ''] = line.split(' ');
-    await must(lab, to, [
+    await labRun(lab, to, [
       'ip',
       '-n',
       id,
@@ -188,12 +188,6 @@ export async function copyNetns(lab: Lab, { id, from, to }: HandMove): Promise<v
 }
 
 async function addressOf(lab: Lab, host: string, id: string): Promise<string> {
-  const text = await must(lab, host, ['ip', '-n', id, '-o', '-4', 'addr', 'show', 'dev', 'eth0']);
+  const text = await labRun(lab, host, ['ip', '-n', id, '-o', '-4', 'addr', 'show', 'dev', 'eth0']);
   return /inet ([\d.]+)/.exec(text)?.[1] ?? '';
-}
-
-async function must(lab: Lab, host: string, argv: readonly string[]): Promise<string> {
-  const done = await labExec(lab, hostOf(lab, host).name, argv, { timeoutMs: 60_000 });
-  if (done.code !== 0) throw new Error(`${argv.join(' ')} on ${host}: ${done.stderr}`);
-  return done.stdout;
 }

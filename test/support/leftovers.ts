@@ -1,5 +1,5 @@
 /** What a host holds that a migration could leave behind, before and after: names only, so that two looks can be compared. */
-import { labExec, type Lab } from '../../apps/lab/src/main.ts';
+import { labRun, type Lab } from '../../apps/lab/src/main.ts';
 import { patient } from './patience.ts';
 
 /** Lines by what they are lines of. */
@@ -45,11 +45,7 @@ const passing =
 
 export async function holdingsOf(lab: Lab, host: string): Promise<Holdings> {
   // Read from standard input: as an argument it would be in the list of processes itself.
-  const { code, stdout, stderr } = await labExec(lab, host, ['sh'], {
-    timeoutMs: patient(20_000),
-    input: script,
-  });
-  if (code !== 0) throw new Error(`${host}: ${stderr}`);
+  const stdout = await labRun(lab, host, ['sh'], { timeoutMs: patient(20_000), input: script });
   const parts = stdout.split(MARK).slice(1);
   return new Map(
     parts.map((part) => {

@@ -1,5 +1,5 @@
 /** A container that goes from host to host over ssh, on the word of a laptop beside them. */
-import { labExec } from '@cmt/lab';
+import { labScript } from '@cmt/lab';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import { startWitness, type Observer } from '../../apps/lab/src/demo/observer.ts';
@@ -46,10 +46,7 @@ export class Traveller {
   }
 
   async onHost(host: string, script: string): Promise<string> {
-    const argv = ['sh', '-euc', script];
-    const { code, stdout, stderr } = await labExec(this.laptop.lab, host, argv, { timeoutMs: 20_000 });
-    if (code !== 0) throw new Error(`${script} on ${host}: ${stderr}`);
-    return stdout.trim();
+    return (await labScript(this.laptop.lab, host, script, { timeoutMs: 20_000 })).trim();
   }
 
   /** Asks for a move to the other host. */

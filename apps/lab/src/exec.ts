@@ -44,6 +44,26 @@ export async function labExec(
   return tryRun(file, args, rest);
 }
 
+/** As `labExec`, for what must succeed. @returns what it printed @throws {LabError} with what it said when it failed */
+export async function labRun(
+  lab: Lab,
+  hostName: string,
+  argv: readonly string[],
+  options?: RunOptions,
+): Promise<string> {
+  const { code, stdout, stderr } = await labExec(lab, hostName, argv, options);
+  if (code === 0) return stdout;
+  throw new LabError(`${argv.join(' ').slice(0, 200)} on ${hostName}: ${stderr.trim().slice(-500)}`);
+}
+
+/** As `labRun`, for a script of the shell, which ends at the first command that fails. */
+export const labScript = (
+  lab: Lab,
+  hostName: string,
+  script: string,
+  options?: RunOptions,
+): Promise<string> => labRun(lab, hostName, ['sh', '-euc', script], options);
+
 /** The argv that runs a program of the machine in the fabric: a client, or a Redis that all hosts reach. */
 export function fabricExecArgv(lab: Lab, argv: readonly string[]): string[] {
   const netns = `--net=/run/netns/${lab.fabric.netns}`;

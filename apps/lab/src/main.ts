@@ -1,7 +1,7 @@
 /** Two or more real hosts on one machine: what `cmt lab up|ls|exec|down` and the live tests are made of. */
 export { listDaemons, signalDaemon, spawnInHost, type LabDaemon } from './daemon.ts';
 export { labDown } from './down.ts';
-export { fabricExec, fabricExecArgv, labExec, labExecArgv } from './exec.ts';
+export { fabricExec, fabricExecArgv, labExec, labExecArgv, labRun, labScript } from './exec.ts';
 export { CONTAINER_BRIDGE, cutFromGateway, cutHostsApart, cutLink, restoreLink } from './fabric.ts';
 export { rebootHost } from './host.ts';
 export { DEFAULT_CACHE_DIR, DEFAULT_STATE_ROOT, hostOf } from './lab.ts';

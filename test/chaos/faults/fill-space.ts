@@ -2,14 +2,13 @@
  * The file system that takes the target's images is full until the migration has ended. It is a tmpfs as large as half of
  * this machine's memory, so it is made small first and then filled.
  */
-import { labExec, type Lab } from '@cmt/lab';
+import { labScript } from '@cmt/lab';
 import type { Fault } from './fault.ts';
 
 const MOUNT = '/run';
 const FILLER = `${MOUNT}/filler`;
 
-const fill = `set -e
-used=$(df --output=used -k ${MOUNT} | tail -n 1)
+const fill = `used=$(df --output=used -k ${MOUNT} | tail -n 1)
 mount -o remount,size=$((used + 1024))k ${MOUNT}
 dd if=/dev/zero of=${FILLER} bs=4k 2>/dev/null || true`;
 const empty = `rm -f ${FILLER} && mount -o remount,size=50% ${MOUNT}`;
@@ -18,14 +17,11 @@ export const fillTarget: Fault = ({ fleet: { lab }, target }) =>
   Promise.resolve({
     strike: async () => {
       const at = Date.now();
-      await must(lab, target, fill);
+      await labScript(lab, target, fill);
       return { at };
     },
-    heal: () => must(lab, target, empty),
+    heal: async () => {
+      await labScript(lab, target, empty);
+    },
     lasts: true,
   });
-
-async function must(lab: Lab, host: string, script: string): Promise<void> {
-  const { code, stderr } = await labExec(lab, host, ['sh', '-c', script]);
-  if (code !== 0) throw new Error(`${host}: ${stderr}`);
-}

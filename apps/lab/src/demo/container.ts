@@ -1,8 +1,7 @@
 /** Containers on a lab host: their bundle, their network, their start and their end. All by runc and ip, none by cmt. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Finished } from '@cmt/host';
-import { labExec } from '../exec.ts';
+import { labExec, labRun } from '../exec.ts';
 import { CONTAINER_BRIDGE } from '../fabric.ts';
 import { hostOf, type Lab } from '../lab.ts';
 import { LabError } from '../lab-error.ts';
@@ -54,7 +53,7 @@ for tree in $trees; do mkdir -p "$root$(dirname "$tree")"; cp -a "$tree" "$root$
 export async function makeBundle(lab: Lab, host: string, spec: ContainerSpec): Promise<void> {
   const bundle = bundleOf(spec.id);
   const args = [bundle, (spec.trees ?? []).join(' '), ...spec.programs];
-  await must(lab, host, ['sh', '-c', fillRootfs, 'sh', ...args]);
+  await labRun(lab, host, ['sh', '-c', fillRootfs, 'sh', ...args]);
   const files = Object.entries(spec.files ?? {}).map(([path, text]) => [join('rootfs', path), text] as const);
   for (const [path, text] of [...files, ['config.json', JSON.stringify(bundleConfig(spec))] as const]) {
     const outside = pathInHost(lab, host, join(bundle, path));
@@ -87,7 +86,7 @@ export async function removeContainer(lab: Lab, host: string, id: string): Promi
   await labExec(lab, host, ['runc', 'delete', '--force', id]);
   await labExec(lab, host, ['ip', 'link', 'del', hostLinkOf(id)]);
   await labExec(lab, host, ['ip', 'netns', 'del', id]);
-  await must(lab, host, ['rm', '-rf', '--one-file-system', bundleOf(id)]);
+  await labRun(lab, host, ['rm', '-rf', '--one-file-system', bundleOf(id)]);
 }
 
 /** A network namespace of the container's name, with an address on the segment of all hosts. */
@@ -100,23 +99,17 @@ export async function makeNetns(lab: Lab, host: string, id: string, address: str
     `link add ${link} type veth peer name eth0 address ${mac} netns ${id}`,
     `link set ${link} master ${CONTAINER_BRIDGE} up`,
   ];
-  await must(lab, host, ['ip', '-batch', '-'], `${commands.join('\n')}\n`);
+  await labRun(lab, host, ['ip', '-batch', '-'], batch(commands));
   const inside = [
     'link set lo up',
     `addr add ${address}/24 dev eth0`,
     'link set eth0 up',
     `route add default via ${lab.fabric.gateway}`,
   ];
-  await must(lab, host, ['ip', '-n', id, '-batch', '-'], `${inside.join('\n')}\n`);
+  await labRun(lab, host, ['ip', '-n', id, '-batch', '-'], batch(inside));
 }
 
-async function must(lab: Lab, host: string, argv: readonly string[], input?: string): Promise<Finished> {
-  const limit = { timeoutMs: 60_000, ...(input === undefined ? {} : { input }) };
-  const finished = await labExec(lab, host, argv, limit);
-  if (finished.code === 0) return finished;
-  throw new LabError(`${argv.slice(0, 3).join(' ')} on ${host}: ${finished.stderr}`);
-}
-
+const batch = (lines: readonly string[]) => ({ timeoutMs: 60_000, input: `${lines.join('\n')}\n` });
 const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
 /** Path of a container's network namespace on its host. */
 export { netnsPath };
