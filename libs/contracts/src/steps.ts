@@ -33,6 +33,9 @@ export const Route = z.object({
 });
 export type Route = z.infer<typeof Route>;
 
+/** Bytes of a page, as CRIU and the kernel of x86-64 count them. */
+export const PAGE_BYTES = 4096;
+
 /** Figures of one dump, from CRIU's stats-dump (images/stats.proto) and the transfer. Microseconds become milliseconds. */
 export const DumpFigures = z.object({
   freezingMs: ms,

@@ -2,7 +2,14 @@
  * What the blackout would be if the switch came now. Pure, from measured figures: those of this migration's rounds, and what
  * earlier hand-overs have cost the two hosts.
  */
-import { imageBytesOf, type Cost, type HostCosts, type Prediction, type RoundFigures } from '@cmt/contracts';
+import {
+  imageBytesOf,
+  PAGE_BYTES,
+  type Cost,
+  type HostCosts,
+  type Prediction,
+  type RoundFigures,
+} from '@cmt/contracts';
 import { beside, costOf, fitted, usualMs, type Line } from './fitted.ts';
 
 /** What is known when a prediction is made. */
@@ -19,9 +26,6 @@ export interface Measured {
   readonly sourceCosts: Pick<HostCosts, 'dump' | 'files' | 'readying'>;
   readonly targetCosts: Pick<HostCosts, 'restore'>;
 }
-
-/** Bytes that CRIU counts as one. */
-const PAGE = 4096;
 
 /** Until something was measured: fixed milliseconds, and bytes per millisecond. */
 const ASSUMED_DUMP: Line = { fixedMs: 100, rate: 100_000 };
@@ -85,12 +89,12 @@ function untilDump({ rounds, sourceCosts }: Measured): number {
 
 /** By its images where CRIU's figures could not be read (steps/dumping.ts). */
 const written = (round: RoundFigures): number =>
-  round.pagesWritten > 0 ? round.pagesWritten * PAGE : imageBytesOf(round);
+  round.pagesWritten > 0 ? round.pagesWritten * PAGE_BYTES : imageBytesOf(round);
 
 /** Whatever round it came in: CRIU fills a copy from parent images before it runs, those of a lazy restore too. */
 function memoryNow({ rounds, memory }: Measured): number {
   const last = rounds.at(-1);
-  return last === undefined ? memory : Math.max(memory, (last.pagesWritten + last.pagesSkipped) * PAGE);
+  return last === undefined ? memory : Math.max(memory, (last.pagesWritten + last.pagesSkipped) * PAGE_BYTES);
 }
 
 /**

@@ -1,10 +1,8 @@
 /** The rounds of pre-copy, and the dump inside the blackout, as a table. */
-import type { DumpFigures, PreCopy, RoundFigures } from '@cmt/contracts';
+import { PAGE_BYTES, type DumpFigures, type PreCopy, type RoundFigures } from '@cmt/contracts';
 import type { Paint } from './paint.ts';
 import { table } from './table.ts';
 import { size, time } from './units.ts';
-
-const PAGE = 4096;
 
 interface RoundRow extends DumpFigures, Pick<RoundFigures, 'dirtyBytes'> {
   readonly name: string;
@@ -19,8 +17,8 @@ export function roundsText({ rounds, final }: PreCopy, paint: Paint): string {
     rows,
     [
       { title: 'ROUND', cell: ({ name }) => name },
-      { title: 'WRITTEN', cell: ({ pagesWritten }) => size(pagesWritten * PAGE) },
-      { title: 'UNCHANGED', cell: ({ pagesSkipped }) => size(pagesSkipped * PAGE) },
+      { title: 'WRITTEN', cell: ({ pagesWritten }) => size(pagesWritten * PAGE_BYTES) },
+      { title: 'UNCHANGED', cell: ({ pagesSkipped }) => size(pagesSkipped * PAGE_BYTES) },
       { title: 'SENT', cell: ({ bytesSent }) => size(bytesSent) },
       { title: 'LEFT', cell: ({ dirtyBytes }) => (dirtyBytes == null ? '' : size(dirtyBytes)) },
       { title: 'TIME', cell: ({ ms }) => (ms === undefined ? '' : time(ms)) },

@@ -4,10 +4,10 @@
  * (Documentation/admin-guide/mm/soft-dirty.rst and pagemap.rst).
  */
 import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { PAGE_BYTES } from '@cmt/contracts';
 import { pidsBelow } from '../preflight/container-processes.ts';
 import { parseMaps } from '../preflight/proc-text.ts';
 
-const PAGE = 4096;
 const ENTRY_BYTES = 8;
 /** Of an entry of 64 bits, little-endian: bit 55, and in the last byte whether it is of a file or shared, swapped, present. */
 const SOFT_DIRTY = { byte: 6, bit: 0x80 } as const;
@@ -41,7 +41,7 @@ export async function dirtyBytes(cgroup: string): Promise<number | null> {
     if (pagemap === null) continue;
     try {
       for (const range of ranges) {
-        const bytes = PAGE * (await dirtyPages(pagemap, range));
+        const bytes = PAGE_BYTES * (await dirtyPages(pagemap, range));
         if (range.shared === null) own += bytes;
         else shared.set(range.shared, Math.max(bytes, shared.get(range.shared) ?? 0));
       }
@@ -67,7 +67,7 @@ export function dumpedRanges(maps: string): DumpedRange[] {
 }
 
 async function dirtyPages(pagemap: FileHandle, { from, to, shared }: DumpedRange): Promise<number> {
-  const [first, last] = [from / PAGE, to / PAGE];
+  const [first, last] = [from / PAGE_BYTES, to / PAGE_BYTES];
   const entries = Buffer.alloc(ENTRY_BYTES * Math.min(PIECE, last - first));
   let pages = 0;
   for (let at = first; at < last;) {

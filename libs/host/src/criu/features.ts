@@ -4,7 +4,8 @@ import { tryRun } from '../process.ts';
 import { hasUnifiedCgroups } from '../runtimes/cgroup.ts';
 import { canGuard } from './lazy-pages.ts';
 
-const FEATURE_LIMIT_MS = 10_000;
+/** Milliseconds. CRIU forks and traces to find out: an emulated processor was seen to need more than ten seconds. */
+const FEATURE_LIMIT_MS = 30_000;
 
 /** CRIU's names: pages that changed since the last round, and memory that follows its process. */
 const FEATURES = { dirtyTracking: 'mem_dirty_track', lazyPages: 'uffd-noncoop' } as const;
