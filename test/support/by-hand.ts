@@ -86,58 +86,31 @@ export async function moveByHand(lab: Lab, move: HandMove): Promise<void> {
     await at(from, 'sh', '-c', `ip netns del ${id}; ip link del ${hostLinkOf(id)} 2>/dev/null; true`);
 }
 
-async function dump(lab: Lab, host: string, id: string): Promise<void> {
-  const dirs = ['--image-path', images(id), '--work-path', images(id)];
-  const done = await labExec(
-    lab,
-    host,
-    [
-      'runc',
-      '--log',
-      '/run/by-hand/runc.log',
-      'checkpoint',
-      '--leave-running',
-      '--tcp-established',
-      '--file-locks',
-      ...dirs,
-      id,
-    ],
-    { timeoutMs: 30_000, env: { CRIU_CONFIG_FILE: '/run/by-hand/dump.conf' }, stdio: 'ignore' },
-  );
-  if (done.code === 0) return;
-  const log = await labExec(lab, host, [
-    'sh',
-    '-c',
-    `cat /run/by-hand/runc.log; grep -B3 Error ${images(id)}/dump.log`,
-  ]);
-  throw new Error(`dump of ${id} on ${host}: ${log.stdout}`);
-}
+const dump = (lab: Lab, host: string, id: string): Promise<void> =>
+  runcByHand(lab, host, 'dump', ['checkpoint', '--leave-running', ...imageFlags(id), id]);
 
-async function restore(lab: Lab, host: string, id: string): Promise<void> {
-  const dirs = ['--image-path', images(id), '--work-path', images(id), '--bundle', bundleOf(id)];
-  const done = await labExec(
-    lab,
-    host,
-    [
-      'runc',
-      '--log',
-      '/run/by-hand/runc.log',
-      'restore',
-      '-d',
-      '--tcp-established',
-      '--file-locks',
-      ...dirs,
-      id,
-    ],
-    { timeoutMs: 30_000, env: { CRIU_CONFIG_FILE: '/run/by-hand/restore.conf' }, stdio: 'ignore' },
-  );
+const restore = (lab: Lab, host: string, id: string): Promise<void> =>
+  runcByHand(lab, host, 'restore', ['restore', '-d', ...imageFlags(id), '--bundle', bundleOf(id), id]);
+
+const imageFlags = (id: string): string[] => [
+  ...['--tcp-established', '--file-locks'],
+  ...['--image-path', images(id), '--work-path', images(id)],
+];
+
+/** What went wrong is in two logs. */
+async function runcByHand(
+  lab: Lab,
+  host: string,
+  what: 'dump' | 'restore',
+  args: readonly string[],
+): Promise<void> {
+  const argv = ['runc', '--log', '/run/by-hand/runc.log', ...args];
+  const env = { CRIU_CONFIG_FILE: `/run/by-hand/${what}.conf` };
+  const done = await labExec(lab, host, argv, { timeoutMs: 30_000, env, stdio: 'ignore' });
   if (done.code === 0) return;
-  const log = await labExec(lab, host, [
-    'sh',
-    '-c',
-    `cat /run/by-hand/runc.log; grep -B3 Error ${images(id)}/restore.log`,
-  ]);
-  throw new Error(`restore of ${id} on ${host}: ${log.stdout}`);
+  const logs = `cat /run/by-hand/runc.log; grep -B3 Error /run/by-hand/*/${what}.log`;
+  const { stdout } = await labExec(lab, host, ['sh', '-c', logs]);
+  throw new Error(`${what} of ${args.at(-1) ?? ''} on ${host}: ${stdout}`);
 }
 
 /** The same namespace, address and neighbours on the target, joined to no bridge yet. */
