@@ -5,11 +5,11 @@
  */
 import {
   JOURNAL_NOTES,
+  JournalNote,
   type ContainerNetwork,
   type ContainerSummary,
   type HostFacts,
   type HostRecord,
-  type JournalNote,
 } from '@cmt/contracts';
 import { gatherFacts, withMemory, type JournalEntry, type Runtime } from '@cmt/host';
 import type { Logger } from 'pino';
@@ -98,20 +98,8 @@ async function notesOf({ journal }: Host, logger: Logger): Promise<JournalNote[]
 }
 
 /** What is announced of an entry. */
-export const noteOf = (entry: JournalEntry): JournalNote => ({
-  migration: entry.migration,
-  epoch: entry.epoch,
-  side: entry.side,
-  phase: entry.phase,
-  runtime: entry.runtime,
-  container: entry.container,
-  bundle: entry.bundle,
-  peer: entry.peer,
-  network: linksOf(entry.network),
-  frozenAt: entry.frozenAt,
-  closed: entry.closed,
-  updatedAt: entry.updatedAt,
-});
+export const noteOf = (entry: JournalEntry): JournalNote =>
+  JournalNote.parse({ ...entry, network: linksOf(entry.network) });
 
 /** What the way back needs of a network. Neighbours may be many. */
 const linksOf = (network: ContainerNetwork): ContainerNetwork =>

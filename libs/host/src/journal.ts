@@ -7,41 +7,20 @@
  * - What a step is about to make is listed before it is made, so that an undo after a crash finds it.
  */
 import { z } from 'zod';
-import {
-  AbsolutePath,
-  ContainerId,
-  ContainerNetwork,
-  Epoch,
-  HostName,
-  MigrationId,
-  Phase,
-  Route,
-  RuntimeName,
-  Side,
-  type CmtError,
-} from '@cmt/contracts';
+import { JournalNote, Phase, Route, type CmtError, type ContainerId, type MigrationId } from '@cmt/contracts';
 
 export { Phase };
 
+/** What others are told of it, with the whole network, and what is this host's alone. */
 export const JournalEntry = z.object({
   v: z.literal(1),
-  migration: MigrationId,
-  epoch: Epoch,
-  side: Side,
-  phase: Phase,
-  runtime: RuntimeName,
-  container: ContainerId,
-  bundle: AbsolutePath,
-  peer: HostName,
-  network: ContainerNetwork,
+  ...JournalNote.shape,
   /** Target: whether the bundle was there before this migration; only one that was not is ever deleted. */
   bundleExisted: z.boolean(),
   /** Target: process id and start time (/proc/PID/stat field 22) of the held restore. */
   restore: z.object({ pid: z.int(), startTime: z.string() }).nullable(),
   /** Target: milliseconds since 1970 before which no copy of this migration can exist; null while none was ordered. */
   restoreOrderedAt: z.number().nullable().default(null),
-  /** Source: milliseconds since 1970 at which it was frozen. */
-  frozenAt: z.number().nullable(),
   /** Source: how the target is asked when Redis is away. Target: the key of the one who may ask (SPKI, base64). */
   route: Route.optional(),
   peerKey: z.string().optional(),
@@ -51,9 +30,6 @@ export const JournalEntry = z.object({
   ranOnAlone: z.boolean().optional(),
   /** An operator has declared the peer fenced, and this side went on without it. */
   peerFenced: z.boolean().optional(),
-  /** True once `clean` has run: nothing of this migration is left but this entry. */
-  closed: z.boolean(),
-  updatedAt: z.number(),
 });
 export type JournalEntry = z.infer<typeof JournalEntry>;
 
