@@ -1,7 +1,7 @@
 /** cmt itself, by its command line. */
 import { answerOf } from '../support/fleet.ts';
 import { REDIS_ID } from '../../apps/lab/src/demo/redis-container.ts';
-import type { MigrationReport } from '@cmt/contracts';
+import type { MigrationReport, RoundFigures } from '@cmt/contracts';
 import { runc } from './engine.ts';
 import { whatLacks, type Feature } from './features.ts';
 import type { Mode } from './modes.ts';
@@ -25,6 +25,20 @@ export const cmtMode = (name: string, flags: readonly string[], needs?: Feature)
       criuMs: blackout?.criuMs ?? null,
       ownMs: blackout?.ownMs ?? null,
       drainMs: confirm?.ms ?? null,
+      says: accountOf(migration),
     };
   },
 });
+
+/** The parts of the blackout, and what its rounds brought at which rate: what a client writes is to be seen against that. */
+function accountOf({ blackout, preCopy }: MigrationReport): string {
+  const parts = Object.entries(blackout ?? {}).map(
+    ([name, ms]) => `${name.replace('Ms', '')} ${Math.round(ms)}`,
+  );
+  return [...parts, ...(preCopy?.rounds.map(roundText) ?? [])].join(', ');
+}
+
+function roundText({ bytesSent, sendMs, ms }: RoundFigures, n: number): string {
+  const MiB = bytesSent / 2 ** 20;
+  return `round ${n + 1}: ${MiB.toFixed(1)} MiB in ${Math.round(ms)} ms, sent at ${((1000 * MiB) / sendMs).toFixed(1)} MiB/s`;
+}

@@ -94,8 +94,8 @@ export async function measure(
 }
 
 function moveText({ sizeMiB, dirtyMiBps }: Load, { name }: Mode, round: string, measured: Measured): string {
-  const { blackoutMs, gapMs, lost } = measured;
+  const { blackoutMs, gapMs, lost, says } = measured;
   const what =
     lost === null ? `blackout ${Math.round(blackoutMs)} ms, gap ${Math.round(gapMs)} ms` : `LOST ${lost}`;
-  return `${sizeMiB} MiB, ${dirtyMiBps} MiB/s, round ${round}: ${name}: ${what}`;
+  return `${sizeMiB} MiB, ${dirtyMiBps} MiB/s, round ${round}: ${name}: ${what}${says ? ` (${says})` : ''}`;
 }

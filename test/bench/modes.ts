@@ -19,6 +19,8 @@ export interface Moved {
   readonly ownMs: number | null;
   /** Milliseconds in which memory followed the running container; null where none did. */
   readonly drainMs: number | null;
+  /** Where its time went, by its own account, in words. */
+  readonly says?: string;
 }
 
 export interface Mode {
