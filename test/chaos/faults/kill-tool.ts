@@ -53,13 +53,13 @@ const killFirst =
 export const killTool = (tool: Tool, side: Side, stage: Stage = 'at work'): Fault =>
   killFirst(tool, side, (scene) => workOf(tool, stage, scene));
 
-/** What becomes the runc of a restore when it is told to. */
+/** The runc of a restore, as soon as it is there: it waits for the word, or is on its way there. */
 export const killArmedRestore: Fault = killFirst(
   'armed restore',
   'target',
   ({ container }) =>
     (processes) =>
-      processes.find(({ argv }) => isProgram('sh', argv) && isAbout(argv, 'restore', container)),
+      processes.find(({ argv }) => isProgram('runc', argv) && isAbout(argv, 'restore', container)),
 );
 
 function workOf(tool: Tool, stage: Stage, { station, container }: Scene): Look {

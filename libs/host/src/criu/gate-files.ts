@@ -13,6 +13,11 @@ export interface GateFiles {
   readonly notes: readonly string[];
 }
 
+/** Node has no call for it (mkfifo(3)). */
+export async function makeFifo(path: string): Promise<void> {
+  await run('mkfifo', ['-m', '600', path], { timeoutMs: MKFIFO_LIMIT_MS });
+}
+
 /** Makes them afresh in a directory, which is made if need be; the script last. */
 export async function makeGateFiles(
   directory: string,
@@ -20,6 +25,6 @@ export async function makeGateFiles(
 ): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await Promise.all([script, fifo, ...notes].map((file) => rm(join(directory, file), { force: true })));
-  await run('mkfifo', ['-m', '600', join(directory, fifo)], { timeoutMs: MKFIFO_LIMIT_MS });
+  await makeFifo(join(directory, fifo));
   await writeFile(join(directory, script), text, { mode: 0o700 });
 }

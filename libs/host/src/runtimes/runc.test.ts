@@ -300,6 +300,8 @@ describe('restoring', () => {
   });
 
   test('that does not hear that it is left is killed', async () => {
+    await pausedAndDumped();
+    await runtime.destroy(container, signal);
     const armed = await runtime.armRestore(container, await planRestore());
     process.kill((await theOperation()).pid, 'SIGSTOP');
     await armed.leave();
@@ -311,6 +313,7 @@ describe('restoring', () => {
     const plan = await planRestore();
     expect(await (await restoreNow(plan)).ended).toEqual({ code: 1 });
     expect((await explainRestore(plan.work, { host: 'h1', container })).failure.code).toBe('NAME_TAKEN');
+    expect(await statusOf()).toBe('paused');
   });
 });
 

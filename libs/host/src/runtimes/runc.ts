@@ -192,9 +192,16 @@ export class Runc implements Runtime {
 
   async armRestore(container: ContainerId, plan: RestorePlan): Promise<ArmedRestore> {
     const lazy = plan.lazyPages === true ? ['--lazy-pages'] : [];
-    const args = ['--bundle', plan.bundle, '--detach', ...lazy, ...criuFlags(plan)];
-    const argv = this.#argv('restore', plan.work, args, container);
-    return await armRestore(['unshare', ...OWN_MOUNTS], argv, await this.#environment(plan.criuConfig));
+    const args = ['--bundle', plan.bundle, '--detach', ...lazy];
+    return await armRestore({
+      argv: (images) => [
+        ...['unshare', ...OWN_MOUNTS],
+        ...this.#argv('restore', plan.work, [...args, ...criuFlags({ ...plan, images })], container),
+      ],
+      env: await this.#environment(plan.criuConfig),
+      images: plan.images,
+      name: join(this.#root, container),
+    });
   }
 
   async destroy(container: ContainerId, signal: AbortSignal): Promise<void> {

@@ -68,9 +68,9 @@ export interface RestoreUnderWay {
   readonly ended: Promise<{ readonly code: number | null }>;
 }
 
-/** A restore whose first process waits, and has done nothing. It ends with the process that armed it. */
+/** A restore that waits and has restored nothing. It ends with the process that armed it. */
 export interface ArmedRestore {
-  /** Starts the restore and returns at once; afresh where what waited for it was killed. */
+  /** Lets it restore and returns at once; afresh where what waited for that was killed. */
   begin(): Promise<RestoreUnderWay>;
   /** Ends one that has not begun. After `begin` nothing happens. Idempotent, never rejects. */
   leave(): Promise<void>;
