@@ -207,13 +207,8 @@ export class PreCopied {
     const criuConfig = join(work, 'criu.conf');
     await writeFile(criuConfig, criuConfigText(await prepareGate(gate, { loopback: true })));
     const bundle = bundleOf(this.id);
-    const armed = await this.#runtime.armRestore(this.id, {
-      bundle,
-      images,
-      work,
-      tcp: 'established',
-      criuConfig,
-    });
+    const plan = { bundle, images, work, tcp: 'established', criuConfig } as const;
+    const armed = await this.#runtime.armRestore(this.id, plan, limit());
     const { ended } = await armed.begin();
     await Promise.race([
       waitHeld(gate, limit()),

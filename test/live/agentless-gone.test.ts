@@ -13,7 +13,7 @@ import { plan } from '@cmt/saga';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/agentless.ts';
-import { onceFrozen, shadow, type Mend } from '../support/broken-tools.ts';
+import { onceFrozen, onceRestoring, shadow, type Mend } from '../support/broken-tools.ts';
 import { expectOneCopy, expectOneHistory } from '../support/expectations.ts';
 import { Traveller } from '../support/traveller.ts';
 
@@ -65,7 +65,7 @@ describe('the laptop is gone', () => {
   }
 
   const WAIT = 'while [ -e /run/waits ]; do sleep 0.05; done';
-  const AT_RESTORE = `[ "$1" != swrk ] || ${WAIT}`;
+  const AT_RESTORE = onceRestoring(WAIT);
   const atDump = onceFrozen('web', `kill -STOP $$; ${WAIT}; kill -CONT $$`);
 
   /** The CRIU of a host waits until the returned function is called. */

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { removeContainer } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import type { Observer } from '../../apps/lab/src/demo/observer.ts';
-import { shadow } from '../support/broken-tools.ts';
+import { onceRestoring, shadow } from '../support/broken-tools.ts';
 import {
   expectNothingBehind,
   expectOneCopy,
@@ -52,7 +52,7 @@ async function comeToAStandstill(): Promise<string> {
     lab,
     'host2',
     'criu',
-    '[ "$1" != swrk ] || while [ -e /run/restores-wait ]; do sleep 0.05; done',
+    onceRestoring('while [ -e /run/restores-wait ]; do sleep 0.05; done'),
   );
   const report = await migrateAnd(fleet, move, atStartOf('freeze-and-dump'), async () => {
     await cutFromGateway(lab, 'host2');

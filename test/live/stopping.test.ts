@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bundleOf } from '../../apps/lab/src/demo/container.ts';
 import type { CopiesReport } from '../../apps/lab/src/demo/copies.ts';
 import type { Observer } from '../../apps/lab/src/demo/observer.ts';
-import { onceFrozen, shadow, type Mend } from '../support/broken-tools.ts';
+import { onceFrozen, onceRestoring, shadow, type Mend } from '../support/broken-tools.ts';
 import { expectOneHistory, expectOnlyMoved, type Before } from '../support/expectations.ts';
 import {
   atStartOf,
@@ -116,8 +116,10 @@ const RESUME_MS = 10_000;
 
 describe('cmt cancel takes effect at once', () => {
   const SLEEPS = ['/bin/sleep', '60'].join(' ');
-  const hangs = async (host: string, program: string, when: string): Promise<void> =>
-    void mends.push(await shadow(fleet.lab, host, program, `${when} || exec sleep 60`));
+  const does = async (host: string, program: string, script: string): Promise<void> =>
+    void mends.push(await shadow(fleet.lab, host, program, script));
+  const hangs = (host: string, program: string, unless: string): Promise<void> =>
+    does(host, program, `${unless} || exec sleep 60`);
   const rows: readonly (readonly [string, readonly string[], (() => Promise<void>) | null])[] = [
     ['inspect', [], () => hangs(here, 'runc', '[ "$3" != list ] && [ "$3" != state ]')],
     ['validate', [], () => hangs(there(), 'criu', '[ "$1" != cpuinfo ]')],
@@ -125,6 +127,7 @@ describe('cmt cancel takes effect at once', () => {
     ['freeze-and-dump', [], null],
     ['final-sync', [], null],
     ['restore-and-hold', [], () => hangs(there(), 'criu', '[ "$1" != swrk ]')],
+    ['restore-and-hold', [], () => does(there(), 'criu', onceRestoring('exec sleep 60'))],
     ['hook', ['--hook-pre-freeze', `@source ${SLEEPS}`], null],
     ['hook', ['--hook-pre-restore', `@target ${SLEEPS}`], null],
     ['hook', ['--hook-pre-restore', `@source /bin/sh -c "${SLEEPS}; true"`], null],
@@ -175,7 +178,8 @@ describe('a step that hangs is noticed and undone', () => {
     ['stopped by a signal, before the freeze', () => here, '[ "$1" != swrk ] || kill -STOP $$'],
     ['that does nothing for ever, before the freeze', () => here, '[ "$1" != swrk ] || exec sleep 600'],
     ['stopped by a signal, at the dump', () => here, onceFrozen(id, 'kill -STOP $$')],
-    ['stopped by a signal, at the restore', there, '[ "$1" != swrk ] || kill -STOP $$'],
+    ['stopped by a signal, before the restore', there, '[ "$1" != swrk ] || kill -STOP $$'],
+    ['stopped by a signal, at the restore', there, onceRestoring('kill -STOP $$')],
   ])('a criu %s', LIMIT, async (what, host, script) => {
     mends.push(await shadow(fleet.lab, host(), 'criu', script));
     const { migration } = await migrate(fleet, move(...SHORT));

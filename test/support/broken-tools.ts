@@ -30,6 +30,13 @@ export const onceFrozen = (container: string, act: string): string => `[ "$1" !=
   ${act}
 ) </dev/null >/dev/null 2>&1 &`;
 
+/**
+ * For a `shadow` of criu: what the one that restores does first. Not the one that runc asks for its version while it waits for images: then
+ * there are none yet (libs/host/src/runtimes/armed-restore.ts).
+ */
+export const onceRestoring = (act: string): string =>
+  `if [ "$1" = swrk ] && ls /run/cmt/images/*/*/final.armed/inventory.img >/dev/null 2>&1; then ${act}; fi`;
+
 /** Takes a program of a host away. */
 export async function takeAway(lab: Lab, host: string, path: string): Promise<Mend> {
   await inHost(lab, host, `mv ${path} ${path}.away`);

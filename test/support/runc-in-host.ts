@@ -89,7 +89,7 @@ const methods = {
     const criuConfig = join(work, 'restore.conf');
     await writeFile(criuConfig, criuConfigText(await prepareGate(gate, { loopback: true })));
     const plan = { bundle, images, work, tcp: 'established', criuConfig } as const;
-    armedRestore = await runtime.armRestore(id, plan);
+    armedRestore = await runtime.armRestore(id, plan, limit());
   },
   leave: () => armedRestore?.leave(),
   async begin() {

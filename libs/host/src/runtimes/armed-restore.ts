@@ -29,12 +29,13 @@ import { makeFifo } from '../criu/gate-files.ts';
 import { isThere, removeTree } from '../mounts.ts';
 import { isAlive, startTimeOf } from '../proc.ts';
 import { start } from '../process.ts';
+import { endOperation } from './operations.ts';
 import type { ArmedRestore, RestoreUnderWay } from './runtime.ts';
 
 /** What the runtime reads before it starts CRIU. */
 const DESCRIPTORS = 'descriptors.json';
 /** How long the runtime may take to come so far, and one that is left to end by itself. Milliseconds. */
-const ARM_LIMIT_MS = 20_000;
+const ARM_LIMIT_MS = 15_000;
 const LEAVE_LIMIT_MS = 2_000;
 /** File systems count time in ticks of up to 10 ms. */
 const CLOCK_SLACK_MS = 100;
@@ -49,8 +50,11 @@ export interface RestoreCommand {
   readonly name: string;
 }
 
-/** Resolves when it waits; also when it cannot: then it is started at the word, and says what is wrong. */
-export async function armRestore(command: RestoreCommand): Promise<ArmedRestore> {
+/**
+ * Resolves when it waits; also when it cannot: then it is started at the word, and says what is wrong. Nothing of it is left when the signal
+ * aborts before.
+ */
+export async function armRestore(command: RestoreCommand, signal: AbortSignal): Promise<ArmedRestore> {
   const { images, env, name } = command;
   const view = `${images}.armed`;
   const fifo = join(view, DESCRIPTORS);
@@ -59,7 +63,13 @@ export async function armRestore(command: RestoreCommand): Promise<ArmedRestore>
   await makeFifo(fifo);
   const armedAt = Date.now() - CLOCK_SLACK_MS;
   const armed = await startRestore(command.argv(view), env);
-  let word = await writerTo(fifo, armed);
+  let word = await writerTo(fifo, armed, AbortSignal.any([signal, AbortSignal.timeout(ARM_LIMIT_MS)]));
+  if (signal.aborted) {
+    if (word !== null) closeSync(word);
+    await gone(armed);
+    await takeNameBack(name, armedAt);
+    signal.throwIfAborted();
+  }
 
   const hangUp = (): void => {
     if (word !== null) closeSync(word);
@@ -104,13 +114,14 @@ async function startRestore(
   return { pid, startTime: (await startTimeOf(pid)) ?? 'over', ended };
 }
 
-/** The FIFO, open for writing, as soon as the runtime reads it (fifo(7)); null when that has ended before, or takes too long. */
-async function writerTo(fifo: string, reader: RestoreUnderWay): Promise<number | null> {
+/** The FIFO, open for writing, as soon as the runtime reads it (fifo(7)); null when that has ended before, or was ended by the signal. */
+async function writerTo(fifo: string, reader: RestoreUnderWay, signal: AbortSignal): Promise<number | null> {
   // Until there is a reader the call waits, in a thread of the pool.
   const opening = promisify(open)(fifo, constants.O_WRONLY);
-  const late = setTimeout(() => kill(reader), ARM_LIMIT_MS);
+  const end = (): void => void endOperation(reader).catch(() => undefined);
+  signal.addEventListener('abort', end, { once: true });
   const isRead = await Promise.race([opening.then(() => true), reader.ended.then(() => false)]);
-  clearTimeout(late);
+  signal.removeEventListener('abort', end);
   if (isRead) return await opening;
   const own = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
   closeSync(await opening);
@@ -131,7 +142,7 @@ function write(fifo: number, text: Buffer): boolean {
 
 /** Resolves when one that nobody told has ended. */
 async function gone(armed: RestoreUnderWay): Promise<void> {
-  const late = setTimeout(() => kill(armed), LEAVE_LIMIT_MS);
+  const late = setTimeout(() => void endOperation(armed).catch(() => undefined), LEAVE_LIMIT_MS);
   await armed.ended;
   clearTimeout(late);
 }
@@ -141,12 +152,4 @@ async function takeNameBack(name: string, armedAt: number): Promise<void> {
   const left = await stat(name).catch(() => null);
   const isOurs = left !== null && left.ctimeMs >= armedAt && !(await isThere(join(name, 'state.json')));
   if (isOurs) await removeTree(name);
-}
-
-function kill({ pid }: RestoreUnderWay): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
 }

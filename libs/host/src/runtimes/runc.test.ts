@@ -77,7 +77,7 @@ async function planRestore(): Promise<RestorePlan & { gate: string }> {
 }
 
 const restoreNow = async (plan: RestorePlan): Promise<RestoreUnderWay> =>
-  (await runtime.armRestore(container, plan)).begin();
+  (await runtime.armRestore(container, plan, signal)).begin();
 
 async function pausedAndDumped(): Promise<void> {
   const armed = await runtime.armDump(container, await planDump('final'), signal);
@@ -274,7 +274,7 @@ describe('restoring', () => {
   test('that is armed does nothing, and is gone when it is left', async () => {
     await pausedAndDumped();
     await runtime.destroy(container, signal);
-    const armed = await runtime.armRestore(container, await planRestore());
+    const armed = await runtime.armRestore(container, await planRestore(), signal);
     expect(await operationsOn(join(root, 'runc-root'), container)).toHaveLength(1);
     expect(await runtime.state(container, signal)).toBeNull();
     await armed.leave();
@@ -287,7 +287,7 @@ describe('restoring', () => {
     await pausedAndDumped();
     await runtime.destroy(container, signal);
     const plan = await planRestore();
-    const armed = await runtime.armRestore(container, plan);
+    const armed = await runtime.armRestore(container, plan, signal);
     const waiting = await theOperation();
     process.kill(waiting.pid, 'SIGKILL');
     await vi.waitFor(async () => expect(await isAlive(waiting)).toBe(false));
@@ -302,7 +302,7 @@ describe('restoring', () => {
   test('that does not hear that it is left is killed', async () => {
     await pausedAndDumped();
     await runtime.destroy(container, signal);
-    const armed = await runtime.armRestore(container, await planRestore());
+    const armed = await runtime.armRestore(container, await planRestore(), signal);
     process.kill((await theOperation()).pid, 'SIGSTOP');
     await armed.leave();
     expect(await operationsOn(join(root, 'runc-root'), container)).toEqual([]);

@@ -190,18 +190,19 @@ export class Runc implements Runtime {
     }
   }
 
-  async armRestore(container: ContainerId, plan: RestorePlan): Promise<ArmedRestore> {
+  async armRestore(container: ContainerId, plan: RestorePlan, signal: AbortSignal): Promise<ArmedRestore> {
     const lazy = plan.lazyPages === true ? ['--lazy-pages'] : [];
     const args = ['--bundle', plan.bundle, '--detach', ...lazy];
-    return await armRestore({
-      argv: (images) => [
+    const command = {
+      argv: (images: string) => [
         ...['unshare', ...OWN_MOUNTS],
         ...this.#argv('restore', plan.work, [...args, ...criuFlags({ ...plan, images })], container),
       ],
       env: await this.#environment(plan.criuConfig),
       images: plan.images,
       name: join(this.#root, container),
-    });
+    };
+    return await armRestore(command, signal);
   }
 
   async destroy(container: ContainerId, signal: AbortSignal): Promise<void> {

@@ -105,8 +105,8 @@ export interface Runtime {
     pages: Socket,
     signal: AbortSignal,
   ): Promise<Pick<RestoreUnderWay, 'pid' | 'startTime'>>;
-  /** Readies a restore: images and bundle need not be complete yet. */
-  armRestore(container: ContainerId, plan: RestorePlan): Promise<ArmedRestore>;
+  /** Readies a restore: images and bundle need not be complete yet. Nothing of it is left when the signal aborts. */
+  armRestore(container: ContainerId, plan: RestorePlan, signal: AbortSignal): Promise<ArmedRestore>;
   /**
    * Kills every process of the container, frozen or not, without letting any run, and removes the runtime's state of it. Also one
    * that is being restored, is held, or is what a killed restore has left. Idempotent.

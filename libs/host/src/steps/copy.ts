@@ -58,7 +58,7 @@ export async function orderRestore(
   const postCopy = follow !== null;
   const plan = { bundle: subject.bundle, images, work, tcp, criuConfig, lazyPages: lazy, postCopy };
   const pages = lazy ? await machine.lazyPages.arm({ directory, gate, images, work, pages: follow }) : null;
-  const armed = await context.runtimes.get(entry.runtime).armRestore(entry.container, plan);
+  const armed = await context.runtimes.get(entry.runtime).armRestore(entry.container, plan, context.signal);
   return { entry: ordered, plan, armed, pages };
 }
 
