@@ -54,7 +54,8 @@ async function comeToAStandstill(): Promise<string> {
     'criu',
     onceRestoring('while [ -e /run/restores-wait ]; do sleep 0.05; done'),
   );
-  const report = await migrateAnd(fleet, move, atStartOf('freeze-and-dump'), async () => {
+  // Its worker has the leg by then, and needs no Redis until it has to vote.
+  const report = await migrateAnd(fleet, move, atStartOf('restore-and-hold'), async () => {
     await cutFromGateway(lab, 'host2');
     await inHost2('rm', '/run/restores-wait');
     await until(async () => (await phaseOn('host2', move.id)) === 'HELD');

@@ -120,6 +120,8 @@ async function writerTo(fifo: string, reader: RestoreUnderWay, signal: AbortSign
   const opening = promisify(open)(fifo, constants.O_WRONLY);
   const end = (): void => void endOperation(reader).catch(() => undefined);
   signal.addEventListener('abort', end, { once: true });
+  // It may have come before anybody listened.
+  if (signal.aborted) end();
   const isRead = await Promise.race([opening.then(() => true), reader.ended.then(() => false)]);
   signal.removeEventListener('abort', end);
   if (isRead) return await opening;
