@@ -64,12 +64,6 @@ export async function armRestore(command: RestoreCommand, signal: AbortSignal): 
   const armedAt = Date.now() - CLOCK_SLACK_MS;
   const armed = await startRestore(command.argv(view), env);
   let word = await writerTo(fifo, armed, AbortSignal.any([signal, AbortSignal.timeout(ARM_LIMIT_MS)]));
-  if (signal.aborted) {
-    if (word !== null) closeSync(word);
-    await gone(armed);
-    await takeNameBack(name, armedAt);
-    signal.throwIfAborted();
-  }
 
   const hangUp = (): void => {
     if (word !== null) closeSync(word);
@@ -82,7 +76,18 @@ export async function armRestore(command: RestoreCommand, signal: AbortSignal): 
     return write(word, readFileSync(join(images, DESCRIPTORS)));
   };
   let isTold = false;
+  const leave = async (): Promise<void> => {
+    hangUp();
+    if (isTold) return;
+    await gone(armed);
+    await takeNameBack(name, armedAt).catch(() => undefined);
+  };
+  if (signal.aborted) {
+    await leave();
+    signal.throwIfAborted();
+  }
   return {
+    leave,
     begin: async () => {
       isTold = await tellIt();
       hangUp();
@@ -91,12 +96,6 @@ export async function armRestore(command: RestoreCommand, signal: AbortSignal): 
       await takeNameBack(name, armedAt);
       isTold = true;
       return await startRestore(command.argv(images), env);
-    },
-    leave: async () => {
-      hangUp();
-      if (isTold) return;
-      await gone(armed);
-      await takeNameBack(name, armedAt).catch(() => undefined);
     },
   };
 }
