@@ -128,6 +128,14 @@ describe('a migration through the queue', () => {
     ]);
     expect(await redis.hget(job, 'failedReason')).toBeNull();
   });
+
+  it('leaves no stream of BullMQ that grows with every leg', async () => {
+    const ids = Array.from({ length: 60 }, (_, at) => `many-${at}`);
+    await Promise.all(ids.map(migrate));
+    const events = `${PREFIX}:${hostQueue('alpha')}:events`;
+    // Redis drops a node of a hundred entries at a time.
+    expect(await world.connection().xlen(events)).toBeLessThan(150);
+  });
 });
 
 describe('a stream of events', () => {

@@ -9,10 +9,13 @@ import type { Redis } from 'ioredis';
 const connections = new WeakMap<Redis, RedisConnection>();
 const queueKeys = new QueueKeys(PREFIX);
 
+/** BullMQ writes a stream of events for each queue, 10,000 long unless told otherwise, every result once more in it; nobody reads it here. */
+const streams = { events: { maxLen: 0 } };
+
 /** A queue on the caller's connection; it has nothing of its own that would have to be closed. */
 export function openQueue(redis: Redis, name: string, options: Partial<QueueOptions> = {}): Queue {
   const connection = connections.get(redis) ?? openShared(redis);
-  const settings = { connection: redis, prefix: PREFIX, skipVersionCheck: true, ...options };
+  const settings = { connection: redis, prefix: PREFIX, skipVersionCheck: true, streams, ...options };
   const toKey = (type: string): string => queueKeys.toKey(name, type);
   // As BullMQ's own FlowProducer does it for the many queues of a flow.
   const backend = () =>
