@@ -48,6 +48,9 @@ export interface RedisCount {
   readonly byCommand: ReadonlyMap<string, number>;
 }
 
+/** What it starts to write its log anew counts, too. */
+const CPU_FIELDS = ['sys', 'user', 'sys_children', 'user_children'].map((kind) => `used_cpu_${kind}`);
+
 export async function countsOf(redis: RedisConnection): Promise<RedisCount> {
   const text = await redis.info('all');
   const number = (field: string): number =>
@@ -56,7 +59,7 @@ export async function countsOf(redis: RedisConnection): Promise<RedisCount> {
   return {
     commands: number('total_commands_processed'),
     memory: number('used_memory'),
-    cpuS: number('used_cpu_sys') + number('used_cpu_user'),
+    cpuS: CPU_FIELDS.map(number).reduce((sum, used) => sum + used, 0),
     at: performance.now(),
     byCommand: new Map(stats.map(([, name, calls]) => [name ?? '', Number(calls)])),
   };

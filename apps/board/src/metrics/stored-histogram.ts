@@ -65,7 +65,7 @@ function valuesOf(
     below += counts.get(`le|${bound}`) ?? 0;
     return { metricName: `${name}_bucket`, labels: { ...own, le: bound / 1000 }, value: below };
   });
-  const count = counts.get('count') ?? 0;
+  const count = below + (counts.get('le|more') ?? 0);
   return [
     ...buckets,
     { metricName: `${name}_bucket`, labels: { ...own, le: '+Inf' }, value: count },
