@@ -49,23 +49,32 @@ export const PROBES = 20;
 /** What a coordinator works on at the same time, unless it is told otherwise. */
 const MIGRATIONS_AT_ONCE = CoordinatorConfig.shape.concurrency.parse(undefined);
 
-/** Everything is gone afterwards. @throws when a migration did not end as done, or none did for a minute */
+/**
+ * Each with a Redis of its own: one that holds what others have left writes it anew with its log, again and again.
+ * Everything is gone afterwards.
+ * @throws when a migration did not end as done, or none did for an hour
+ */
 export async function measure(wanted: Wanted) {
+  const own = await withFreshRedis((...redis) => measureCmt(wanted, ...redis));
+  const flow = await withFreshRedis((...redis) => measureBare('flow', wanted, ...redis));
+  const chain = await withFreshRedis((...redis) => measureBare('chain', wanted, ...redis));
+  const share = (bare: { migrationsPerSecond: number }): number =>
+    round(own.migrationsPerSecond / bare.migrationsPerSecond, 2);
+  const ownSpent = spentBy({ ...own, cpuMsPerMigration: withRedis(own) });
+  const ratios = {
+    ...{ ratio: share(flow), ratioToChain: share(chain) },
+    cpuRatio: cpuRatio(ownSpent, spentBy(flow)),
+    workMsPerMigration: { cmt: workOf(ownSpent), flow: workOf(spentBy(flow)) },
+  };
+  return { v: 1, ...wanted, ...own, bare: { flow, chain }, ...ratios };
+}
+
+/** @param run gets a Redis, and a connection to look at it */
+async function withFreshRedis<T>(run: (redis: TestRedis, look: RedisConnection) => Promise<T>): Promise<T> {
   const redis = await startTestRedis();
   const look = openConnection(parseRedisUrl(redis.url), 'worker', pino({ level: 'silent' }));
   try {
-    const own = await measureCmt(wanted, redis, look);
-    const flow = await measureBare('flow', wanted, redis, look);
-    const chain = await measureBare('chain', wanted, redis, look);
-    const share = (bare: { migrationsPerSecond: number }): number =>
-      round(own.migrationsPerSecond / bare.migrationsPerSecond, 2);
-    const ownSpent = spentBy({ ...own, cpuMsPerMigration: withRedis(own) });
-    const ratios = {
-      ...{ ratio: share(flow), ratioToChain: share(chain) },
-      cpuRatio: cpuRatio(ownSpent, spentBy(flow)),
-      workMsPerMigration: { cmt: workOf(ownSpent), flow: workOf(spentBy(flow)) },
-    };
-    return { v: 1, ...wanted, ...own, bare: { flow, chain }, ...ratios };
+    return await run(redis, look);
   } finally {
     look.disconnect();
     await redis.stop();
