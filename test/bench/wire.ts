@@ -4,9 +4,9 @@
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { tryRun, type Link } from '@cmt/host';
+import type { Link } from '@cmt/host';
 import type { HostEndpoint, Route } from '@cmt/contracts';
-import { labDown, labExec, labExecArgv, labUp } from '@cmt/lab';
+import { labDown, labRun, labScript, labUp } from '@cmt/lab';
 import type { OwnFigures } from '../support/own-figures.ts';
 import { TransferEnd } from '../support/transfer-end.ts';
 
@@ -128,25 +128,20 @@ async function byCmt(
 }
 
 async function iperf(address: string, bytes: number): Promise<Measured> {
-  const inNet = (host: string, argv: string[]) => {
-    const pid = lab.hosts.find((one) => one.name === host)?.init?.pid ?? 0;
-    return tryRun('nsenter', ['-t', `${pid}`, '-n', ...argv], { timeoutMs: 60_000 });
-  };
-  const server = inNet('host2', ['iperf3', '-s', '-1']);
-  server.catch(() => undefined);
+  const server = labRun(lab, 'host2', ['iperf3', '-s', '-1']);
   await listening('5201');
-  const { stdout } = await inNet('host1', ['iperf3', '-c', address, '-n', `${bytes}`, '-J']);
+  const answer = await labRun(lab, 'host1', ['iperf3', '-c', address, '-n', `${bytes}`, '-J']);
   await server;
-  const { end } = JSON.parse(stdout) as { end: { sum_received: { bytes: number; seconds: number } } };
+  const { end } = JSON.parse(answer) as { end: { sum_received: { bytes: number; seconds: number } } };
   return { seconds: (end.sum_received.seconds * bytes) / end.sum_received.bytes };
 }
 
 async function socat(address: string, into: string): Promise<Measured> {
   const size = ['-u', '-b', `${2 ** 20}`];
-  const server = labExec(lab, 'host2', ['socat', ...size, `TCP-LISTEN:${PORT},reuseaddr`, into]);
+  const server = labRun(lab, 'host2', ['socat', ...size, `TCP-LISTEN:${PORT},reuseaddr`, into]);
   await listening(`${PORT}`);
   const began = performance.now();
-  await labExec(lab, 'host1', ['socat', ...size, `OPEN:${OUTBOX}/pages-1.img`, `TCP:${address}:${PORT}`]);
+  await labRun(lab, 'host1', ['socat', ...size, `OPEN:${OUTBOX}/pages-1.img`, `TCP:${address}:${PORT}`]);
   await server;
   return { seconds: (performance.now() - began) / 1000 };
 }
@@ -165,17 +160,8 @@ const listening = (port: string): Promise<string> =>
 const sentBy = async (host: string): Promise<number> =>
   Number(await sh(host, 'cat /sys/class/net/[!l]*/statistics/tx_bytes | sort -n | tail -1'));
 
-async function sh(host: string, script: string): Promise<string> {
-  const { code, stdout, stderr } = await tryRun(
-    'setpriv',
-    ['--pdeathsig', 'KILL', ...labExecArgv(lab, host, ['sh', '-c', script])],
-    {
-      timeoutMs: 120_000,
-    },
-  );
-  if (code !== 0) throw new Error(`${script}: ${stderr}`);
-  return stdout.trim();
-}
+const sh = async (host: string, script: string): Promise<string> =>
+  (await labScript(lab, host, script, { timeoutMs: 120_000 })).trim();
 
 function worst(runs: readonly Measured[]): Measured['extra'] | null {
   const extras = runs.flatMap(({ extra }) => (extra === undefined ? [] : [extra]));

@@ -16,7 +16,7 @@ const recipe = {
   script: 'sid',
   packages: [
     ...['criu', 'runc', 'crun', 'iptables', 'nftables', 'iproute2', 'iputils-arping', 'iputils-ping'],
-    ...['openssh-server', 'openssh-client', 'rsync', 'redis-server', 'socat', 'netcat-openbsd'],
+    ...['openssh-server', 'openssh-client', 'rsync', 'redis-server', 'socat', 'iperf3', 'netcat-openbsd'],
     ...['procps', 'kmod', 'zstd', 'jq', 'python3-minimal', 'ca-certificates', 'podman', 'netavark'],
   ],
   /** Directories whose files (that begin so) go: what no host needs, and keys every host must make for itself. */
