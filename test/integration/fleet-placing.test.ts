@@ -75,6 +75,27 @@ describe('a target that is left open', LIMIT, () => {
     });
   });
 
+  it('needs no source: that is the host which announces the container', async (context) => {
+    const fleet = await startStandInFleet(context, {
+      host1: { containers: { db: GIB, twin: GIB } },
+      host2: { containers: { twin: GIB } },
+    });
+    const move = ['db', '--dst', 'host2', '--id', 'm'] as const;
+    const { migration, code } = await migrate(fleet, ...move);
+    expect([code, migration.state, migration.from, migration.to]).toEqual([0, 'done', 'host1', 'host2']);
+    // It is at its target by now; the same id is the same migration all the same.
+    await until(() => Promise.resolve(fleet.hosts.get('host2')?.containers().includes('db') === true));
+    expect(await migrate(fleet, ...move)).toMatchObject({ code: 0, migration: { id: 'm', from: 'host1' } });
+    const refused = async (...words: string[]) => (await fleet.json(...words))['error'] as { code: string };
+    expect(await refused('migrate', 'twin', '--dst', 'auto')).toMatchObject({ code: 'CONTAINER_AMBIGUOUS' });
+    expect(await refused('validate', 'nobody', '--dst', 'auto')).toMatchObject({ code: 'CONTAINER_UNKNOWN' });
+    expect(await refused('migrate', '--dst', 'auto')).toMatchObject({ code: 'REQUEST_INVALID' });
+    const { code: exit, stderr } = await fleet.cmt(
+      ...['schedule', 'add', '0 3 * * *', '--', 'migrate', 'twin', '--dst', 'auto'],
+    );
+    expect([exit, stderr]).toEqual([2, expect.stringContaining('a schedule has to name it')]);
+  });
+
   it('is the next best when the best turns out not to do, also for who does not wait', async (context) => {
     const fleet = await startStandInFleet(context, {
       host1: { containers: { db: GIB } },

@@ -15,7 +15,7 @@ import {
 import { connect } from './connect.ts';
 import type { Standstill } from './present/standstill.ts';
 import { startEmbedded } from './redis-of.ts';
-import type { AgentlessNames, ParsedRequest } from './request.ts';
+import type { AgentlessNames, LocatedRequest } from './request.ts';
 import type { CommonFlags } from './verb.ts';
 
 /** A client that reads the command line's configuration, and brings its own Redis and coordinator when none is configured. */
@@ -56,7 +56,7 @@ export class Fleet extends CmtClient {
    * Workers for those ends that are reached over ssh; none where a Redis is configured: a fleet has its own.
    * @throws {CmtError} SSH_*, SUDO_REFUSED, REMOTE_*, BUNDLE_INVALID, SAME_HOST, REQUEST_INVALID
    */
-  async reach(parsed: ParsedRequest): Promise<AgentlessNames> {
+  async reach(parsed: LocatedRequest): Promise<AgentlessNames> {
     if (this.#config.redis !== undefined) return {};
     const { reachEnds } = await import('./agentless/reach.ts');
     return await reachEnds(this.#config.stateDir, parsed, () => this.hosts());

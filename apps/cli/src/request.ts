@@ -19,7 +19,8 @@ import { parseTarget, type Target } from './flags/place.ts';
 
 /** The flags of `migrate` and `validate` as commander hands them over. */
 export interface RequestFlags {
-  readonly src: string;
+  /** Without it, wherever the container is announced. */
+  readonly src?: string;
   readonly dst: string | readonly string[];
   readonly id?: string;
   readonly priority?: string;
@@ -63,17 +64,25 @@ export type AgentlessNames = Readonly<Partial<Record<'source' | 'target', HostNa
 /** What was typed, split but not yet looked up: everything that can be wrong without knowing the fleet. */
 export interface ParsedRequest {
   readonly asked: Asked;
-  readonly source: Location;
+  /** Null where none was typed: the fleet knows. */
+  readonly source: Location | null;
   readonly target: Target;
   readonly options: Record<string, unknown>;
 }
 
+/** The same, once it is known where the container is. */
+export interface LocatedRequest extends ParsedRequest {
+  readonly source: Location;
+}
+
 /** @throws {CmtError} REQUEST_INVALID naming the flag. */
 export function parseRequest(asked: Asked): ParsedRequest {
-  const { flags } = asked;
+  const { flags, container } = asked;
+  if (flags.src === undefined && container === undefined)
+    throw invalid('--src', 'name the container, or the bundle of one here');
   const parsed = {
     asked,
-    source: parseLocation('--src', flags.src),
+    source: flags.src === undefined ? null : parseLocation('--src', flags.src),
     target: parseTarget('--dst', typeof flags.dst === 'string' ? [flags.dst] : flags.dst),
     options: parseOptions(asked),
   };
@@ -87,7 +96,7 @@ export function parseRequest(asked: Asked): ParsedRequest {
  * @throws {CmtError} HOST_UNKNOWN with the known names, LABEL_UNKNOWN, or SAME_HOST.
  */
 export function resolveRequest(
-  parsed: ParsedRequest,
+  parsed: LocatedRequest,
   hosts: readonly HostRecord[],
   agentless: AgentlessNames = {},
 ): MigrationRequest {
@@ -137,7 +146,7 @@ function checked(
   const result = MigrationRequest.safeParse({
     ...{ v: 1, id: flags.id ?? newId, runtime: flags.runtime, container, source, target, options },
     ...{ place: ends.target.place, priority: flags.priority },
-    ...{ sourceBundle: ends.source.bundle, targetBundle: ends.target.bundle, requestedAt: now },
+    ...{ sourceBundle: ends.source?.bundle, targetBundle: ends.target.bundle, requestedAt: now },
   });
   if (result.success) return result.data;
   const problems = result.error.issues.map(({ path, message }) => `${typedName(path)}: ${message}`);

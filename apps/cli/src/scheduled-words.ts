@@ -55,9 +55,12 @@ async function readMigrate({ name, words, fleet }: Reading): Promise<ScheduledWo
   if (flags.id !== undefined) throw invalid('--id', 'each run of a schedule gets an id of its own');
   const [container] = operands;
   const parsed = parseRequest({ container, flags, validateOnly: false, newId: name, now: Date.now() });
+  const { source } = parsed;
+  if (source === null)
+    throw invalid('--src', 'a schedule has to name it: where the container is by then is not known');
   const hosts = await fleet.hosts();
   const records = hosts.map(({ record }) => record);
-  return { kind: 'migrate', request: resolveRequest(parsed, records) };
+  return { kind: 'migrate', request: resolveRequest({ ...parsed, source }, records) };
 }
 
 async function readDrain({ name, words, fleet }: Reading): Promise<ScheduledWork> {

@@ -1,7 +1,8 @@
 /** From a container's name to the verdict on every host. Pure. */
 import { CmtError, type Failure, type HostName, type Labels } from '@cmt/contracts';
 import { candidatesOf, chooseTarget, needsOf, rankTargets, type FleetFacts, type Verdict } from '@cmt/fleet';
-import { refuseUnknownLabels, registeredName } from './request.ts';
+import { refuseUnknownLabels } from './request.ts';
+import { whereIs } from './where-is.ts';
 
 export interface TargetsAsked {
   readonly container: string;
@@ -23,7 +24,7 @@ export function judgeTargets(facts: FleetFacts, asked: TargetsAsked): TargetsJud
   const { container, labels, force } = asked;
   const records = facts.hosts.map(({ record }) => record);
   refuseUnknownLabels({ labels }, records);
-  const { host, runtime } = whereIs(facts, asked);
+  const { host, runtime } = whereIs(facts.hosts, container, asked.src);
   const wish = { runtime, place: { labels, avoid: [] }, force };
   const needs = needsOf(host.record, container, wish);
   const candidates = candidatesOf(facts);
@@ -33,21 +34,4 @@ export function judgeTargets(facts: FleetFacts, asked: TargetsAsked): TargetsJud
       ? new CmtError('NO_TARGET', { container, host: host.name, reasons: choice.reasons }).failure
       : null;
   return { source: host.name, verdicts: rankTargets(needs, candidates), failure };
-}
-
-/** The host that announces it, one of those that are not gone where there is a choice. */
-function whereIs({ hosts }: FleetFacts, { container, src }: TargetsAsked) {
-  const records = hosts.map(({ record }) => record);
-  const name = src === undefined ? undefined : registeredName(src, records);
-  const found = hosts.flatMap((host) =>
-    host.record.containers
-      .filter(({ id }) => id === container && (name === undefined || host.name === name))
-      .map(({ runtime }) => ({ host, runtime })),
-  );
-  const there = found.filter(({ host }) => host.state !== 'offline');
-  const [first, ...others] = there.length > 0 ? there : found;
-  if (first === undefined) throw new CmtError('CONTAINER_UNKNOWN', { container, host: name ?? 'any host' });
-  if (others.length === 0) return first;
-  const names = [first, ...others].map(({ host }) => host.name).join(', ');
-  throw new CmtError('CONTAINER_AMBIGUOUS', { container, hosts: names });
 }

@@ -5,7 +5,7 @@ import { CmtError, type HostName } from '@cmt/contracts';
 import type { SeenHost } from '@cmt/queue';
 import { invalid } from '../flags/invalid.ts';
 import type { Location } from '../flags/location.ts';
-import type { AgentlessNames, ParsedRequest } from '../request.ts';
+import type { AgentlessNames, LocatedRequest } from '../request.ts';
 import { agentlessEnd, type AgentlessEnd } from './end.ts';
 import { ensureSessions, isKept } from './sessions.ts';
 
@@ -15,7 +15,7 @@ const ANNOUNCED_MS = 60_000;
 /** Sees to it that both ends have workers. @returns the names of those that are reached over ssh */
 export async function reachEnds(
   stateDir: string,
-  { asked, source, target }: ParsedRequest,
+  { asked, source, target }: LocatedRequest,
   hosts: () => Promise<SeenHost[]>,
 ): Promise<AgentlessNames> {
   const { sshConfig, transport } = asked.flags;

@@ -26,7 +26,7 @@ export function addMigrate(program: Command): void {
         'cmt migrate --src me@10.0.0.1:/srv/redis --dst me@10.0.0.2',
         'nothing is set up: by ssh, with your keys',
       ],
-      ['cmt migrate redis --src host1 --dst auto', 'to the host that fits best; says why'],
+      ['cmt migrate redis --dst auto', 'from wherever it is to the host that fits best; says why'],
       ['cmt migrate redis --src host1 --dst zone=b,disk=ssd', 'to the best one with these labels'],
       [
         'cmt migrate redis --src host1 --dst host2 --max-downtime 100ms --mode pre-copy',
@@ -93,12 +93,13 @@ export const withMigrateFlags = (command: Command): Command =>
   );
 
 async function migrate(container: string | undefined, flags: MigrateFlags, io: Io): Promise<ExitCode> {
-  const { submit, typed } = await import('./ask.ts');
+  const { located, submit, typed } = await import('./ask.ts');
   const parsed = typed(container, flags, false);
   const { allowsPostCopy } = await import('@cmt/contracts');
   const { withFleet } = await import('../fleet.ts');
   return withFleet(flags, async (fleet) => {
-    const { report, isNew } = await submit(fleet, parsed);
+    const asked = await located(fleet, parsed);
+    const { report, isNew } = await submit(fleet, asked);
     if (flags.detach) return printId(report, io);
     if (allowsPostCopy(report.request.options)) io.err(POST_COPY_RISK);
     io.err(isNew ? `migration ${report.id}\n` : `migration ${report.id} is known already\n`);
@@ -106,7 +107,7 @@ async function migrate(container: string | undefined, flags: MigrateFlags, io: I
     const { awaitEnd } = await import('../wait.ts');
     const { printEnd } = await import('../present/end.ts');
     const live = liveOn(io);
-    const askAgain = () => submit(fleet, parsed);
+    const askAgain = () => submit(fleet, asked);
     const ended = await awaitEnd(fleet, report.id, io, { show: live.show, askAgain }).finally(live.end);
     printEnd(ended, io);
     return exitCodeOfReport(ended);

@@ -7,9 +7,9 @@ const collect = (text: string, before: string[] | undefined): string[] => [...(b
 export const withEnds = (command: Command): Command =>
   command
     .argument('[container]', 'id of the container; without it, the one of the bundle named in --src')
-    .requiredOption(
+    .option(
       '--src <host>',
-      'HOST[:/bundle] of a fleet; or user@HOST[:/bundle], ssh://[user@]HOST[:port][/bundle] of any machine that ssh reaches',
+      'HOST[:/bundle] of a fleet; or user@HOST[:/bundle], ssh://[user@]HOST[:port][/bundle] of any machine that ssh reaches (default: the one host that announces the container)',
     )
     .requiredOption(
       '--dst <host>',

@@ -25,7 +25,7 @@ export function addValidate(program: Command): void {
 }
 
 async function validate(container: string | undefined, flags: ValidateFlags, io: Io): Promise<ExitCode> {
-  const { submit, typed } = await import('./ask.ts');
+  const { located, submit, typed } = await import('./ask.ts');
   const parsed = typed(container, flags, true);
   const { withFleet } = await import('../fleet.ts');
   const { awaitEnd } = await import('../wait.ts');
@@ -33,7 +33,7 @@ async function validate(container: string | undefined, flags: ValidateFlags, io:
   const { errorObject, failureText } = await import('../present/failure.ts');
   const { verdictText } = await import('../present/findings.ts');
   return withFleet(flags, async (fleet) => {
-    const { report } = await submit(fleet, parsed);
+    const { report } = await submit(fleet, await located(fleet, parsed));
     const ended = await awaitEnd(fleet, report.id, io, { show: () => undefined });
     const { failure, findings } = ended;
     if (io.json) {
