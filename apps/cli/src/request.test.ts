@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { HostRecord } from '@cmt/contracts';
-import { parseRequest, resolveRequest, type RequestFlags } from './request.ts';
+import { parseRequest, resolveRequest, type LocatedRequest, type RequestFlags } from './request.ts';
 
 const host = (name: string, address: string) => ({ facts: { name }, endpoint: { address } }) as HostRecord;
 const fleet = [host('host1', '10.0.0.1'), host('host2', '10.0.0.2')];
 
-const parse = (flags: Partial<RequestFlags>, container: string | undefined = 'redis') =>
-  parseRequest({
+const parse = (flags: Partial<RequestFlags>, container: string | undefined = 'redis'): LocatedRequest => {
+  const parsed = parseRequest({
     ...{ container, validateOnly: false, newId: 'm-new', now: 17 },
     flags: { src: 'host1', dst: 'host2', ...flags },
   });
+  return { ...parsed, source: parsed.source! };
+};
 const resolve = (flags: Partial<RequestFlags> = {}, container?: string) =>
   resolveRequest(parse(flags, container), fleet);
 
@@ -19,6 +21,12 @@ describe('a request', () => {
       ...{ v: 1, id: 'm-new', container: 'redis', source: 'host1', target: 'host2', requestedAt: 17 },
       options: { mode: 'auto', maxDowntimeMs: 300, tcp: 'established', force: false, hooks: [] },
     });
+  });
+
+  it('may leave its source to the fleet, which has to know the container for that', () => {
+    const asked = { flags: { dst: 'host2' }, validateOnly: false, newId: 'm-new', now: 17 };
+    expect(parseRequest({ ...asked, container: 'redis' }).source).toBeNull();
+    expect(() => parseRequest({ ...asked, container: undefined })).toThrow(/--src: name the container/);
   });
 
   it('carries every flag to its place', () => {
@@ -55,7 +63,7 @@ describe('a request', () => {
   it('may name the bundle in place of the container', () => {
     const asked = { container: undefined, validateOnly: true, newId: 'm', now: 0 };
     const parsed = parseRequest({ ...asked, flags: { src: 'host1:/srv/b', dst: 'host2' } });
-    expect(resolveRequest(parsed, fleet)).toMatchObject({
+    expect(resolveRequest({ ...parsed, source: parsed.source! }, fleet)).toMatchObject({
       sourceBundle: '/srv/b',
       options: { validateOnly: true },
     });
