@@ -129,22 +129,31 @@ async function byCmt(
 
 /** For a time of its own: it ends a number of bytes at the end of a second. */
 async function iperf(address: string, bytes: number): Promise<Measured> {
-  const server = labRun(lab, 'host2', ['iperf3', '-s', '-1']);
-  await listening('5201');
-  const answer = await labRun(lab, 'host1', ['iperf3', '-c', address, '-t', '2', '-J']);
-  await server;
+  const answer = await toServer(['iperf3', '-s', '-1'], '5201', () =>
+    labRun(lab, 'host1', ['iperf3', '-c', address, '-t', '2', '-J']),
+  );
   const { end } = JSON.parse(answer) as { end: { sum_received: { bytes: number; seconds: number } } };
   return { seconds: (end.sum_received.seconds * bytes) / end.sum_received.bytes };
 }
 
 async function socat(address: string, into: string): Promise<Measured> {
   const size = ['-u', '-b', `${2 ** 20}`];
-  const server = labRun(lab, 'host2', ['socat', ...size, `TCP-LISTEN:${PORT},reuseaddr`, into]);
-  await listening(`${PORT}`);
-  const began = performance.now();
-  await labRun(lab, 'host1', ['socat', ...size, `OPEN:${OUTBOX}/pages-1.img`, `TCP:${address}:${PORT}`]);
-  await server;
+  let began = 0;
+  await toServer(['socat', ...size, `TCP-LISTEN:${PORT},reuseaddr`, into], `${PORT}`, () => {
+    began = performance.now();
+    return labRun(lab, 'host1', ['socat', ...size, `OPEN:${OUTBOX}/pages-1.img`, `TCP:${address}:${PORT}`]);
+  });
   return { seconds: (performance.now() - began) / 1000 };
+}
+
+/** What a client says to a server of host2, which ends with it. The failure of either is the caller’s at once. */
+async function toServer(
+  server: readonly string[],
+  port: string,
+  client: () => Promise<string>,
+): Promise<string> {
+  const [said] = await Promise.all([listening(port).then(client), labRun(lab, 'host2', server)]);
+  return said;
 }
 
 async function openSsh(address: string): Promise<Measured> {

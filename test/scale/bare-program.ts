@@ -31,7 +31,7 @@ const queueOf = (name: string): Queue => {
   return known;
 };
 const hostQueue = (host: string | undefined): string => `bare.${host ?? ''}`;
-const end = () => redis.incr(`{bare}:ended:${order.shape}`);
+const end = () => redis.incr('{bare}:ended');
 
 const Chain = z.object({ chain: z.number(), left: z.number() });
 

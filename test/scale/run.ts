@@ -280,7 +280,7 @@ async function measureBare(
     const before = await countsOf(look);
     const spent = await cpuSince({ programs });
     for (const program of programs) program.begin();
-    await until(async () => Number(await look.get(`{bare}:ended:${shape}`)) >= migrations);
+    await until(async () => Number(await look.get('{bare}:ended')) >= migrations);
     const after = await countsOf(look);
     tell(`BullMQ alone has ended, as a ${shape}`);
     const seconds = (after.at - before.at) / 1000;

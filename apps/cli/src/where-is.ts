@@ -1,24 +1,18 @@
 /** Where a container is, by what hosts announce. Pure. */
-import { CmtError, type HostName, type HostRecord, type HostState, type RuntimeName } from '@cmt/contracts';
+import { CmtError, type RuntimeName } from '@cmt/contracts';
+import type { FleetFacts } from '@cmt/fleet';
 import { registeredName } from './request.ts';
-
-/** A host as the fleet sees it. */
-export interface Announced {
-  readonly name: HostName;
-  readonly state: HostState;
-  readonly record: HostRecord;
-}
 
 /**
  * The host that announces it, one of those that are not gone where there is a choice.
  * @param src the host that was typed, if any
  * @throws {CmtError} CONTAINER_UNKNOWN, CONTAINER_AMBIGUOUS, HOST_UNKNOWN
  */
-export function whereIs<H extends Announced>(
-  hosts: readonly H[],
+export function whereIs(
+  hosts: FleetFacts['hosts'],
   container: string,
   src?: string,
-): { readonly host: H; readonly runtime: RuntimeName } {
+): { readonly host: FleetFacts['hosts'][number]; readonly runtime: RuntimeName } {
   const records = hosts.map(({ record }) => record);
   const name = src === undefined ? undefined : registeredName(src, records);
   const found = hosts.flatMap((host) =>

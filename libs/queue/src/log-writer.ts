@@ -1,5 +1,5 @@
 /**
- * Appends to a log on disk; what is asked for while a write is under way goes with the next one, in one.
+ * Appends to a log on disk; what is asked for while a log is opened or left goes with the next write, in one.
  *
  * INVARIANT: after a write that failed nothing is added to that log: the next one is begun.
  */
